@@ -1,0 +1,45 @@
+# One verb each; README and CI call the same ones. `.venv` holds what serving needs, `.venv-dev` everything.
+PYTHON ?= python3
+SERVE := .venv/bin/python
+DEV := .venv-dev/bin/python
+RUN_DIR ?= runs/default
+HOST ?= http://127.0.0.1:8080
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: serve setup test check bench loadtest distill clean
+
+serve: .venv/.installed ## run the service on models/default
+	@exec $(SERVE) -m service
+
+setup: .venv/.installed .venv-dev/.installed ## install both environments
+
+test: check ## lint, types and all tests
+	$(DEV) -m pytest
+
+check: .venv-dev/.installed ## lint and types only
+	$(DEV) -m ruff check .
+	$(DEV) -m ruff format --check .
+	$(DEV) -m mypy
+
+bench: .venv/.installed ## what the service costs over the bare ONNX session
+	$(SERVE) -m loadtest.bench
+
+loadtest: .venv-dev/.installed ## 30 s of locust against a running service
+	$(DEV) -m locust -f loadtest/locustfile.py --headless --users 8 --spawn-rate 8 --run-time 30s --only-summary --host $(HOST)
+
+distill: .venv-dev/.installed ## the whole recipe on the embedded catalogue
+	$(DEV) -m training.distill --run-dir $(RUN_DIR)
+
+clean: ## remove both environments and the default run
+	rm -rf .venv .venv-dev runs/default
+
+# The marker comes last: a killed install starts over. --editable: the code that runs is the code in this folder.
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(SERVE) $(PIP_INSTALL) --editable '.[cpu]'
+	@touch $@
+
+.venv-dev/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-dev
+	$(DEV) $(PIP_INSTALL) --editable '.[cpu,train,loadtest,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Ground floor: the words that serving, training, export and load testing share."""

@@ -1,0 +1,179 @@
+"""The model artefact: one directory that is proven whole before anything of it is used.
+
+`manifest.json` is written last and carries its own digest, so a directory with a valid manifest is a
+finished, unaltered bundle. Errors:
+
+    BundleError                 anything that makes a bundle unusable
+    ├── BundleMissingError      the directory or one of its files is not there
+    ├── BundleAlteredError      a file's digest differs from the manifest
+    └── BundleFormatError       the manifest cannot be read, or is of another format version
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tokenizers import Tokenizer
+
+from relevance.calibration import Calibration, LabelBand
+from relevance.pair_encoding import PairEncoder
+from relevance.template import Template
+
+FORMAT_VERSION: Final = 1
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+CARD = "README.md"
+
+Precision = Literal["fp32", "fp16", "int8"]
+GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
+
+
+class BundleError(Exception):
+    """A bundle that cannot be used; the message names the file and what to do."""
+
+
+class BundleMissingError(BundleError):
+    """The bundle, or a file that its manifest names, is not there."""
+
+
+class BundleAlteredError(BundleError):
+    """A file is not the one that the manifest describes."""
+
+
+class BundleFormatError(BundleError):
+    """The manifest cannot be understood by this version of Aisle."""
+
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A plain name inside the bundle's directory: a manifest can not point outside of it."""
+
+
+class FileRecord(BaseModel):
+    """What a file must be: its sha256 and its size in bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(BaseModel):
+    """All that is known of a bundle: what to run, how it was made, how good it was measured to be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(min_length=1)]
+    architecture: Literal["cross_encoder"] = "cross_encoder"
+    template: Template
+    calibration: Calibration
+    labels: tuple[LabelBand, ...] = ()
+    graphs: dict[Precision, FileName]
+    files: dict[FileName, FileRecord]
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    parity: dict[str, Any] = {}
+    licences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose files have been checked."""
+
+    directory: Path
+    manifest: Manifest
+
+    def graph_path(self, precision: Precision) -> Path:
+        """Path of the graph of that precision, or BundleMissingError naming those there are."""
+        if precision not in self.manifest.graphs:
+            there = ", ".join(sorted(self.manifest.graphs))
+            raise BundleMissingError(f"bundle {self.directory} has no {precision} graph, only: {there}")
+        return self.directory / self.manifest.graphs[precision]
+
+    def pair_encoder(self) -> PairEncoder:
+        """The pair rule with this bundle's tokenizer and template."""
+        return PairEncoder(Tokenizer.from_file(str(self.directory / TOKENIZER)), self.manifest.template)
+
+
+def load_bundle(directory: Path) -> Bundle:
+    """Read and check a bundle: the manifest's digest, format version, and every file's digest."""
+    manifest = _read_manifest(directory)
+    for required in (TOKENIZER, *manifest.graphs.values()):
+        if required not in manifest.files:
+            raise BundleFormatError(f"{directory / MANIFEST}: {required} is used but has no entry under 'files'")
+    for name, record in manifest.files.items():
+        _check_file(directory, name, record)
+    return Bundle(directory, manifest)
+
+
+def save_bundle(directory: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
+    """Finish a bundle whose graphs, tokenizer and card already lie in `directory`.
+
+    `manifest_fields` are those of `Manifest` except `files`, which are measured here. The manifest is
+    written last and atomically: a killed save leaves no bundle.
+    """
+    names = (TOKENIZER, CARD, *manifest_fields["graphs"].values())
+    files = {name: _record(directory, name) for name in names}
+    manifest = Manifest(files=files, **manifest_fields)
+    content = manifest.model_dump(mode="json")
+    content["sha256"] = _digest_of(content)
+    partial = directory / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(directory / MANIFEST)
+    return load_bundle(directory)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_manifest(directory: Path) -> Manifest:
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise BundleMissingError(f"{path} is not there, so this is no finished bundle; check the path or export again")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleFormatError(f"{path} is not valid JSON ({error}); restore the bundle from its source") from error
+    if not isinstance(content, dict):
+        raise BundleFormatError(f"{path} must hold a JSON object")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise BundleFormatError(
+            f"{path} has format_version {content.get('format_version')!r}, this Aisle reads {FORMAT_VERSION}; "
+            "upgrade Aisle, or export the bundle again with this version"
+        )
+    if content.pop("sha256", None) != _digest_of(content):
+        raise BundleAlteredError(f"{path} was altered after it was written; restore the bundle from its source")
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise BundleFormatError(f"{path}: {error}") from error
+
+
+def _check_file(directory: Path, name: str, record: FileRecord) -> None:
+    path = directory / name
+    if not path.is_file():
+        raise BundleMissingError(f"{path} is in the manifest but not there; restore the bundle from its source")
+    if path.stat().st_size != record.bytes or sha256_of(path) != record.sha256:
+        raise BundleAlteredError(f"{path} is not the file the manifest describes; restore the bundle from its source")
+
+
+def _record(directory: Path, name: str) -> FileRecord:
+    path = directory / name
+    if not path.is_file():
+        raise BundleMissingError(f"{path} must be written before the bundle is saved")
+    return FileRecord(sha256=sha256_of(path), bytes=path.stat().st_size)
+
+
+def _digest_of(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,124 @@
+"""Ranking and calibration metrics. Pure numpy; every function takes one query's arrays unless it says otherwise."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Gain = Literal["linear", "exponential"]
+
+
+class Interval(NamedTuple):
+    """A mean over queries with its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def ndcg_at_k(grades: npt.ArrayLike, scores: npt.ArrayLike, k: int, gain: Gain = "linear") -> float:
+    """nDCG@k of `scores` (n,) against `grades` (n,), both higher-is-better.
+
+    Ties are averaged: a group of equal scores gives each of its positions the group's mean gain, the
+    expectation over all orders of the group (McSherry & Najork, ECIR 2008). `exponential` gain is
+    2^grade − 1. A query without any positive grade has no ideal ranking: nan.
+    """
+    gains, scores_ = _pair_of_arrays(grades, scores)
+    if gain == "exponential":
+        gains = np.exp2(gains) - 1.0
+    discounts = 1.0 / np.log2(np.arange(2, gains.size + 2))
+    discounts[k:] = 0.0
+    ideal = float(np.sort(gains)[::-1] @ discounts)
+    if ideal <= 0.0:
+        return float("nan")
+    return float(_tie_averaged(gains, scores_) @ discounts) / ideal
+
+
+def mrr_at_k(relevant: npt.ArrayLike, scores: npt.ArrayLike, k: int) -> float:
+    """Reciprocal rank of the first relevant item (`relevant` (n,) is boolean) within the top k, else 0.
+
+    Ties count against the system: among equal scores the relevant item is taken to come last.
+    """
+    flags, scores_ = _pair_of_arrays(relevant, scores)
+    if not flags.any():
+        return float("nan")
+    best = scores_[flags > 0].max()
+    tied_behind = np.count_nonzero((scores_ == best) & (flags == 0))
+    rank = np.count_nonzero(scores_ > best) + tied_behind + 1
+    return 1.0 / rank if rank <= k else 0.0
+
+
+def auc(relevant: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Area under the ROC curve: the share of (relevant, other) pairs in the right order, ties half.
+
+    nan where one of the two classes is empty.
+    """
+    flags, scores_ = _pair_of_arrays(relevant, scores)
+    positives, negatives = scores_[flags > 0], scores_[flags == 0]
+    if positives.size == 0 or negatives.size == 0:
+        return float("nan")
+    ordered = np.sort(negatives)
+    below = np.searchsorted(ordered, positives, side="left")
+    up_to = np.searchsorted(ordered, positives, side="right")
+    ordered_right = float(np.sum(below + up_to)) / 2.0
+    return ordered_right / (int(positives.size) * int(negatives.size))
+
+
+def kendall_tau(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Kendall's tau-b of two score arrays (n,): rank agreement corrected for ties; nan if one is constant.
+
+    Compares all pairs at once: O(n²) memory, meant for one query's candidates.
+    """
+    a, b = _pair_of_arrays(first, second)
+    rows, columns = np.triu_indices(a.size, k=1)
+    order_a = np.sign(a[rows] - a[columns])
+    order_b = np.sign(b[rows] - b[columns])
+    untied = math.sqrt(np.count_nonzero(order_a) * np.count_nonzero(order_b))
+    concordance = float((order_a * order_b).sum())
+    return concordance / untied if untied else float("nan")
+
+
+def expected_calibration_error(targets: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10) -> float:
+    """ECE over all pairs (n,): mean |target − probability| over equal-width bins, weighted by bin size.
+
+    Targets may be soft labels in [0, 1] (Guo et al., ICML 2017, with soft labels in place of hits).
+    """
+    targets_, probabilities_ = _pair_of_arrays(targets, probabilities)
+    which = np.minimum((probabilities_ * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(which, weights=targets_ - probabilities_, minlength=bins)
+    return float(np.abs(gaps).sum() / targets_.size)
+
+
+def bootstrap_interval(
+    per_query: npt.ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Mean of a per-query metric (q,) with its percentile bootstrap interval over queries; nan queries are left out."""
+    values = np.asarray(per_query, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if values.size == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    means = values[rng.integers(0, values.size, size=(resamples, values.size))].mean(axis=1)
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def _tie_averaged(gains: FloatArray, scores: FloatArray) -> FloatArray:
+    """Gains in rank order (n,), with the gains of equal scores replaced by their mean."""
+    _, group, counts = np.unique(-scores, return_inverse=True, return_counts=True)
+    means = np.bincount(group, weights=gains) / counts
+    return np.repeat(means, counts)
+
+
+def _pair_of_arrays(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.ndim != 1 or a.shape != b.shape or a.size == 0:
+        raise ValueError(f"expected two non-empty arrays of one length, got shapes {a.shape} and {b.shape}")
+    if np.isnan(a).any() or np.isnan(b).any():
+        raise ValueError("grades and scores must not contain nan")
+    return a, b
