@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.config import load_settings
+from training.errors import ConfigError
+
+
+def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('seed = 4\ndata = "chorus:x"\n[pool]\npairs = 99\n', encoding="utf-8")
+    settings = load_settings(file, {"seed": 7})
+    assert (settings.seed, settings.data, settings.pool.pairs) == (7, "chorus:x", 99)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("sede = 4", "sede"),
+        ("[pool]\npairs = 0", r"pool\.pairs"),
+        ("[student]\nlayers = [2, 0]", "layers must be distinct and ascending"),
+        ("[teacher]\nlearning_rate = -1", r"teacher\.learning_rate"),
+        ("seed = ", "not valid TOML"),
+    ],
+)
+def test_a_setting_that_can_not_work_is_named(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=named):
+        load_settings(file, {})
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml"):
+        load_settings(tmp_path / "absent.toml", {})
+
+
+def test_the_public_settings_hold_no_path(tmp_path: Path) -> None:
+    settings = load_settings(None, {"data": f"jsonl:{tmp_path}/shop", "query_logs": [tmp_path / "log.txt"]})
+    public = settings.public()
+    assert public["data"] == "jsonl:shop"
+    assert public["query_logs"] == ["log.txt"]
+    assert str(tmp_path) not in str(public)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.errors import RunDirectoryError
+from training.run_directory import RunDirectory
+
+
+def test_the_same_settings_go_on(tmp_path: Path) -> None:
+    RunDirectory(tmp_path / "run", {"settings": {"seed": 1}}).stage("pool").finish({"pairs": 3})
+    stage = RunDirectory(tmp_path / "run", {"settings": {"seed": 1}}).stage("pool")
+    assert stage.finished
+    assert stage.manifest() == {"pairs": 3}
+
+
+def test_other_settings_or_data_are_refused_by_name(tmp_path: Path) -> None:
+    RunDirectory(tmp_path, {"settings": {"seed": 1, "pool": {"pairs": 5}}, "data": {"a.csv": "x"}})
+    with pytest.raises(RunDirectoryError, match=r"changed: data\.a\.csv, settings\.pool\.pairs"):
+        RunDirectory(tmp_path, {"settings": {"seed": 1, "pool": {"pairs": 6}}, "data": {"a.csv": "y"}})
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match="no run directory"):
+        RunDirectory(tmp_path, {})
+
+
+def test_a_stage_is_unfinished_until_its_manifest_is_whole(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    (stage.directory / "pairs.parquet").write_bytes(b"half")
+    (stage.directory / "manifest.json.partial").write_text("{", encoding="utf-8")
+    assert not stage.finished
+
+
+def test_a_damaged_manifest_says_what_to_delete(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    (stage.directory / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=r"delete .*pool to redo it"):
+        stage.manifest()

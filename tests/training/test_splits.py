@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relevance.product import Product
+from training.datasets.schema import Dataset, Judgement
+from training.errors import DataError
+from training.splits import check_leakage, query_key, split_by_query, without_held_out
+
+
+def dataset(queries: list[str]) -> Dataset:
+    return Dataset("d", {"p": Product(id="p", title="t")}, [Judgement(query, "p", 0.5) for query in queries])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Bluetooth Speaker", "bluetooth speakers"), ("usb c cable", "cable USB C"), ("batteries", "battery")],
+)
+def test_near_duplicates_share_a_key(first: str, second: str) -> None:
+    assert query_key(first) == query_key(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("iphone 7", "iphone 8"), ("aa battery", "aaa battery"), ("dress", "dre")]
+)
+def test_different_wishes_do_not(first: str, second: str) -> None:
+    assert query_key(first) != query_key(second)
+
+
+@given(st.sets(st.text("abcd ", min_size=1, max_size=6).filter(str.strip), min_size=2), st.integers(0, 9))
+def test_no_key_is_on_both_sides_and_nothing_is_lost(queries: set[str], seed: int) -> None:
+    names = sorted(queries)
+    if len({query_key(name) for name in names}) < 2:
+        with pytest.raises(DataError, match="two distinct queries"):
+            split_by_query(dataset(names), 0.3, seed)
+        return
+    split = split_by_query(dataset(names), 0.3, seed)
+    train, held_out = split.train.by_query().keys(), split.held_out.by_query().keys()
+    assert sorted([*train, *held_out]) == names
+    assert train
+    assert held_out
+    assert not {query_key(q) for q in train} & {query_key(q) for q in held_out}
+
+
+def test_the_seed_decides_the_split() -> None:
+    data = dataset([f"query number {word}" for word in "abcdefghijklmnop"])
+    assert split_by_query(data, 0.25, 3) == split_by_query(data, 0.25, 3)
+    assert len(split_by_query(data, 0.25, 3).held_out.by_query()) == 4
+
+
+def test_leakage_is_an_error_that_names_both_queries() -> None:
+    with pytest.raises(DataError, match=r"'red shoe'.*'Shoes red'"):
+        check_leakage(["blue hat", "red shoe"], ["Shoes red"])
+
+
+def test_held_out_queries_are_filtered_from_a_log() -> None:
+    assert without_held_out(["shoes red", "blue hat"], ["red shoe"]) == ["blue hat"]

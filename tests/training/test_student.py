@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from training.backbone import load_pair_encoder
+from training.config import STUDENT_TEMPLATE, StudentSettings
+from training.errors import ConfigError
+from training.student import PoolBatches, student_from, train_student
+from training.trainer import TrainingHooks
+
+from .tiny import tiny_cross_encoder, tiny_pool
+
+
+def test_the_student_keeps_the_chosen_layers_and_the_head() -> None:
+    teacher = tiny_cross_encoder(layers=4)
+    student = student_from(teacher, [0, 3])
+    assert student.config.num_hidden_layers == 2
+    for kept, chosen in zip(student.bert.encoder.layer, (0, 3), strict=True):
+        for name, weights in teacher.bert.encoder.layer[chosen].state_dict().items():
+            assert torch.equal(weights, kept.state_dict()[name])
+    student.classifier.bias.data.fill_(5.0)
+    assert float(teacher.classifier.bias.detach()) != 5.0
+
+
+def test_a_layer_that_the_teacher_lacks_is_named() -> None:
+    with pytest.raises(ConfigError, match="layers 0 to 1"):
+        student_from(tiny_cross_encoder(layers=2), [0, 5])
+
+
+def test_each_epoch_visits_every_pair_once_with_its_label() -> None:
+    pool = tiny_pool()
+    labels = np.arange(len(pool), dtype=np.float32)
+    settings = StudentSettings(epochs=2, pairs_per_batch=10)
+    batches = PoolBatches(pool, labels, load_pair_encoder(STUDENT_TEMPLATE), settings, seed=0)
+    seen = np.concatenate([batches[step].targets.numpy() for step in range(len(batches))])
+    assert sorted(seen.tolist()) == sorted([*labels.tolist(), *labels.tolist()])
+
+
+@pytest.mark.parametrize(("share", "tokens"), [(0.0, 9), (1.0, 8)])
+def test_title_only_batches_leave_the_brand_out(share: float, tokens: int) -> None:
+    pool = tiny_pool()
+    settings = StudentSettings(epochs=1, pairs_per_batch=1000, title_only_share=share)
+    batch = PoolBatches(pool, np.zeros(len(pool), np.float32), load_pair_encoder(STUDENT_TEMPLATE), settings, 0)[0]
+    # [CLS] two words [SEP] two words and a number (and the brand) [SEP]: "acme" is one or more word pieces.
+    shortest = int(batch.attention_mask.sum(1).min())
+    assert shortest >= tokens if share == 0.0 else shortest == tokens
+
+
+def test_the_student_learns_the_teachers_margins() -> None:
+    pool = tiny_pool()
+    labels = np.random.default_rng(0).normal(size=len(pool)).astype(np.float32)
+    student = tiny_cross_encoder()
+    losses: list[float] = []
+    settings = StudentSettings(epochs=60, pairs_per_batch=32, learning_rate=1e-2)
+    hooks = TrainingHooks(observers=[lambda step, steps, loss: losses.append(loss)])
+    train_student(student, pool, labels, settings, (0, hooks))
+    # Some pairs come twice with different labels, so the loss can not reach zero.
+    assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from relevance.calibration import Calibration
+from relevance.pair_encoding import EncodedPair
+from training.batches import PairGroup, collate
+from training.config import TeacherSettings
+from training.teacher import Teacher, TeacherBatches, TeacherData, teacher_loss
+
+PAIR = EncodedPair((101, 5, 102, 6, 102), (0, 0, 0, 1, 1))
+
+
+def groups(count: int, target: float) -> list[PairGroup]:
+    return [PairGroup([PAIR], np.array([target], dtype=np.float32)) for _ in range(count)]
+
+
+def batches(**changes: float) -> TeacherBatches:
+    settings = TeacherSettings.model_validate(
+        {"warm_up_pairs": 40, "judged_epochs": 2, "retention_share": 0.5, "pairs_per_batch": 10, **changes}
+    )
+    return TeacherBatches(TeacherData(groups(30, 1.0), groups(200, 7.0)), settings, 0, seed=0)
+
+
+def test_it_first_learns_the_bi_encoder_and_is_then_held_to_it() -> None:
+    source = batches()
+    kinds = [source[step].judged for step in range(len(source))]
+    assert kinds[:4] == [False] * 4
+    # Two epochs of three judged batches, and as many retention batches among them.
+    assert sorted(kinds[4:]) == [False] * 6 + [True] * 6
+    assert all(set(source[step].targets.tolist()) == {1.0 if kinds[step] else 7.0} for step in range(len(source)))
+
+
+@pytest.mark.parametrize(("changes", "steps"), [({"retention_share": 0.0}, 10), ({"warm_up_pairs": 0}, 12)])
+def test_either_part_can_be_left_out(changes: dict[str, float], steps: int) -> None:
+    assert len(batches(**changes)) == steps
+
+
+def test_judged_pairs_take_soft_target_bce_and_the_others_mse() -> None:
+    logits = torch.zeros(2)
+    group = [PairGroup([PAIR, PAIR], np.array([1.0, 0.5], dtype=np.float32))]
+    assert float(teacher_loss(logits, collate(group, 0, judged=True))) == pytest.approx(np.log(2))
+    assert float(teacher_loss(logits, collate(group, 0))) == pytest.approx((1.0 + 0.25) / 2)
+
+
+def test_the_ensemble_is_the_weighted_mean_of_logits() -> None:
+    teacher = Teacher(None, None, None, Calibration(scale=8.0, bias=-3.0), 0.25)  # type: ignore[arg-type]
+    combined = teacher.combine(np.array([2.0], np.float32), np.array([0.5], np.float32))
+    assert combined == pytest.approx(0.25 * 2.0 + 0.75 * (8.0 * 0.5 - 3.0))

@@ -1,0 +1,1 @@
+"""Offline: teacher → pool → soft labels → student → evaluation."""

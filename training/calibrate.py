@@ -1,0 +1,36 @@
+"""Fitting Platt scaling to soft targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from relevance.calibration import Calibration
+
+NEWTON_STEPS = 50
+SMALLEST_SCALE = 1e-3
+RIDGE = 1e-6
+
+
+def fit_platt(logits: npt.ArrayLike, targets: npt.ArrayLike) -> Calibration:
+    """Minimise the binary cross-entropy of sigmoid(scale · x + bias) against soft targets, both (n,).
+
+    Newton's method on two parameters (Platt 1999, with soft targets in place of counts). The scale is
+    kept positive: calibration never turns an order around, even where the model is worse than chance.
+    """
+    x = np.asarray(logits, dtype=np.float64)
+    y = np.asarray(targets, dtype=np.float64)
+    centre, spread = float(x.mean()), float(x.std()) or 1.0
+    design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
+    weights = np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0)))
+        gradient = design.T @ (probability - y) + RIDGE * weights
+        curvature = (design * (probability * (1.0 - probability))[:, None]).T @ design + RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        # Perfectly separated data has no finite optimum: bounded steps and the clip end it.
+        weights -= np.clip(step, -2.0, 2.0)
+        if np.abs(step).max() < 1e-10:
+            break
+    scale = max(float(weights[0]) / spread, SMALLEST_SCALE)
+    return Calibration(scale=scale, bias=float(weights[1]) - scale * centre)

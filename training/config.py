@@ -1,0 +1,122 @@
+"""Every setting of a distillation run, checked before anything starts; one TOML file can hold them all."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from relevance.bundle import Precision
+from relevance.template import FieldBudget, Template
+from training.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+
+STUDENT_FIELDS = (
+    FieldBudget(field="title", max_tokens=48),
+    FieldBudget(field="product_type", max_tokens=8),
+    FieldBudget(field="brand", max_tokens=6),
+    FieldBudget(field="color", max_tokens=4),
+)
+STUDENT_TEMPLATE = Template(query_max_tokens=24, fields=STUDENT_FIELDS)
+TEACHER_TEMPLATE = Template(
+    query_max_tokens=24,
+    # As in the paper, only the teacher reads the long text: the student has a latency budget.
+    fields=(
+        *STUDENT_FIELDS,
+        FieldBudget(field="description", max_tokens=40),
+        FieldBudget(field="attributes", max_tokens=16),
+    ),
+)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TeacherSettings(_Settings):
+    """Fine-tuning of the cross-encoder teacher, and its weight against the zero-shot bi-encoder."""
+
+    template: Template = TEACHER_TEMPLATE
+    warm_up_pairs: Annotated[int, Field(ge=0)] = 8_000
+    judged_epochs: Positive = 2
+    retention_share: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    pairs_per_batch: Positive = 32
+    learning_rate: Rate = 1e-4
+    synthetic_judged_queries: Annotated[int, Field(ge=0)] = 150
+    cross_encoder_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class PoolSettings(_Settings):
+    """Size and composition of the unlabelled pool."""
+
+    pairs: Positive = 24_000
+    candidates_per_query: Annotated[int, Field(ge=2)] = 16
+    retrieval_depth: Positive = 100
+    own_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    synthetic_products: Annotated[int, Field(ge=0)] = 6_000
+    synthetic_queries: Annotated[int, Field(ge=0)] = 3_000
+    composed_per_query: Annotated[int, Field(ge=0)] = 3
+
+
+class StudentSettings(_Settings):
+    """The student's shape and its distillation."""
+
+    template: Template = STUDENT_TEMPLATE
+    layers: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 2, 5)
+    epochs: Positive = 2
+    pairs_per_batch: Positive = 64
+    learning_rate: Rate = 2e-4
+    anchor: Annotated[float, Field(ge=0)] = 0.3
+    title_only_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+    @model_validator(mode="after")
+    def _layers_ascend(self) -> Self:
+        if list(self.layers) != sorted(set(self.layers)):
+            raise ValueError(f"student.layers must be distinct and ascending, got {self.layers}")
+        return self
+
+
+class DistillSettings(_Settings):
+    """One run: `data` is `synthetic`, `chorus:DIR`, `jsonl:DIR` or `parquet:DIR`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] = "aisle-student"
+    data: str = "synthetic"
+    query_logs: tuple[Path, ...] = ()
+    seed: int = 0
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("int8",)
+    held_out_fraction: Fraction = 0.25
+    synthetic_judged_queries: Annotated[int, Field(ge=0)] = 300
+    licences: tuple[str, ...] = ()
+    teacher: TeacherSettings = TeacherSettings()
+    pool: PoolSettings = PoolSettings()
+    student: StudentSettings = StudentSettings()
+
+    def public(self) -> dict[str, Any]:
+        """The settings as JSON for a bundle's manifest: file names, but no paths of this machine."""
+        content = self.model_dump(mode="json")
+        reader, separator, place = self.data.partition(":")
+        content["data"] = f"{reader}{separator}{Path(place).name}" if place else self.data
+        content["query_logs"] = [path.name for path in self.query_logs]
+        return content
+
+
+def load_settings(file: Path | None, overrides: dict[str, Any]) -> DistillSettings:
+    """Settings from a TOML file (if any) with the command line's on top; ConfigError names what is wrong."""
+    content: dict[str, Any] = {}
+    if file is not None:
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    try:
+        return DistillSettings.model_validate({**content, **overrides})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{file or 'command line'}: {problems}") from error

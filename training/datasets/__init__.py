@@ -1,0 +1,1 @@
+"""Dataset readers: each turns one published layout into the schema of `schema.py`."""

@@ -1,0 +1,30 @@
+"""What can go wrong in a training run, as errors that say which file, row or setting to mend.
+
+TrainingError
+├── DataError           a dataset's file or row cannot be used
+├── ConfigError         a setting cannot work
+├── RunDirectoryError   a run directory belongs to another configuration, or is damaged
+└── DivergenceError     a loss stopped being a finite number
+"""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Any failure that the person running the training can act on."""
+
+
+class DataError(TrainingError):
+    """A dataset's file or row cannot be used; the message names file and line."""
+
+
+class ConfigError(TrainingError):
+    """A setting cannot work; the message names it."""
+
+
+class RunDirectoryError(TrainingError):
+    """A run directory was made with other settings, or one of its files is damaged."""
+
+
+class DivergenceError(TrainingError):
+    """The loss of a batch is not a finite number."""

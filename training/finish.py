@@ -1,0 +1,126 @@
+"""The end of a run: evaluation on held-out queries, calibration, export to a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from transformers import BertForSequenceClassification
+
+from export.bundle import BundleRequest, Source, export_bundle
+from export.parity import JudgedList
+from relevance.calibration import Calibration
+from relevance.pair_encoding import PairEncoder
+from relevance.ranking_metrics import expected_calibration_error
+from training.backbone import backbone_directory, load_pair_encoder
+from training.calibrate import fit_platt
+from training.card import licences, model_card, provenance
+from training.checks import general_check
+from training.config import DistillSettings
+from training.cross_encoder import encode_pairs, score_pairs
+from training.datasets.schema import Dataset
+from training.evaluate import Evaluation, System, all_targets, as_json, baselines, evaluate, table
+from training.run_directory import RunDirectory, Stage, write_json
+from training.splits import Split
+from training.teacher import Teacher
+
+HEADLINE = "ndcg@10"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The shipped calibration, and its error measured on queries it was not fitted on."""
+
+    calibration: Calibration
+    cross_fitted_error: float
+
+
+def evaluate_run(
+    stage: Stage,
+    settings: DistillSettings,
+    split: Split,
+    models: tuple[Teacher, BertForSequenceClassification],
+) -> dict[str, Any]:
+    """Baselines, teacher and student side by side on the held-out queries and on the general check."""
+    if stage.finished:
+        return stage.manifest()
+    teacher, student = models
+    trained = {
+        "teacher": teacher.score,
+        "student": student_system(student, load_pair_encoder(settings.student.template)),
+    }
+    held_out = evaluate(split.held_out, {**baselines(split.held_out, teacher.bi_encoder, settings.seed), **trained})
+    general = general_check()
+    elsewhere = evaluate(general, {**baselines(general, teacher.bi_encoder, settings.seed), **trained})
+    calibrated = calibrate(split.held_out, held_out)
+    report = {
+        HEADLINE: held_out.means(HEADLINE),
+        "student_minus_cosine": held_out.difference(HEADLINE, "student", "cosine")._asdict(),
+        "student_minus_teacher": held_out.difference(HEADLINE, "student", "teacher")._asdict(),
+        "general_ndcg@10": elsewhere.means(HEADLINE),
+        "general_student_minus_cosine": elsewhere.difference(HEADLINE, "student", "cosine")._asdict(),
+        "calibration": calibrated.calibration.model_dump(),
+        "calibration_error": calibrated.cross_fitted_error,
+        "held_out": as_json(held_out),
+        "general": as_json(elsewhere),
+        "tables": "\n\n".join((table(held_out, "held-out queries"), table(elsewhere, "general check"))),
+    }
+    stage.finish(report)
+    return report
+
+
+def student_system(model: BertForSequenceClassification, encoder: PairEncoder) -> System:
+    """The student in torch as a system to evaluate."""
+    return lambda query, products: score_pairs(model, encode_pairs(encoder, query, products), encoder.pad_id)
+
+
+def calibrate(dataset: Dataset, evaluation: Evaluation) -> Calibrated:
+    """Platt scaling of the student on the held-out judgements.
+
+    The error is cross-fitted: each half of the queries is calibrated by the other half's fit.
+    """
+    targets, logits = all_targets(dataset), evaluation.scores["student"]
+    sizes = [len(group) for group in dataset.by_query().values()]
+    half = np.repeat(np.arange(len(sizes)) % 2, sizes)
+    probabilities = np.zeros(len(targets))
+    for side in (0, 1):
+        if (half != side).any() and (half == side).any():
+            fitted = fit_platt(logits[half != side], targets[half != side])
+            probabilities[half == side] = fitted.probability(logits[half == side])
+    return Calibrated(fit_platt(logits, targets), expected_calibration_error(targets, probabilities))
+
+
+def judged_lists(dataset: Dataset, encoder: PairEncoder) -> list[JudgedList]:
+    """Each query's judged candidates, encoded: real pairs to compare graphs on."""
+    lists = []
+    for query, judgements in dataset.by_query().items():
+        products = [dataset.products[judgement.product_id] for judgement in judgements]
+        targets = np.array([judgement.target for judgement in judgements])
+        lists.append(JudgedList(encode_pairs(encoder, query, products), targets))
+    return lists
+
+
+def export_run(
+    directory: RunDirectory, settings: DistillSettings, split: Split, evaluation: dict[str, Any]
+) -> dict[str, Any]:
+    """Export the student to `RUN/bundle`, checked on held-out pairs; returns and writes the run's metrics."""
+    stage = directory.stage("export")
+    bundle = directory.path / "bundle"
+    if not stage.finished:
+        encoder = load_pair_encoder(settings.student.template)
+        request = BundleRequest(
+            name=settings.name,
+            template=settings.student.template,
+            calibration=Calibration.model_validate(evaluation["calibration"]),
+            training=provenance(directory, settings, split),
+            metrics={key: value for key, value in evaluation.items() if key != "tables"},
+            licences=licences(settings),
+            precisions=settings.precisions,
+        )
+        source = Source(directory.path / "student", backbone_directory() / "tokenizer.json", encoder.pad_id)
+        lists = [*judged_lists(split.held_out, encoder), *judged_lists(general_check(), encoder)]
+        stage.finish(export_bundle(source, lists, request, (bundle, model_card)))
+    metrics = {**evaluation, "parity": stage.manifest(), "bundle": str(bundle)}
+    write_json(directory.path / "metrics.json", metrics)
+    return metrics

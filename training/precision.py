@@ -1,0 +1,20 @@
+"""Mixed precision where the machine has it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 autocast on CUDA and on CPUs with bf16 arithmetic; elsewhere a context that does nothing."""
+    enabled = device.type == "cuda" or _cpu_has_bf16()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+@cache
+def _cpu_has_bf16() -> bool:
+    # Without the instructions, bf16 on a CPU is emulated and several times slower than fp32.
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,89 @@
+"""The run directory: one folder a stage, each finished by a manifest written last.
+
+A run that was killed goes on from its finished stages. A run directory remembers the settings and the
+data that it was started with; anything else is refused, so that two runs never mix.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import RunDirectoryError
+
+FINGERPRINT = "run.json"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage's folder."""
+
+    directory: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage's manifest is there: it is written after everything else."""
+        return (self.directory / MANIFEST).is_file()
+
+    def manifest(self) -> dict[str, Any]:
+        """What the finished stage wrote of itself."""
+        path = self.directory / MANIFEST
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunDirectoryError(f"{path} cannot be read ({error}); delete {self.directory} to redo it") from error
+        return content
+
+    def finish(self, content: Mapping[str, Any]) -> None:
+        """Mark the stage as done."""
+        write_json(self.directory / MANIFEST, content)
+
+
+class RunDirectory:
+    """A folder that belongs to one set of settings and data."""
+
+    def __init__(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        path.mkdir(parents=True, exist_ok=True)
+        marker = path / FINGERPRINT
+        wanted = json.loads(json.dumps(fingerprint))
+        if not marker.exists():
+            if any(path.iterdir()):
+                raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
+            write_json(marker, wanted)
+            return
+        changed = sorted(_differences(json.loads(marker.read_text(encoding="utf-8")), wanted))
+        if changed:
+            raise RunDirectoryError(
+                f"{path} was started with other settings or data (changed: {', '.join(changed)}); "
+                "use another --run-dir, or delete this one to start over"
+            )
+
+    def stage(self, name: str) -> Stage:
+        """The folder of a stage, made if need be."""
+        directory = self.path / name
+        directory.mkdir(exist_ok=True)
+        return Stage(directory)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write atomically: a kill leaves the old file or the new one, never half of one."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> set[str]:
+    """Dotted names of the values in which two JSON trees differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {
+            name
+            for key in old.keys() | new.keys()
+            for name in _differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
+        }
+    return set() if old == new else {prefix}

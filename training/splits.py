@@ -1,0 +1,74 @@
+"""Splitting judgements by query, with near-duplicate queries kept on one side."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from training.datasets.schema import Dataset
+from training.errors import DataError
+
+_WORD = re.compile(r"\w+", re.UNICODE)
+_MIN_STEM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One dataset cut in two by query."""
+
+    train: Dataset
+    held_out: Dataset
+
+
+def query_key(query: str) -> str:
+    """What near-duplicate queries share: their words in any order, without case and plural endings."""
+    return " ".join(sorted({_stem(word) for word in _WORD.findall(query.casefold())}))
+
+
+def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int) -> Split:
+    """Hold out `held_out_fraction` of the queries (at least one on each side), whole key groups at a time."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for query in dataset.by_query():
+        groups[query_key(query)].append(query)
+    if len(groups) < 2:
+        raise DataError(f"dataset {dataset.name}: a split needs two distinct queries, found {len(groups)}")
+    keys = sorted(groups)
+    random.Random(seed).shuffle(keys)
+    wanted = max(1, round(held_out_fraction * sum(map(len, groups.values()))))
+    held_out: set[str] = set()
+    for key in keys[:-1]:
+        if len(held_out) >= wanted:
+            break
+        held_out.update(groups[key])
+    split = Split(train=_only(dataset, held_out, inside=False), held_out=_only(dataset, held_out, inside=True))
+    check_leakage(split.train.by_query(), held_out)
+    return split
+
+
+def without_held_out(queries: Iterable[str], held_out: Collection[str]) -> list[str]:
+    """The queries that are neither held out nor near-duplicates of one that is."""
+    forbidden = {query_key(query) for query in held_out}
+    return [query for query in queries if query_key(query) not in forbidden]
+
+
+def check_leakage(training_queries: Iterable[str], held_out: Collection[str]) -> None:
+    """Raise DataError if a training query is a held-out query or a near-duplicate of one."""
+    forbidden = {query_key(query): query for query in held_out}
+    for query in training_queries:
+        if twin := forbidden.get(query_key(query)):
+            raise DataError(f"leakage: the training query {query!r} is a near-duplicate of the held-out {twin!r}")
+
+
+def _only(dataset: Dataset, held_out: Collection[str], *, inside: bool) -> Dataset:
+    kept = [judgement for judgement in dataset.judgements if (judgement.query in held_out) == inside]
+    return replace(dataset, judgements=kept)
+
+
+def _stem(word: str) -> str:
+    for ending, replacement in (("ies", "y"), ("es", "e"), ("s", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= _MIN_STEM and not word.endswith("ss"):
+            return word[: -len(ending)] + replacement
+    return word

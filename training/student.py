@@ -1,0 +1,93 @@
+"""The student: a cross-encoder made of a few of the teacher's layers, distilled on the labelled pool."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from transformers import BertForSequenceClassification
+
+from relevance.pair_encoding import EncodedText, PairEncoder
+from relevance.product import Product
+from training.backbone import load_pair_encoder
+from training.batches import Batch, PairGroup, collate, plan_epoch
+from training.config import StudentSettings
+from training.cross_encoder import Logits
+from training.errors import ConfigError
+from training.losses import anchored_margin_mse
+from training.pool import Pool
+from training.trainer import Optimisation, TrainingHooks, train
+
+
+def student_from(teacher: BertForSequenceClassification, layers: Sequence[int]) -> BertForSequenceClassification:
+    """A copy of the teacher's cross-encoder that keeps only `layers` (numbered from 0)."""
+    depth = len(teacher.bert.encoder.layer)
+    if max(layers) >= depth:
+        raise ConfigError(f"student.layers is {tuple(layers)}, but the teacher has layers 0 to {depth - 1}")
+    student = copy.deepcopy(teacher)
+    student.bert.encoder.layer = torch.nn.ModuleList([student.bert.encoder.layer[layer] for layer in layers])
+    student.config.num_hidden_layers = len(layers)
+    return student
+
+
+class PoolBatches:
+    """The labelled pool as batches: whole queries, several epochs, each in its own order.
+
+    For a part of the queries of each epoch (`title_only_share`) the products are rendered by their title
+    alone, so that the student also serves shops that send nothing else.
+    """
+
+    def __init__(self, pool: Pool, labels: Logits, encoder: PairEncoder, settings: StudentSettings, seed: int) -> None:
+        self._pool, self._labels, self._encoder = pool, labels, encoder
+        self._queries = encoder.encode_queries(pool.queries)
+        self._full = encoder.encode_products(pool.products)
+        self._bare = encoder.encode_products([Product(title=product.title) for product in pool.products])
+        sizes = [rows.stop - rows.start for rows in pool.groups]
+        lengths = [max(len(self._full[row].ids) for row in pool.product_of[rows]) for rows in pool.groups]
+        self._steps: list[tuple[list[int], npt.NDArray[np.bool_]]] = []
+        for epoch in range(settings.epochs):
+            rng = np.random.default_rng((seed, epoch))
+            for groups in plan_epoch(lengths, sizes, settings.pairs_per_batch, seed + epoch):
+                self._steps.append((groups, rng.random(len(groups)) < settings.title_only_share))
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, step: int) -> Batch:
+        groups, bare = self._steps[step]
+        chosen = [
+            self._group(self._pool.groups[number], self._bare if title_only else self._full)
+            for number, title_only in zip(groups, bare, strict=True)
+        ]
+        return collate(chosen, self._encoder.pad_id)
+
+    def _group(self, rows: slice, products: Sequence[EncodedText]) -> PairGroup:
+        query = self._queries[self._pool.query_of[rows.start]]
+        pairs = [self._encoder.pair(query, products[row]) for row in self._pool.product_of[rows]]
+        return PairGroup(pairs, self._labels[rows])
+
+
+def distillation_loss(logits: Tensor, batch: Batch, anchor: float) -> Tensor:
+    """All-pairs MarginMSE with the anchor term, against the teacher's logits."""
+    return anchored_margin_mse(logits, batch.targets, batch.group, anchor)
+
+
+def train_student(
+    student: BertForSequenceClassification,
+    pool: Pool,
+    labels: Logits,
+    settings: StudentSettings,
+    run: tuple[int, TrainingHooks],
+) -> None:
+    """Distil in place; `run` is the seed and the hooks."""
+    seed, hooks = run
+    torch.manual_seed(seed)
+    student.bert.embeddings.requires_grad_(False)
+    batches = PoolBatches(pool, labels, load_pair_encoder(settings.template), settings, seed)
+    loss = partial(distillation_loss, anchor=settings.anchor)
+    train(student, batches, loss, Optimisation(settings.learning_rate), hooks)
