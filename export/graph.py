@@ -1,0 +1,94 @@
+"""The three graph steps: ONNX through optimum, fusion, lower precision. Each reads one file and writes another."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.optimizer import optimize_model
+from optimum.exporters.onnx import main_export
+from transformers import BertConfig
+
+from export.errors import CheckpointError
+
+OPSET = 17
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+OUTPUT = "logits"
+
+
+def export_fp32(checkpoint: Path, target: Path) -> None:
+    """Export a cross-encoder checkpoint (a `save_pretrained` folder) to an fp32 graph with dynamic axes."""
+    if not (checkpoint / "config.json").is_file():
+        raise CheckpointError(f"{checkpoint} has no config.json, so it is no checkpoint; distil a student first")
+    with tempfile.TemporaryDirectory() as scratch, _quiet():
+        # Validation against torch is ours (parity.py): on real pairs, of many shapes, ranks included.
+        main_export(
+            str(checkpoint), scratch, task="text-classification", opset=OPSET, do_validation=False, framework="pt"
+        )
+        graph = onnx.load(str(Path(scratch) / "model.onnx"))
+    names = tuple(item.name for item in graph.graph.input)
+    if set(names) != set(INPUTS) or graph.graph.output[0].name != OUTPUT:
+        raise CheckpointError(f"{checkpoint} exports inputs {names}; a pair cross-encoder has {INPUTS}")
+    onnx.save(graph, str(target))
+
+
+def fuse(source: Path, target: Path, config: BertConfig) -> None:
+    """Fuse attention, layer norms, GELU and embeddings into ONNX Runtime's own operators; exact to rounding."""
+    options = FusionOptions("bert")
+    with _quiet():
+        model = optimize_model(
+            str(source),
+            model_type="bert",
+            num_heads=config.num_attention_heads,
+            hidden_size=config.hidden_size,
+            optimization_options=options,
+            opt_level=0,
+        )
+        model.save_model_to_file(str(target))
+
+
+def to_int8(source: Path, target: Path) -> None:
+    """Dynamic quantisation: int8 weights per output channel, activations quantised per tensor at run time."""
+    with _quiet():
+        quantize_dynamic(
+            str(source),
+            str(target),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            # DefaultTensorType: shape inference does not know the fused operators' outputs.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
+        )
+
+
+def to_fp16(source: Path, target: Path, config: BertConfig) -> None:
+    """Half precision for CUDA; inputs and the logit keep their types."""
+    with _quiet():
+        model = optimize_model(
+            str(source),
+            model_type="bert",
+            num_heads=config.num_attention_heads,
+            hidden_size=config.hidden_size,
+            opt_level=0,
+        )
+        model.convert_float_to_float16(keep_io_types=True)
+        model.save_model_to_file(str(target))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' own chatter out of the run's output; their errors still raise."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)

@@ -1,0 +1,145 @@
+"""Proof that a graph computes what the checkpoint computes: on real pairs, over many batch sizes and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from transformers import BertForSequenceClassification
+
+from export.errors import ParityError
+from relevance.bundle import Precision
+from relevance.pair_encoding import EncodedPair, pad_pairs
+from relevance.ranking_metrics import kendall_tau, ndcg_at_k
+
+BATCH_SIZES = (1, 2, 3, 8, 17, 32, 64)
+NDCG_CUTOFF = 10
+GRADE_OF_TARGET_ONE = 3.0
+
+Logits = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedList:
+    """One query's encoded pairs with their soft targets (n,), to compare rankings on."""
+
+    pairs: Sequence[EncodedPair]
+    targets: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a precision may differ by: largest |Δlogit|, loss of mean nDCG@10, mean Kendall tau kept."""
+
+    logit: float
+    ndcg: float
+    tau: float
+
+
+BOUNDS: dict[Precision, Bounds] = {
+    "fp32": Bounds(logit=1e-3, ndcg=1e-3, tau=0.999),
+    "fp16": Bounds(logit=5e-2, ndcg=2e-3, tau=0.99),
+    # One activation scale per tensor: single logits move, the ranking must not.
+    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What was measured for one graph."""
+
+    pairs: int
+    largest_logit_difference: float
+    mean_logit_difference: float
+    ndcg_torch: float
+    ndcg_graph: float
+    kendall_tau: float
+
+
+def check_parity(
+    checkpoint: Path, graph: Path, precision: Precision, lists: Sequence[JudgedList], pad_id: int
+) -> dict[str, Any]:
+    """Compare a graph with its checkpoint; ParityError names the largest difference if a bound is passed."""
+    reference = torch_logits(checkpoint, lists, pad_id)
+    measured = graph_logits(graph, lists, pad_id)
+    parity = compare(lists, reference, measured)
+    problem = broken_bound(parity, BOUNDS[precision])
+    if problem:
+        raise ParityError(f"{graph.name}: {problem}; bounds for {precision}: {BOUNDS[precision]}")
+    return asdict(parity)
+
+
+def compare(lists: Sequence[JudgedList], reference: Sequence[Logits], measured: Sequence[Logits]) -> Parity:
+    """Differences of two models' logits, one array a list."""
+    gap = np.abs(np.concatenate(reference) - np.concatenate(measured))
+    taus = [kendall_tau(a, b) for a, b in zip(reference, measured, strict=True) if a.size > 1]
+    return Parity(
+        pairs=gap.size,
+        largest_logit_difference=float(gap.max()),
+        mean_logit_difference=float(gap.mean()),
+        ndcg_torch=_mean_ndcg(lists, reference),
+        ndcg_graph=_mean_ndcg(lists, measured),
+        kendall_tau=float(np.nanmean(taus)) if taus else 1.0,
+    )
+
+
+@torch.inference_mode()
+def torch_logits(checkpoint: Path, lists: Sequence[JudgedList], pad_id: int) -> list[Logits]:
+    """fp32 logits of the checkpoint, one array a list."""
+    model = BertForSequenceClassification.from_pretrained(checkpoint)
+    model.train(False)
+    logits = []
+    for judged in lists:
+        batch = pad_pairs(judged.pairs, pad_id)
+        output = model(
+            input_ids=torch.from_numpy(batch.input_ids),
+            attention_mask=torch.from_numpy(batch.attention_mask),
+            token_type_ids=torch.from_numpy(batch.token_type_ids),
+        )
+        logits.append(output.logits[:, 0].double().numpy())
+    return logits
+
+
+def graph_logits(graph: Path, lists: Sequence[JudgedList], pad_id: int) -> list[Logits]:
+    """Logits of the graph, one array a list, run in batches whose sizes go through BATCH_SIZES."""
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    logits: list[Logits] = []
+    turn = 0
+    for judged in lists:
+        parts = []
+        start = 0
+        while start < len(judged.pairs):
+            size = BATCH_SIZES[turn % len(BATCH_SIZES)]
+            batch = pad_pairs(judged.pairs[start : start + size], pad_id)
+            feed = {name: getattr(batch, name) for name in ("input_ids", "attention_mask", "token_type_ids")}
+            parts.append(np.asarray(session.run(["logits"], feed)[0], dtype=np.float64).reshape(-1))
+            start, turn = start + size, turn + 1
+        logits.append(np.concatenate(parts))
+    return logits
+
+
+def _mean_ndcg(lists: Sequence[JudgedList], logits: Sequence[Logits]) -> float:
+    values = [
+        ndcg_at_k(GRADE_OF_TARGET_ONE * judged.targets, scores, NDCG_CUTOFF, "exponential")
+        for judged, scores in zip(lists, logits, strict=True)
+        if judged.targets.max() > 0
+    ]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def broken_bound(parity: Parity, bounds: Bounds) -> str | None:
+    """Which bound the figures pass, in words with the figure; None if none."""
+    # Written so that nan breaks a bound instead of passing it.
+    if not parity.largest_logit_difference <= bounds.logit:
+        return f"the largest logit difference is {parity.largest_logit_difference:.4g}"
+    if parity.ndcg_torch - parity.ndcg_graph > bounds.ndcg:
+        return f"nDCG@10 fell from {parity.ndcg_torch:.4f} to {parity.ndcg_graph:.4f}"
+    if not parity.kendall_tau >= bounds.tau:
+        return f"Kendall tau to the checkpoint is {parity.kendall_tau:.4f}"
+    return None

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from transformers import BertForSequenceClassification
+
+from export.bundle import BundleRequest, Source, export_bundle
+from export.errors import CheckpointError, ParityError
+from export.graph import export_fp32, fuse, to_fp16
+from export.parity import BOUNDS, Bounds, JudgedList, check_parity
+from relevance.bundle import load_bundle
+from relevance.calibration import Calibration
+from relevance.pair_encoding import EncodedPair
+from training.backbone import backbone_directory, load_cross_encoder
+from training.config import STUDENT_TEMPLATE
+from training.student import student_from
+
+REQUEST = BundleRequest("tiny", STUDENT_TEMPLATE, Calibration(), {}, {}, ("none",))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    # Real weights, for int8 on random ones says nothing; a wide head, for the logits must differ to be ranked.
+    torch.manual_seed(0)
+    model = student_from(load_cross_encoder(), [0, 5])
+    torch.nn.init.normal_(model.classifier.weight, std=2.0)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _bounds_for_an_untrained_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A random head reads directions that carry noise, which int8 does not keep; a trained one does not.
+    monkeypatch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7))
+
+
+def judged_lists(count: int = 12) -> list[JudgedList]:
+    """Lists of 1 to 40 random pairs of 5 to 60 tokens."""
+    rng = np.random.default_rng(0)
+    lists = []
+    for size in rng.integers(1, 40, size=count):
+        pairs = []
+        for length in rng.integers(2, 57, size=size):
+            tokens = tuple(map(int, rng.integers(1000, 30000, size=length)))
+            cut = length // 3
+            pairs.append(
+                EncodedPair((101, *tokens[:cut], 102, *tokens[cut:], 102), (0,) * (cut + 2) + (1,) * (length - cut + 1))
+            )
+        lists.append(JudgedList(pairs, rng.choice([0.0, 0.5, 1.0], size=size)))
+    return lists
+
+
+def source(checkpoint: Path) -> Source:
+    return Source(checkpoint, backbone_directory() / "tokenizer.json", pad_id=0)
+
+
+def test_a_checkpoint_becomes_a_bundle_that_computes_the_same(checkpoint: Path, tmp_path: Path) -> None:
+    parity = export_bundle(
+        source(checkpoint), judged_lists(), REQUEST, (tmp_path / "bundle", lambda fields: "# card\n")
+    )
+    assert parity["fp32"]["largest_logit_difference"] < 1e-4
+    assert 0.7 <= parity["int8"]["kendall_tau"] < 1.0
+    bundle = load_bundle(tmp_path / "bundle")
+    assert set(bundle.manifest.graphs) == {"int8"}
+    assert bundle.manifest.parity == parity
+    assert sorted(path.name for path in bundle.directory.iterdir()) == [
+        "README.md", "manifest.json", "model.int8.onnx", "tokenizer.json",
+    ]  # fmt: skip
+
+
+def test_the_graph_is_fused_and_quantised(checkpoint: Path, tmp_path: Path) -> None:
+    export_bundle(source(checkpoint), judged_lists(4), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
+    operators = {node.op_type for node in onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph.node}
+    assert "SkipLayerNormalization" in operators
+    assert operators & {"QAttention", "Attention"}
+    assert operators & {"MatMulIntegerToFloat", "MatMulInteger", "DynamicQuantizeMatMul", "QAttention"}
+
+
+def test_fp16_keeps_the_types_of_inputs_and_logits(checkpoint: Path, tmp_path: Path) -> None:
+    config = BertForSequenceClassification.from_pretrained(checkpoint).config
+    export_fp32(checkpoint, tmp_path / "raw.onnx")
+    fuse(tmp_path / "raw.onnx", tmp_path / "fused.onnx", config)
+    to_fp16(tmp_path / "fused.onnx", tmp_path / "half.onnx", config)
+    graph = onnx.load(str(tmp_path / "half.onnx")).graph
+    assert {item.type.tensor_type.elem_type for item in graph.input} == {onnx.TensorProto.INT64}
+    assert graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert any(weight.data_type == onnx.TensorProto.FLOAT16 for weight in graph.initializer)
+    check_parity(checkpoint, tmp_path / "half.onnx", "fp16", judged_lists(4), 0)
+
+
+def test_another_models_graph_fails_with_the_largest_difference(checkpoint: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    model = BertForSequenceClassification.from_pretrained(checkpoint)
+    torch.nn.init.normal_(model.classifier.weight, std=3.0)
+    model.save_pretrained(other)
+    export_fp32(other, tmp_path / "other.onnx")
+    with pytest.raises(ParityError, match=r"other\.onnx: the largest logit difference is \d"):
+        check_parity(checkpoint, tmp_path / "other.onnx", "fp32", judged_lists(4), 0)
+
+
+def test_a_failed_comparison_leaves_no_bundle(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ParityError("largest difference 9")
+
+    monkeypatch.setattr("export.bundle.check_parity", fail)
+    with pytest.raises(ParityError):
+        export_bundle(source(checkpoint), judged_lists(2), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no config\.json"):
+        export_fp32(tmp_path, tmp_path / "x.onnx")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from export.parity import BOUNDS, JudgedList, Parity, broken_bound, compare
+from relevance.pair_encoding import EncodedPair
+
+PAIR = EncodedPair((101, 5, 102, 6, 102), (0, 0, 0, 1, 1))
+
+
+def lists(*targets: list[float]) -> list[JudgedList]:
+    return [JudgedList([PAIR] * len(given), np.array(given)) for given in targets]
+
+
+def test_the_figures_are_those_of_the_logits() -> None:
+    reference = [np.array([2.0, 1.0, 0.0]), np.array([1.0, -1.0])]
+    measured = [np.array([2.0, 0.9, 0.0]), np.array([-1.0, 1.0])]
+    parity = compare(lists([1.0, 0.5, 0.0], [1.0, 0.0]), reference, measured)
+    assert parity.pairs == 5
+    assert parity.largest_logit_difference == 2.0
+    assert parity.mean_logit_difference == pytest.approx(4.1 / 5)
+    assert parity.kendall_tau == pytest.approx((1.0 - 1.0) / 2)
+    assert parity.ndcg_torch == 1.0
+    assert parity.ndcg_graph < 1.0
+
+
+GOOD = Parity(10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"largest_logit_difference": 0.5}, "largest logit difference is 0.5"),
+        ({"largest_logit_difference": float("nan")}, "largest logit difference is nan"),
+        ({"ndcg_graph": 0.7}, r"nDCG@10 fell from 0\.8000 to 0\.7000"),
+        ({"kendall_tau": 0.5}, r"Kendall tau to the checkpoint is 0\.5000"),
+        ({"kendall_tau": float("nan")}, "Kendall tau to the checkpoint is nan"),
+    ],
+)
+def test_each_bound_stops_the_export_and_names_its_figure(change: dict[str, float], named: str) -> None:
+    assert broken_bound(GOOD, BOUNDS["fp32"]) is None
+    parity = Parity(**{**{name: getattr(GOOD, name) for name in Parity.__slots__}, **change})
+    problem = broken_bound(parity, BOUNDS["fp32"])
+    assert problem is not None
+    assert named.replace("\\", "") in problem
