@@ -30,7 +30,7 @@ class Product(BaseModel):
     color: str | None = None
     gender: str | None = None
     description: str | None = None
-    attributes: dict[str, AttributeValue] = {}
+    attributes: dict[str, AttributeValue] = Field(default_factory=dict)
     prior: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 

@@ -93,9 +93,7 @@ def expected_calibration_error(targets: npt.ArrayLike, probabilities: npt.ArrayL
     return float(np.abs(gaps).sum() / targets_.size)
 
 
-def bootstrap_interval(
-    per_query: npt.ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Interval:
+def bootstrap_interval(per_query: npt.ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Mean of a per-query metric (q,) with its percentile bootstrap interval over queries; nan queries are left out."""
     values = np.asarray(per_query, dtype=np.float64)
     values = values[~np.isnan(values)]

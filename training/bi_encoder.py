@@ -49,12 +49,11 @@ class BiEncoder:
         Its dot product with a query's vector is the mean of the two cosines. The title alone misses what
         only the description says; the description alone drowns what the product is.
         """
-        titles = [product.title for product in products]
-        full = [_full_text(product) for product in products]
-        distinct = list(dict.fromkeys([*titles, *full]))
-        row_of = {text: row for row, text in enumerate(distinct)}
-        vectors = self.encode(distinct)
-        mean: Vectors = (vectors[[row_of[text] for text in titles]] + vectors[[row_of[text] for text in full]]) / 2.0
+        texts = [bi_encoder_texts(product) for product in products]
+        row_of = {text: row for row, text in enumerate(dict.fromkeys(text for both in texts for text in both))}
+        vectors = self.encode(list(row_of))
+        titles, full = ([row_of[both[side]] for both in texts] for side in (0, 1))
+        mean: Vectors = (vectors[titles] + vectors[full]) / 2.0
         return mean
 
     def cosines(self, query: str, products: Sequence[Product]) -> npt.NDArray[np.float32]:
@@ -82,8 +81,9 @@ class BiEncoder:
         return result
 
 
-def _full_text(product: Product) -> str:
-    return " ".join(part for part in (product.title, product.product_type, product.description) if part)
+def bi_encoder_texts(product: Product) -> tuple[str, str]:
+    """A product's title and its full text, which are the same where it has nothing but a title."""
+    return product.title, " ".join(part for part in (product.title, product.product_type, product.description) if part)
 
 
 def _length_sorted_batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:

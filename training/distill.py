@@ -19,7 +19,7 @@ from transformers import BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
-from training.bi_encoder import BiEncoder
+from training.bi_encoder import BiEncoder, bi_encoder_texts
 from training.checkpoint import CheckpointStore
 from training.config import DistillSettings, load_settings
 from training.datasets.loading import data_digests, load_dataset
@@ -68,7 +68,7 @@ def pool_stage(run: Run) -> Pool:
     if not stage.finished:
         log.info("pool: gathering queries and candidates")
         sources = gather_sources(run.settings, run.split)
-        texts = len(sources.products) + len(sources.own_queries) + len(sources.general_queries)
+        texts = len({text for product in sources.products for text in bi_encoder_texts(product)})
         with progress_bar("pool: encoding", texts) as progress:
             save_pool(draw_pool(sources, run.settings, BiEncoder(progress=progress)), stage)
     return load_pool(stage)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from training.composers import compose_products, compose_queries
 from training.config import DistillSettings
 from training.datasets.query_log import read_query_log
 from training.datasets.rows import read_jsonl
-from training.datasets.schema import Dataset
+from training.datasets.schema import Dataset, LoggedQuery
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import RunDirectoryError
 from training.retrievers import Bm25, dense_top
@@ -33,6 +33,8 @@ from training.run_directory import Stage
 from training.splits import Split, check_leakage, without_held_out
 
 COMPOSED_QUERIES_PER_JUDGED = 20
+SMALLEST_WEIGHT = 1e-9
+"""A weight of zero means last, not never."""
 LARGEST_JUDGED_GROUP = 32
 """A query with more judged products is cut into several groups, to keep batches of one size."""
 RANDOM_SHARE = 0.3
@@ -46,8 +48,8 @@ class PoolSources:
     `judged` holds the training queries' judged products as rows of `products`: the pool's first part.
     """
 
-    own_queries: Sequence[str]
-    general_queries: Sequence[str]
+    own_queries: Sequence[LoggedQuery]
+    general_queries: Sequence[LoggedQuery]
     products: Sequence[Product]
     judged: Sequence[tuple[str, Sequence[int]]]
 
@@ -81,9 +83,9 @@ def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
     held_out = list(split.held_out.by_query())
     own_products = list(split.train.products.values())
     judged = list(split.train.by_query())
-    own = [*judged, *(query.text for query in split.train.query_log)]
-    own += compose_queries(own_products, COMPOSED_QUERIES_PER_JUDGED * len(judged), rng)
-    logged = [query.text for path in settings.query_logs for query in read_query_log(path)]
+    composed_queries = compose_queries(own_products, COMPOSED_QUERIES_PER_JUDGED * len(judged), rng)
+    own = [*map(LoggedQuery, judged), *split.train.query_log, *map(LoggedQuery, composed_queries)]
+    logged = [query for path in settings.query_logs for query in read_query_log(path)]
     general_catalogue = build_synthetic(
         # Another seed than the judged synthetic dataset's: its products and queries stay unseen.
         settings.seed + 1,
@@ -91,15 +93,16 @@ def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
             products=settings.pool.synthetic_products, queries=0, log_queries=settings.pool.synthetic_queries
         ),
     )
-    general = [*logged, *(query.text for query in general_catalogue.query_log)]
-    composed = compose_products(without_held_out(logged, held_out), settings.pool.composed_per_query, rng)
+    composed = compose_products(
+        without_held_out((query.text for query in logged), held_out), settings.pool.composed_per_query, rng
+    )
     sources = PoolSources(
-        own_queries=list(dict.fromkeys(without_held_out(own, held_out))),
-        general_queries=list(dict.fromkeys(without_held_out(general, held_out))),
+        own_queries=_allowed(own, held_out),
+        general_queries=_allowed([*logged, *general_catalogue.query_log], held_out),
         products=[*own_products, *general_catalogue.products.values(), *composed],
         judged=_judged_rows(split.train),
     )
-    check_leakage([*sources.own_queries, *sources.general_queries], held_out)
+    check_leakage((query.text for query in (*sources.own_queries, *sources.general_queries)), held_out)
     return sources
 
 
@@ -154,6 +157,12 @@ def load_pool(stage: Stage) -> Pool:
     return Pool(queries, products, query_of, product_of, pairs["cosine"].to_numpy())
 
 
+def _allowed(queries: Iterable[LoggedQuery], held_out: Collection[str]) -> list[LoggedQuery]:
+    """Each query text once, without the held-out ones and their near-duplicates."""
+    first = {query.text: query for query in reversed(list(queries))}
+    return [first[text] for text in without_held_out(reversed(first), held_out)]
+
+
 def _judged_rows(train: Dataset) -> list[tuple[str, list[int]]]:
     row_of = {product_id: row for row, product_id in enumerate(train.products)}
     return [
@@ -164,18 +173,22 @@ def _judged_rows(train: Dataset) -> list[tuple[str, list[int]]]:
 
 
 def _draw_queries(sources: PoolSources, count: int, settings: DistillSettings) -> list[str]:
-    """`count` queries, `own_share` of them the shop's; a short list is gone through several times."""
+    """`count` queries, `own_share` of them the shop's; a short list is gone through several times.
+
+    Within one going through, a query comes the earlier the greater its weight, by chance: a long list that
+    is cut keeps the frequent queries more often.
+    """
     rng = random.Random(settings.seed)
     own = round(count * settings.pool.own_share) if sources.general_queries else count
     return _cycled(sources.own_queries, own, rng) + _cycled(sources.general_queries, count - own, rng)
 
 
-def _cycled(items: Sequence[str], count: int, rng: random.Random) -> list[str]:
-    if not items:
-        return []
+def _cycled(queries: Sequence[LoggedQuery], count: int, rng: random.Random) -> list[str]:
     drawn: list[str] = []
-    while len(drawn) < count:
-        drawn += rng.sample(items, len(items))
+    while queries and len(drawn) < count:
+        # Weighted sampling without replacement (Efraimidis & Spirakis 2006): order by u^(1/w), here in logs.
+        order = sorted(queries, key=lambda query: rng.expovariate(1.0) / max(query.weight, SMALLEST_WEIGHT))
+        drawn += [query.text for query in order]
     return drawn[:count]
 
 

@@ -53,9 +53,9 @@ def split() -> Split:
 
 def test_nothing_held_out_nor_its_twin_is_a_source(split: Split) -> None:
     sources = gather_sources(SETTINGS, split)
-    keys = {query_key(query) for query in (*sources.own_queries, *sources.general_queries)}
+    keys = {query_key(query.text) for query in (*sources.own_queries, *sources.general_queries)}
     assert query_key("usb cable") not in keys
-    assert {"red shoe", "usb hub"} <= set(sources.own_queries)
+    assert {"red shoe", "usb hub"} <= {query.text for query in sources.own_queries}
     assert sources.judged == [("red shoe", [0, 3])]
 
 
@@ -79,9 +79,17 @@ def test_a_pool_is_drawn_the_same_again(split: Split) -> None:
 
 
 def test_a_shop_without_other_queries_still_gets_a_pool(split: Split) -> None:
-    sources = PoolSources(["red shoe"], [], list(split.train.products.values()), [])
+    sources = PoolSources([LoggedQuery("red shoe")], [], list(split.train.products.values()), [])
     pool = draw_pool(sources, SETTINGS, WordEncoder())  # type: ignore[arg-type]
     assert set(pool.queries) == {"red shoe"}
+
+
+def test_frequent_queries_are_drawn_more_often(split: Split) -> None:
+    log = [LoggedQuery(f"query {n}", weight=100.0 if n < 10 else 1.0) for n in range(200)]
+    sources = PoolSources(log, [], list(split.train.products.values()), [])
+    drawn = draw_pool(sources, SETTINGS, WordEncoder()).queries  # type: ignore[arg-type]
+    assert len(drawn) == len(set(drawn)) == 10
+    assert sum(int(query.split()[1]) < 10 for query in drawn) >= 5
 
 
 @given(st.integers(5, 300), st.integers(1, 20), st.integers(0, 5))

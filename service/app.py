@@ -1,0 +1,147 @@
+"""Puts the service together: `load` checks and warms everything, `create_app` gives it a door."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from relevance.bundle import Bundle, load_bundle
+from relevance.pair_encoding import PairEncoder
+from service.admission import Admission
+from service.backend import Backend, load_backend, warm_up
+from service.batch_queue import BatchLimits, BatchQueue
+from service.batcher import Batcher, Job
+from service.errors import BackendError, ServiceError, error_response, http_error_response
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
+from service.middleware import RequestScope
+from service.openapi import install_openapi
+from service.reply import ReplyMaker
+from service.routes.health import health_router
+from service.routes.metrics import metrics_router
+from service.routes.score import score_router
+from service.scorer import Scorer, Stages
+from service.settings import Settings
+from service.tokenization import Tokenization
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A checked bundle and a warm backend. `tokens_per_second` is the measured speed of one session thread."""
+
+    settings: Settings
+    bundle: Bundle
+    encoder: PairEncoder
+    backend: Backend
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that outlive a request."""
+
+    engine: Engine
+    lifecycle: Lifecycle
+    stages: Stages
+
+    async def drain(self) -> None:
+        """Refuse new requests, wait for accepted ones; fail those that are left after `drain_seconds`."""
+        self.lifecycle.start_draining()
+        try:
+            await asyncio.wait_for(self.lifecycle.drained(), self.engine.settings.drain_seconds)
+        except TimeoutError:
+            logger.warning("drain time is over", extra={"fields": {"unanswered": self.lifecycle.in_flight}})
+            await self.stages.batcher.stop()
+
+    async def close(self) -> None:
+        """End the loop and the threads."""
+        await self.stages.batcher.stop()
+        self.stages.tokenization.close()
+        self.engine.backend.close()
+
+
+def load(settings: Settings) -> Engine:
+    """Check the bundle, open the backend, warm it; raises StartupError or BundleError."""
+    bundle = load_bundle(settings.bundle)
+    template = bundle.manifest.template
+    settings.queue_tokens_for(template)
+    encoder = _pair_encoder(bundle)
+    backend = load_backend(bundle, encoder.pad_id, settings)
+    speed = warm_up(backend, template.max_length, settings.micro_batch_tokens)
+    fields = {
+        "bundle": bundle.manifest.name,
+        "version": bundle.manifest.version,
+        "sessions": backend.concurrency,
+        "tokens_per_second": round(speed),
+        "settings": settings.model_dump(mode="json"),
+    }
+    logger.info("model loaded", extra={"fields": fields})
+    return Engine(settings, bundle, encoder, backend, speed)
+
+
+def _pair_encoder(bundle: Bundle) -> PairEncoder:
+    try:
+        return bundle.pair_encoder()
+    except Exception as error:
+        # The tokenizers library raises bare Exception for a file that it cannot read.
+        raise BackendError(f"the tokenizer of bundle {bundle.directory} cannot be used: {error}") from error
+
+
+def create_service(engine: Engine) -> Service:
+    """Wire the stages of a request."""
+    settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
+    metrics, lifecycle = Metrics(), Lifecycle()
+    capacity = settings.queue_tokens_for(manifest.template)
+    admission = Admission(manifest.template, capacity, backend.concurrency, engine.tokens_per_second)
+    queue: BatchQueue[Job] = BatchQueue(BatchLimits(settings.micro_batch_tokens))
+    stages = Stages(
+        admission=admission,
+        tokenization=Tokenization(engine.encoder, backend.concurrency),
+        batcher=Batcher(backend, queue, [metrics, admission]),
+        replies=ReplyMaker(manifest),
+        metrics=metrics,
+    )
+    metrics.model_loaded(manifest.name, manifest.version)
+    metrics.watch("aisle_in_flight_requests", "Requests accepted and not yet answered.", lambda: lifecycle.in_flight)
+    metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)
+    metrics.watch("aisle_queue_tokens", "Tokens that wait for a micro-batch.", lambda: queue.tokens)
+    metrics.watch("aisle_admitted_tokens", "Tokens that admitted requests hold.", lambda: admission.outstanding)
+    return Service(engine, lifecycle, stages)
+
+
+def create_app(service: Service) -> FastAPI:
+    """The ASGI app. Its lifespan starts the batching loop, and ends it."""
+    settings, stages, lifecycle = service.engine.settings, service.stages, service.lifecycle
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stages.batcher.start()
+        yield
+        await service.close()
+
+    app = FastAPI(title="Aisle", version="0.1.0", description="Scores products for a query.", lifespan=lifespan)
+    app.include_router(score_router(Scorer(stages, settings.default_deadline_ms), lifecycle, settings))
+    app.include_router(health_router(lifecycle, stages.batcher))
+    app.include_router(metrics_router(stages.metrics))
+    app.add_middleware(RequestScope, metrics=stages.metrics)
+    install_openapi(app)
+
+    @app.exception_handler(ServiceError)
+    async def on_service_error(_: Request, error: ServiceError) -> Response:
+        stages.metrics.refused(error.code)
+        return error_response(error)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(_: Request, error: HTTPException) -> Response:
+        return http_error_response(error.status_code, error.headers)
+
+    return app

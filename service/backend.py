@@ -1,0 +1,168 @@
+"""Running the model: the protocol that the batcher knows, and its one implementation, ONNX Runtime.
+
+One session serves all threads: ONNX Runtime allows concurrent runs, the weights are in memory once,
+and with one thread inside a run there is no pool to contend for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from relevance.bundle import Bundle, Precision
+from relevance.pair_encoding import EncodedPair, pad_pairs
+from service.errors import BackendError
+from service.settings import Settings
+
+Logits = npt.NDArray[np.float32]
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+OUTPUT = "logits"
+
+# int8 dynamic graphs fall back to the CPU under CUDA; fp16 is slower than fp32 on a CPU.
+_PRECISIONS: dict[bool, tuple[Precision, ...]] = {False: ("int8", "fp32", "fp16"), True: ("fp16", "fp32")}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRun:
+    """What one micro-batch gave: `logits` (n,), when it started and finished, and its size."""
+
+    logits: Logits
+    started: float
+    finished: float
+    tokens: int
+    padded_tokens: int
+
+    @property
+    def seconds(self) -> float:
+        """Time it took."""
+        return self.finished - self.started
+
+
+class Backend(Protocol):
+    """Anything that gives a logit for each pair."""
+
+    @property
+    def concurrency(self) -> int:
+        """Micro-batches that run at a time."""
+
+    async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+        """Score `n` pairs: `n` logits in order. May raise anything; the batcher deals with it."""
+
+    def close(self) -> None:
+        """Wait for running batches and free the threads."""
+
+
+class OnnxBackend:
+    """Runs a graph with inputs (n, length) int64 `input_ids`, `attention_mask`, `token_type_ids`."""
+
+    def __init__(self, session: ort.InferenceSession, pad_id: int, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self._session = session
+        self._pad_id = pad_id
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="inference")
+
+    async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+        """Score `n` pairs in one of the backend's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.run_here, pairs)
+
+    def run_here(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+        """Score `n` pairs in the calling thread."""
+        started = time.monotonic()
+        batch = pad_pairs(pairs, self._pad_id)
+        inputs = dict(zip(INPUTS, (batch.input_ids, batch.attention_mask, batch.token_type_ids), strict=True))
+        (logits,) = self._session.run([OUTPUT], inputs)
+        return BatchRun(
+            logits=np.asarray(logits, dtype=np.float32).reshape(-1),
+            started=started,
+            finished=time.monotonic(),
+            tokens=sum(map(len, pairs)),
+            padded_tokens=batch.input_ids.size,
+        )
+
+    def close(self) -> None:
+        """Wait for running batches and free the threads."""
+        self._threads.shutdown()
+
+
+def load_backend(bundle: Bundle, pad_id: int, settings: Settings) -> OnnxBackend:
+    """Open the graph that suits the provider; BackendError if that provider or the graph does not work."""
+    cuda = _use_cuda(settings.provider, ort.get_available_providers(), bundle)
+    path = _graph(bundle, cuda)
+    session = _open(path, cuda, settings.threads)
+    names = {node.name for node in session.get_inputs()}
+    if names != set(INPUTS) or OUTPUT not in {node.name for node in session.get_outputs()}:
+        raise BackendError(f"{path} has inputs {sorted(names)}; it must have {sorted(INPUTS)} and an output '{OUTPUT}'")
+    return OnnxBackend(session, pad_id, settings.sessions_for(cuda))
+
+
+def warm_up(backend: OnnxBackend, longest: int, batch_tokens: int) -> float:
+    """Run the extreme shapes so that no request pays for them; returns tokens/s of one thread.
+
+    Raises BackendError if a run fails or gives anything but one finite number for each pair.
+    """
+    rounds = [_probe(backend, length, max(1, batch_tokens // length)) for length in (longest, longest, 16, 16)]
+    return max(run.tokens / run.seconds for run in rounds)
+
+
+def _probe(backend: OnnxBackend, length: int, count: int) -> BatchRun:
+    pair = EncodedPair((0,) * length, (0,) * length)
+    try:
+        run = backend.run_here([pair] * count)
+    except Exception as error:
+        raise BackendError(f"the model fails on {count} pairs of {length} tokens: {error}") from error
+    if run.logits.shape != (count,) or not np.isfinite(run.logits).all():
+        raise BackendError(f"the model gives no finite logit for each of {count} pairs of {length} tokens")
+    return run
+
+
+def _use_cuda(provider: str, available: Sequence[str], bundle: Bundle) -> bool:
+    there = "CUDAExecutionProvider" in available
+    if provider == "cuda" and not there:
+        raise BackendError(
+            f"AISLE_PROVIDER is cuda, but this ONNX Runtime offers only {', '.join(available)}; install the extra 'gpu'"
+        )
+    if provider == "auto":
+        return there and any(precision in bundle.manifest.graphs for precision in _PRECISIONS[True])
+    return provider == "cuda"
+
+
+def _graph(bundle: Bundle, cuda: bool) -> Path:
+    for precision in _PRECISIONS[cuda]:
+        if precision in bundle.manifest.graphs:
+            return bundle.graph_path(precision)
+    raise BackendError(f"bundle {bundle.directory} has no {' or '.join(_PRECISIONS[cuda])} graph for this provider")
+
+
+def _open(path: Path, cuda: bool, threads: int) -> ort.InferenceSession:
+    providers = ["CUDAExecutionProvider"] if cuda else []
+    try:
+        session = ort.InferenceSession(path, _session_options(threads), [*providers, "CPUExecutionProvider"])
+    except Exception as error:
+        raise BackendError(f"ONNX Runtime cannot load {path}: {error}") from error
+    # ONNX Runtime goes on with the CPU when CUDA does not start; asked-for speed must not vanish silently.
+    if cuda and "CUDAExecutionProvider" not in session.get_providers():
+        raise BackendError("CUDA does not start (see the log above); set AISLE_PROVIDER=cpu to do without")
+    return session
+
+
+def _session_options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    # Spinning threads take the cores that tokenising and the event loop need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Shapes change with every batch, so a plan made for the last one is worth nothing.
+    options.enable_mem_pattern = False
+    return options

@@ -1,0 +1,152 @@
+"""All Prometheus metrics, and their only writer. Others tell it what happened, in calls named after events."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from service.backend import BatchRun
+from service.batch_queue import DropReason
+from service.latency_window import LatencyWindow
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+BUCKET_RATIO = 1.15
+QUANTILES = (0.5, 0.95, 0.99)
+
+
+def latency_buckets() -> tuple[float, ...]:
+    """Bounds in seconds, at most 15 % apart between 1 ms and 2 s, where a p99 is read; coarser around that."""
+    steps = math.ceil(math.log(2.0 / 0.001) / math.log(BUCKET_RATIO))
+    fine = (round(0.001 * 2000 ** (step / steps), 6) for step in range(steps + 1))
+    return (0.0001, 0.0002, 0.0005, *fine, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where one request's time went, in whole microseconds; recorded once, then told in three ways."""
+
+    tokenize: float
+    queue: float
+    inference: float
+    total: float
+
+    def milliseconds(self) -> dict[str, float]:
+        """Stage → milliseconds, for the reply and its headers."""
+        return {stage: round(seconds * 1000, 3) for stage, seconds in self.seconds().items()}
+
+    def seconds(self) -> dict[str, float]:
+        """Stage → seconds."""
+        return {"tokenize": self.tokenize, "queue": self.queue, "inference": self.inference, "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one answered body held."""
+
+    scored: int
+    truncated: int
+    degraded: bool
+
+
+class Metrics:
+    """The registry of one service."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._window = LatencyWindow(clock)
+        ProcessCollector(registry=registry)
+        registry.register(_WindowCollector(self._window))
+
+        self._responses = Counter("aisle_responses", "Replies.", ["path", "status"], registry=registry)
+        self._refused = Counter("aisle_refused", "Requests not answered with scores.", ["reason"], registry=registry)
+        self._stages = Histogram(
+            "aisle_stage_seconds",
+            "Time of a scored request in each stage; `total` is all of it.",
+            ["stage"],
+            buckets=latency_buckets(),
+            registry=registry,
+        )
+        self._pairs = Counter("aisle_scored_pairs", "Pairs scored and answered.", registry=registry)
+        self._truncated = Counter("aisle_truncated_pairs", "Pairs of which tokens were cut.", registry=registry)
+        self._degraded = Counter("aisle_degraded_requests", "Replies with unscored pairs.", registry=registry)
+        self._dropped = Counter("aisle_dropped_pairs", "Admitted pairs never run.", ["reason"], registry=registry)
+
+        powers = [2**power for power in range(15)]
+        self._batch_pairs = Histogram("aisle_batch_pairs", "Pairs in a batch.", buckets=powers, registry=registry)
+        self._batch_tokens = Histogram(
+            "aisle_batch_tokens", "Padded tokens in a micro-batch.", buckets=powers, registry=registry
+        )
+        self._batch_seconds = Histogram(
+            "aisle_batch_seconds", "Time of a micro-batch.", buckets=latency_buckets(), registry=registry
+        )
+        self._padding = Histogram(
+            "aisle_padding_waste_ratio",
+            "Padding in a micro-batch, over its padded tokens.",
+            buckets=[0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0],
+            registry=registry,
+        )
+
+    def response_sent(self, path: str, status: int) -> None:
+        """A reply left; `path` is a route's, so that its values are few."""
+        self._responses.labels(path, str(status)).inc()
+
+    def refused(self, reason: str) -> None:
+        """A request was not answered with scores; `reason` is the error's code."""
+        self._refused.labels(reason).inc()
+
+    def request_scored(self, timings: Timings, scored: Scored) -> None:
+        """A body was answered."""
+        for stage, seconds in timings.seconds().items():
+            self._stages.labels(stage).observe(seconds)
+        self._window.add(timings.total)
+        self._pairs.inc(scored.scored)
+        self._truncated.inc(scored.truncated)
+        self._degraded.inc(scored.degraded)
+
+    def batch_done(self, run: BatchRun) -> None:
+        """A micro-batch ran."""
+        self._batch_pairs.observe(len(run.logits))
+        self._batch_tokens.observe(run.padded_tokens)
+        self._batch_seconds.observe(run.seconds)
+        self._padding.observe(1 - run.tokens / run.padded_tokens)
+
+    def work_dropped(self, reason: DropReason, pairs: int) -> None:
+        """Admitted pairs left the queue unscored."""
+        self._dropped.labels(reason.value).inc(pairs)
+
+    def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Show `read()` as a gauge whenever the metrics are asked for."""
+        Gauge(name, documentation, registry=self.registry).set_function(read)
+
+    def model_loaded(self, name: str, version: str) -> None:
+        """The bundle that scores from now on."""
+        info = Gauge("aisle_model_info", "The bundle that scores.", ["name", "version"], registry=self.registry)
+        info.labels(name, version).set(1)
+
+    def render(self) -> bytes:
+        """The exposition in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _WindowCollector(Collector):
+    """Reads the window at scrape time, so that the gauge is of the minute before the scrape."""
+
+    def __init__(self, window: LatencyWindow) -> None:
+        self._window = window
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "aisle_latency_last_minute_seconds",
+            "Total time of the requests scored in the last minute.",
+            labels=["quantile"],
+        )
+        for quantile, seconds in zip(QUANTILES, self._window.quantiles(QUANTILES), strict=True):
+            family.add_metric([str(quantile)], seconds)
+        yield family

@@ -1,0 +1,79 @@
+"""The outermost layer, pure ASGI: arrival time, request id, access line, and the last resort for errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import unexpected_error_response
+from service.logs import request_id_var
+from service.metrics import Metrics
+
+logger = logging.getLogger("service.access")
+
+REQUEST_ID = "x-request-id"
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class RequestScope:
+    """Wraps the app. Puts `arrived` (monotonic seconds) into the request's state."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("state", {})["arrived"] = arrived = time.monotonic()
+        request_id = _request_id(scope)
+        token = request_id_var.set(request_id)
+        status = 0
+
+        async def send_with_id(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("unexpected error")
+            if not status:
+                await unexpected_error_response()(scope, receive, send_with_id)
+        finally:
+            self._record(scope, status, time.monotonic() - arrived)
+            request_id_var.reset(token)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route's own path: what a client makes up must not become a metric's label.
+        route = scope.get("route")
+        self._metrics.response_sent(getattr(route, "path", "none"), status)
+        level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
+        fields = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "duration_ms": round(seconds * 1000, 3),
+        }
+        logger.log(level, "request", extra={"fields": fields})
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's id where it is short and plain, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(given := value.decode("latin-1")):
+            return str(given)
+    return uuid.uuid4().hex

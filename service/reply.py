@@ -1,0 +1,107 @@
+"""From logits to the reply: ranks, calibrated scores, labels, and the rule for what was not scored.
+
+Rank goes by logit, ties by index, so a saturated probability never ties. Unscored pairs (a deadline
+passed) follow in the order of `prior`; the j-th of m of them gets `lowest · (m − j) / (m + 1)`, where
+`lowest` is the lowest score that the model gave: finite, at least 0, falling, and below every scored one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from relevance.bundle import Manifest
+from relevance.calibration import label_of
+from service.batcher import Job
+from service.metrics import Timings
+from service.schemas import ScoreBody, ScoreRequest, ScoreRequests, requests_of
+
+LOWEST_SCORE = float(np.finfo(np.float32).tiny)
+"""A scored pair has at least this much, so that there is always room below it."""
+
+Json = dict[str, Any]
+
+
+class ReplyMaker:
+    """Makes replies for one bundle."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._model = {"name": manifest.name, "version": manifest.version}
+
+    def reply(self, body: ScoreBody, jobs: Sequence[Job], timings: Timings) -> Json:
+        """The reply to `body`, whose i-th request was scored as `jobs[i]`."""
+        requests = requests_of(body)
+        parts = [self._scored(request, job) for request, job in zip(requests, jobs, strict=True)]
+        reply: Json = {"model": self._model}
+        reply.update({"responses": parts} if isinstance(body, ScoreRequests) else parts[0])
+        reply["timing_ms"] = timings.milliseconds()
+        if any(request.debug for request in requests):
+            reply["debug"] = {
+                "template": self._manifest.template.model_dump(),
+                "calibration": self._manifest.calibration.model_dump(),
+                "bundle_version": self._manifest.version,
+            }
+        return reply
+
+    def _scored(self, request: ScoreRequest, job: Job) -> Json:
+        order = ranking(request, job)
+        scores = self._scores(order, job)
+        results: list[Json] = [{}] * len(order)
+        for rank, index in enumerate(order, start=1):
+            results[index] = self._result(request, job, index, scores[index])
+            results[index]["rank"] = rank
+        if request.debug:
+            for index, result in enumerate(results):
+                result["debug"] = _debug(job, index)
+        if request.top_k is not None:
+            results = [results[index] for index in order[: request.top_k]]
+        return {
+            "results": results,
+            "scored": job.scored,
+            "total": len(order),
+            "degraded": job.scored < len(order),
+            "truncated": truncated(job),
+        }
+
+    def _scores(self, order: Sequence[int], job: Job) -> list[float]:
+        """Score of each pair by its index; `order` has the scored ones first."""
+        probabilities = self._manifest.calibration.probability(job.logits)
+        scores: list[float] = np.maximum(probabilities, LOWEST_SCORE).tolist()
+        unscored = order[job.scored :]
+        lowest = min((scores[index] for index in order[: job.scored]), default=LOWEST_SCORE)
+        for position, index in enumerate(unscored, start=1):
+            scores[index] = lowest * (len(unscored) + 1 - position) / (len(unscored) + 1)
+        return scores
+
+    def _result(self, request: ScoreRequest, job: Job, index: int, score: float) -> Json:
+        result: Json = {"index": index}
+        if (product_id := request.candidates[index].id) is not None:
+            result["id"] = product_id
+        result["score"] = score
+        was_scored = job.scored == len(job.pairs) or not np.isnan(job.logits[index])
+        if was_scored and (label := label_of(score, self._manifest.labels)) is not None:
+            result["label"] = label
+        return result
+
+
+def ranking(request: ScoreRequest, job: Job) -> list[int]:
+    """Candidate indexes from best to worst: scored ones by logit, then unscored ones by prior."""
+    # NaN, which is what an unscored pair has, sorts last.
+    by_logit: list[int] = np.argsort(-job.logits, kind="stable").tolist()
+    if job.scored == len(by_logit):
+        return by_logit
+    unscored = np.isnan(job.logits)
+    return by_logit[: job.scored] + [index for index in request.prior_order() if unscored[index]]
+
+
+def truncated(job: Job) -> int:
+    """Pairs of which tokens were cut."""
+    return sum(1 for pair in job.pairs if pair.dropped)
+
+
+def _debug(job: Job, index: int) -> Json:
+    pair, logit = job.pairs[index], float(job.logits[index])
+    return {"logit": None if np.isnan(logit) else logit, "tokens": len(pair), "dropped": dict(pair.dropped)}

@@ -1,0 +1,81 @@
+"""The request, whole: the only file that knows every stage between the parsed body and the reply."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from relevance.pair_encoding import EncodedPair
+from service.admission import Admission
+from service.batcher import Batcher, Job
+from service.errors import DeadlineExceededError
+from service.metrics import Metrics, Scored, Timings
+from service.reply import Json, ReplyMaker, truncated
+from service.schemas import ScoreBody, ScoreRequest, requests_of
+from service.tokenization import Tokenization
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a request passes, in this order."""
+
+    admission: Admission
+    tokenization: Tokenization
+    batcher: Batcher
+    replies: ReplyMaker
+    metrics: Metrics
+
+
+class Scorer:
+    """Answers bodies. `default_deadline_ms` is for requests that name none; None: no deadline."""
+
+    def __init__(
+        self, stages: Stages, default_deadline_ms: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stages = stages
+        self._default_deadline_ms = default_deadline_ms
+        self._clock = clock
+
+    async def score(self, body: ScoreBody, arrived: float) -> tuple[Json, Timings]:
+        """Score `body`, which arrived at that time of the clock; raises a ServiceError where that fails.
+
+        Cancel it when the client has gone.
+        """
+        stages, requests = self._stages, requests_of(body)
+        with stages.admission.admit(requests) as ticket:
+            encoded = await stages.tokenization.encode(requests)
+            stages.admission.settle(ticket, encoded.tokens)
+            jobs = [self._job(request, pairs, arrived) for request, pairs in zip(requests, encoded.pairs, strict=True)]
+            await stages.batcher.score(jobs)
+            if not any(job.scored for job in jobs):
+                raise DeadlineExceededError("The deadline passed before anything was scored.")
+            timings = self._timings(encoded.seconds, jobs, arrived)
+            stages.metrics.request_scored(timings, _scored(jobs))
+            return stages.replies.reply(body, jobs, timings), timings
+
+    def _job(self, request: ScoreRequest, pairs: Sequence[EncodedPair], arrived: float) -> Job:
+        lengths = [len(pair) for pair in pairs]
+        deadline_ms = request.deadline_ms or self._default_deadline_ms
+        if deadline_ms is None:
+            return Job(pairs=pairs, lengths=lengths)
+        return Job(pairs=pairs, lengths=lengths, order=request.prior_order(), deadline=arrived + deadline_ms / 1000)
+
+    def _timings(self, tokenize: float, jobs: Sequence[Job], arrived: float) -> Timings:
+        submitted = min(job.submitted for job in jobs)
+        finished = max(job.finished for job in jobs)
+        started = min((job.started for job in jobs if job.started is not None), default=finished)
+        return Timings(
+            tokenize=round(tokenize, 6),
+            queue=round(started - submitted, 6),
+            inference=round(finished - started, 6),
+            total=round(self._clock() - arrived, 6),
+        )
+
+
+def _scored(jobs: Sequence[Job]) -> Scored:
+    return Scored(
+        scored=sum(job.scored for job in jobs),
+        truncated=sum(truncated(job) for job in jobs),
+        degraded=any(job.scored < len(job.pairs) for job in jobs),
+    )

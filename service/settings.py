@@ -1,0 +1,119 @@
+"""All settings, read once from `AISLE_*` environment variables, frozen, and checked across fields.
+
+An unknown `AISLE_*` variable, a malformed value or an impossible combination stops the start with a
+message that names the variable.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from relevance.template import Template
+from service.cores import usable_cores
+from service.errors import SettingsError
+
+PREFIX = "AISLE_"
+
+Count = Annotated[int, Field(ge=1)]
+Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of the same name in capitals, behind `AISLE_`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    bundle: Path = Path("models/default")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Comma-separated; empty means that everybody may score."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    max_candidates: Count = 1000
+    """Most candidates in one body, all of its requests together."""
+    max_body_bytes: Count = 4 * 1024 * 1024
+    max_text_chars: Count = 50_000
+    """Most characters in one text field."""
+    default_deadline_ms: Milliseconds | None = None
+    """Deadline of a request that names none; None: it waits for as long as it takes."""
+
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    sessions: Count | None = None
+    """Micro-batches that run at a time; None: the usable cores divided by `threads` (cuda: 1)."""
+    threads: Count = 1
+    """Threads inside one micro-batch."""
+    micro_batch_tokens: Count = 256
+    """Most padded tokens in a micro-batch; a single longer pair still runs, alone."""
+    queue_tokens: Count | None = None
+    """Most tokens admitted at a time; None: two of the largest bodies, and at least 131,072."""
+    drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
+    """How long accepted requests may take to finish after SIGTERM."""
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_can_be_sent(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()) for key in keys):
+            raise ValueError("a key must be printable ASCII, or no HTTP header can carry it")
+        return keys
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        if self.max_text_chars > self.max_body_bytes:
+            raise ValueError(
+                f"{PREFIX}MAX_TEXT_CHARS ({self.max_text_chars}) exceeds {PREFIX}MAX_BODY_BYTES ({self.max_body_bytes})"
+            )
+        if self.queue_tokens is not None and self.queue_tokens < self.micro_batch_tokens:
+            raise ValueError(
+                f"{PREFIX}QUEUE_TOKENS ({self.queue_tokens}) is less than one micro-batch, "
+                f"{PREFIX}MICRO_BATCH_TOKENS ({self.micro_batch_tokens})"
+            )
+        return self
+
+    def sessions_for(self, cuda: bool) -> int:
+        """Micro-batches that run at a time."""
+        if self.sessions is not None:
+            return self.sessions
+        return 1 if cuda else max(1, usable_cores() // self.threads)
+
+    def queue_tokens_for(self, template: Template) -> int:
+        """Most tokens admitted at a time; SettingsError if the largest allowed body could never enter."""
+        largest = self.max_candidates * template.max_length
+        if self.queue_tokens is None:
+            return max(131_072, 2 * largest)
+        if self.queue_tokens < largest:
+            raise SettingsError(
+                f"{PREFIX}QUEUE_TOKENS ({self.queue_tokens}) cannot hold the largest allowed body: "
+                f"{PREFIX}MAX_CANDIDATES ({self.max_candidates}) times the bundle's {template.max_length} tokens "
+                f"a pair = {largest}; raise the one or lower the other"
+            )
+        return self.queue_tokens
+
+
+def load_settings() -> Settings:
+    """Read the environment, or raise SettingsError with one line that names every faulty variable."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    given = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+    if unknown := sorted(given - known):
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_line(str(e["loc"][0]) if e["loc"] else "", e["msg"]) for e in error.errors())
+        ) from (None)
+
+
+def _line(field: str, message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{field.upper()}: {text}" if field else text

@@ -1,0 +1,178 @@
+"""From raw bytes to a body that can be scored, or to an error that names each faulty field.
+
+Refusals, in this order: 422 what does not parse or has a wrong type, 400 nothing to score, 413 over a
+limit, 422 a blank title. A body of several requests is refused whole when one of them is faulty; the
+field's path then starts with `requests[i]`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from relevance.product import Product
+from service.errors import EmptyInputError, FieldError, InvalidInputError, TooLargeError
+from service.schemas import SCORE_BODY, ScoreBody, ScoreRequest, ScoreRequests, requests_of
+
+MAX_ERRORS_TOLD = 20
+MAX_NAME_TOLD = 64
+
+# Pydantic's words where they would puzzle somebody who has never seen our classes.
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "model_type": "must be a JSON object",
+    "string_type": "must be a string",
+    "list_type": "must be an array",
+    "bool_type": "must be true or false",
+    "int_type": "must be an integer",
+    "int_from_float": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_too_short": "must not be empty",
+}
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a body may hold at most."""
+
+    candidates: int
+    text_chars: int
+
+
+def parse_body(raw: bytes, limits: Limits) -> ScoreBody:
+    """The body in `raw`, checked; raises EmptyInputError, InvalidInputError or TooLargeError."""
+    try:
+        body = SCORE_BODY.validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise _invalid(raw, error) from None
+    _check(body, limits)
+    return body
+
+
+def _check(body: ScoreBody, limits: Limits) -> None:
+    requests = requests_of(body)
+    several = isinstance(body, ScoreRequests)
+    if not requests:
+        raise EmptyInputError("`requests` must not be empty.", [FieldError("requests", "must not be empty")])
+    total = sum(len(request.candidates) for request in requests)
+    if total > limits.candidates:
+        raise TooLargeError(f"The body has {total} candidates; the limit is {limits.candidates}.")
+    for index, request in enumerate(requests):
+        _check_request(request, ("requests", index) if several else (), limits.text_chars)
+
+
+def _check_request(request: ScoreRequest, at: Path, text_chars: int) -> None:
+    for name, empty in (("query", not request.query.strip()), ("candidates", not request.candidates)):
+        if empty:
+            field = _field((*at, name))
+            raise EmptyInputError(f"`{field}` must not be empty.", [FieldError(field, "must not be empty")])
+    if len(request.query) > text_chars:
+        raise _text_too_long((*at, "query"), text_chars)
+    for index, product in enumerate(request.candidates):
+        where = (*at, "candidates", index)
+        for name, text in _texts(product):
+            if len(text) > text_chars:
+                raise _text_too_long((*where, name), text_chars)
+        if product.title.isspace():
+            raise _invalid_fields([FieldError(_field((*where, "title")), "must not be blank")])
+
+
+def _texts(product: Product) -> Iterator[tuple[str, str]]:
+    yield "title", product.title
+    # A bare string has set no other field, which is the common case and the hot path.
+    if len(product.model_fields_set) > 1:
+        for name in product.model_fields_set:
+            if isinstance(text := getattr(product, name), str):
+                yield name, text
+        for name, value in product.attributes.items():
+            yield "attributes", name
+            if isinstance(value, str):
+                yield f"attributes.{name[:MAX_NAME_TOLD]}", value
+
+
+def _text_too_long(path: Path, text_chars: int) -> TooLargeError:
+    return TooLargeError(f"`{_field(path)}` is too long; the limit is {text_chars} characters in one text.")
+
+
+def _invalid(raw: bytes, error: ValidationError) -> InvalidInputError:
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    if details[0]["type"] == "json_invalid":
+        return _invalid_fields([_locate_bad_json(raw, details[0]["msg"])])
+    return _invalid_fields([_field_error(detail) for detail in details])
+
+
+def _invalid_fields(errors: Sequence[FieldError]) -> InvalidInputError:
+    distinct = list(dict.fromkeys(errors))
+    first = distinct[0]
+    more = f" (and {len(distinct) - 1} more)" if len(distinct) > 1 else ""
+    return InvalidInputError(f"`{first.field}` {first.message}{more}.", distinct[:MAX_ERRORS_TOLD])
+
+
+def _field_error(detail: ErrorDetails) -> FieldError:
+    path = detail["loc"][1:]  # the first is the tag of the body's shape
+    message = _MESSAGES.get(detail["type"]) or _lower_first(detail["msg"].removeprefix("Input should "))
+    if "attributes" in path:
+        cut = path.index("attributes") + 2
+        # One error for each type that a value may have; to the caller it is one mistake.
+        if len(path) > cut:
+            path, message = path[:cut], "must be a string, true, false or a finite number"
+    elif len(path) > 1 and path[-2] == "candidates" and detail["type"] == "model_type":
+        message = "must be a string or a product object"
+    return FieldError(_field(path), message)
+
+
+def _lower_first(text: str) -> str:
+    return "must " + text if text.startswith("be ") else text[:1].lower() + text[1:]
+
+
+def _field(path: Sequence[str | int]) -> str:
+    """`("candidates", 3, "title")` as `candidates[3].title`; the body itself is `body`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            # Names of unknown fields are the client's own words: short and printable is enough to find them.
+            name = "".join(c if c.isprintable() else "?" for c in step[:MAX_NAME_TOLD])
+            text += f".{name}" if text else name
+    return text or "body"
+
+
+def _locate_bad_json(raw: bytes, message: str) -> FieldError:
+    """Which field made the strict parser refuse, where the lenient one of the standard library can tell."""
+    try:
+        found = next(_faults(json.loads(raw), ()), None)
+    except (ValueError, RecursionError):
+        found = None
+    if found is None:
+        return FieldError("body", f"must be valid JSON: {message.removeprefix('Invalid JSON: ')}")
+    path, fault = found
+    return FieldError(_field(path), fault)
+
+
+def _faults(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str) and not _is_unicode(value):
+        yield path, "must be valid Unicode: it has a lone surrogate"
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, "must be a finite number"
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if not _is_unicode(name):
+                yield path, "has a field name that is not valid Unicode"
+            yield from _faults(inner, (*path, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _faults(inner, (*path, index))
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

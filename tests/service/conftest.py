@@ -1,0 +1,46 @@
+"""Fixtures: the tiny bundle, and a running app that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from relevance.bundle import Bundle
+from service.app import Service, create_service, load
+from service.settings import Settings
+from tests.service.app_client import AppClient, running
+from tests.service.tiny_bundle import write_bundle
+
+MakeService = Callable[..., Service]
+Serve = Callable[..., AppClient]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The tiny bundle."""
+    return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def make_service(bundle: Bundle) -> MakeService:
+    """Wires a service of the tiny bundle; arguments are settings."""
+
+    def make(**settings: object) -> Service:
+        return create_service(load(Settings(bundle=bundle.directory, sessions=1, **settings)))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def serve(make_service: MakeService) -> Iterator[Serve]:
+    """Starts apps and gives clients of them; arguments are settings."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(running(make_service(**settings)))
+
+
+@pytest.fixture
+def client(serve: Serve) -> AppClient:
+    """A client of an app with default settings."""
+    return serve()

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from relevance.bundle import Bundle, BundleError
+from service.app import create_app, load
+from service.errors import BackendError, SettingsError
+from service.settings import Settings
+from tests.service.app_client import AppClient
+from tests.service.conftest import MakeService
+from tests.service.tiny_bundle import tokenizer, write_bundle
+
+
+def test_loading_warms_the_backend(bundle: Bundle) -> None:
+    engine = load(Settings(bundle=bundle.directory, sessions=2))
+    assert engine.tokens_per_second > 0
+    assert engine.backend.concurrency == 2
+    engine.backend.close()
+
+
+def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not there"):
+        load(Settings(bundle=tmp_path / "nothing"))
+
+
+def test_a_queue_too_small_for_the_bundle_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(SettingsError, match="AISLE_QUEUE_TOKENS"):
+        load(Settings(bundle=bundle.directory, queue_tokens=300))
+
+
+def test_a_tokenizer_without_the_special_tokens_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(tokenizer().to_str().replace("[CLS]", "<s>"))
+    monkeypatch.setattr("tests.service.tiny_bundle.tokenizer", lambda: type(tokenizer()).from_file(str(path)))
+    write_bundle(tmp_path / "bundle")
+    with pytest.raises(BackendError, match=r"no \[CLS\] token"):
+        load(Settings(bundle=tmp_path / "bundle"))
+
+
+def test_draining_waits_for_accepted_requests(make_service: MakeService) -> None:
+    async def scenario() -> None:
+        service = make_service()
+        app = create_app(service)
+        async with app.router.lifespan_context(app):
+            with service.lifecycle.accept():
+                draining = asyncio.create_task(service.drain())
+                await asyncio.sleep(0)
+                assert service.lifecycle.draining
+                assert not draining.done()
+            await draining
+            assert service.stages.batcher.alive
+
+    asyncio.run(scenario())
+
+
+def test_draining_ends_after_its_time(make_service: MakeService) -> None:
+    async def scenario() -> None:
+        service = make_service(drain_seconds=0.0)
+        app = create_app(service)
+        async with app.router.lifespan_context(app):
+            with service.lifecycle.accept():
+                await service.drain()
+            assert not service.stages.batcher.alive
+
+    asyncio.run(scenario())
+
+
+def test_the_docs_are_served(client: AppClient) -> None:
+    assert client.get("/docs").status_code == 200

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from relevance.bundle import Bundle
+from relevance.pair_encoding import EncodedPair
+from relevance.product import Product
+from service.backend import INPUTS, BatchRun, OnnxBackend, load_backend, warm_up
+from service.errors import BackendError
+from service.settings import Settings
+from tests.service.tiny_bundle import write_bundle
+
+Encode = Callable[..., list[EncodedPair]]
+
+
+@pytest.fixture
+def backend(bundle: Bundle) -> Iterator[OnnxBackend]:
+    made = load_backend(bundle, bundle.pair_encoder().pad_id, Settings(sessions=2))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def encode(bundle: Bundle) -> Encode:
+    encoder = bundle.pair_encoder()
+
+    def pairs(*titles: str) -> list[EncodedPair]:
+        (query,) = encoder.encode_queries(["red shoe"])
+        return [encoder.pair(query, product) for product in encoder.encode_products([Product(title=t) for t in titles])]
+
+    return pairs
+
+
+def run(backend: OnnxBackend, pairs: list[EncodedPair]) -> BatchRun:
+    return asyncio.run(backend.run(pairs))
+
+
+def test_logits_are_those_of_the_graph_in_order(backend: OnnxBackend, encode: Encode) -> None:
+    assert run(backend, encode("good good bad", "bad", "lamp", "fair")).logits.tolist() == [1.0, -0.5, 0.0, 0.25]
+
+
+def test_a_run_tells_its_size_and_its_times(backend: OnnxBackend, encode: Encode) -> None:
+    pairs = encode("good", "good good good")
+    result = run(backend, pairs)
+    assert (result.tokens, result.padded_tokens) == (len(pairs[0]) + len(pairs[1]), 2 * len(pairs[1]))
+    assert result.logits.dtype == np.float32
+    assert result.seconds == result.finished - result.started >= 0
+
+
+def test_a_failing_graph_raises(backend: OnnxBackend, encode: Encode) -> None:
+    with pytest.raises(Exception, match="indices element out of data bounds"):
+        run(backend, encode("boom"))
+
+
+def test_warm_up_measures_a_speed(backend: OnnxBackend) -> None:
+    assert warm_up(backend, longest=20, batch_tokens=64) > 0
+
+
+def broken_graph(directory: Path, **names: Any) -> Bundle:
+    """A tiny bundle whose graph passes `input_ids` through under other names or with other values."""
+    write_bundle(directory)
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "length"]) for name in names.get("inputs", INPUTS)
+    ]
+    nodes = [
+        helper.make_node("Cast", [inputs[0].name], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node(names.get("op", "Identity"), ["floats"], [names.get("output", "logits")]),
+    ]
+    output = helper.make_tensor_value_info(names.get("output", "logits"), TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "broken", inputs, [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, directory / "model.int8.onnx")
+    return Bundle(directory, write_bundle(directory / "other").manifest)
+
+
+@pytest.mark.parametrize("names", [{"inputs": ["input_ids"]}, {"output": "scores"}])
+def test_a_graph_with_other_names_is_refused(tmp_path: Path, names: dict[str, Any]) -> None:
+    with pytest.raises(BackendError, match="must have"):
+        load_backend(broken_graph(tmp_path, **names), 0, Settings())
+
+
+@pytest.mark.parametrize(("op", "length"), [("Identity", 8), ("Log", 1)])
+def test_a_graph_that_gives_no_finite_logit_for_each_pair_fails_the_warm_up(
+    tmp_path: Path, op: str, length: int
+) -> None:
+    backend = load_backend(broken_graph(tmp_path, op=op), 0, Settings(sessions=1))
+    with pytest.raises(BackendError, match=f"no finite logit for each of {8 // length} pairs of {length} tokens"):
+        warm_up(backend, longest=length, batch_tokens=8)
+    backend.close()
+
+
+def test_a_graph_that_raises_fails_the_warm_up(backend: OnnxBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(_: object) -> BatchRun:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(backend, "run_here", raises)
+    with pytest.raises(BackendError, match="no memory"):
+        warm_up(backend, longest=8, batch_tokens=64)
+
+
+def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path)
+    (tmp_path / "model.int8.onnx").write_bytes(b"not a graph")
+    with pytest.raises(BackendError, match="cannot load"):
+        load_backend(bundle, 0, Settings())
+
+
+def test_cuda_that_is_not_there_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(BackendError, match="AISLE_PROVIDER is cuda"):
+        load_backend(bundle, 0, Settings(provider="cuda"))
+
+
+def test_cuda_wants_another_graph_than_int8(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
+    with pytest.raises(BackendError, match="no fp16 or fp32 graph"):
+        load_backend(bundle, 0, Settings(provider="cuda"))
+
+
+def test_auto_takes_the_cpu_where_the_bundle_has_no_graph_for_cuda(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
+    backend = load_backend(bundle, 0, Settings(provider="auto", sessions=1))
+    assert backend.concurrency == 1
+    backend.close()
+
+
+def test_the_best_precision_for_the_cpu_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    bundle = write_bundle(tmp_path, graphs={"int8": "model.int8.onnx", "fp32": "model.onnx"})
+    load_backend(bundle, 0, Settings(sessions=1)).close()

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.batch_queue import BatchLimits, BatchQueue, DropReason, Entry, Share
+from service.fair_clock import MAX_SHARERS
+
+LIMITS = BatchLimits(tokens=64)
+
+lengths_lists = st.lists(st.lists(st.integers(1, 80), min_size=1, max_size=30), min_size=1, max_size=8)
+
+
+def make_queue(*entries: Entry, limits: BatchLimits = LIMITS) -> BatchQueue[Entry]:
+    queue: BatchQueue[Entry] = BatchQueue(limits)
+    for entry in entries:
+        queue.push(entry)
+    return queue
+
+
+def drain(queue: BatchQueue[Entry]) -> list[list[Share[Entry]]]:
+    batches = []
+    while batch := queue.next_batch():
+        batches.append(batch)
+    return batches
+
+
+def batch_lengths(batch: Sequence[Share[Entry]]) -> list[int]:
+    return [share.entry.lengths[row] for share in batch for row in share.rows]
+
+
+@given(lengths_lists, st.booleans())
+def test_nothing_is_lost_and_nothing_comes_twice(lengths: list[list[int]], ordered: bool) -> None:
+    entries = [Entry(lengths=item, order=range(len(item)) if ordered else None) for item in lengths]
+    served: Counter[tuple[int, int]] = Counter()
+    for batch in drain(make_queue(*entries)):
+        served.update((entries.index(share.entry), row) for share in batch for row in share.rows)
+    assert served == Counter({(index, row): 1 for index, item in enumerate(lengths) for row in range(len(item))})
+
+
+@given(lengths_lists)
+def test_a_batch_stays_within_the_budget_unless_it_is_one_long_pair(lengths: list[list[int]]) -> None:
+    for batch in drain(make_queue(*(Entry(lengths=item) for item in lengths))):
+        found = batch_lengths(batch)
+        assert max(found) * len(found) <= LIMITS.tokens or len(found) == 1
+
+
+@given(lengths_lists)
+def test_every_pair_fills_its_row(lengths: list[list[int]]) -> None:
+    for batch in drain(make_queue(*(Entry(lengths=item) for item in lengths))):
+        found = batch_lengths(batch)
+        assert min(found) >= LIMITS.row_fill * max(found)
+
+
+@given(lengths_lists)
+def test_depth_is_what_waits(lengths: list[list[int]]) -> None:
+    queue = make_queue(*(Entry(lengths=item) for item in lengths))
+    waiting = Counter(length for item in lengths for length in item)
+    while batch := queue.next_batch():
+        waiting -= Counter(batch_lengths(batch))
+        assert queue.pairs == waiting.total()
+        assert queue.tokens == sum(length * count for length, count in waiting.items())
+
+
+def test_an_empty_queue_gives_an_empty_batch() -> None:
+    assert make_queue().next_batch() == []
+
+
+def test_pairs_of_several_entries_share_a_batch() -> None:
+    batch = make_queue(*(Entry(lengths=[16]) for _ in range(6))).next_batch()
+    assert len(batch) == 4
+
+
+def test_room_is_not_filled_with_pairs_that_would_widen_the_rows() -> None:
+    short, long = Entry(lengths=[10]), Entry(lengths=[20])
+    batch = make_queue(short, long).next_batch()
+    assert [share.entry for share in batch] == [short]
+
+
+def test_equals_are_served_one_after_the_other() -> None:
+    first, second = (Entry(lengths=[32] * 8) for _ in range(2))
+    served = [share.entry for batch in drain(make_queue(first, second)) for share in batch]
+    assert served == [first] * 4 + [second] * 4
+
+
+def test_a_small_entry_overtakes_a_big_one() -> None:
+    big = Entry(lengths=[32] * 1000)
+    queue = make_queue(big)
+    queue.next_batch()
+    small = Entry(lengths=[32])
+    queue.push(small)
+    # Within the slice in which deadlines may reorder, plus the batch being cut.
+    first_batches = [queue.next_batch() for _ in range(2)]
+    assert any(share.entry is small for batch in first_batches for share in batch)
+
+
+def test_a_flood_of_small_entries_does_not_starve_a_big_one() -> None:
+    big = Entry(lengths=[32] * 20)
+    queue = make_queue(big)
+    served = 0
+    slack = LIMITS.tokens * (LIMITS.slice_batches + 2) * MAX_SHARERS
+    while list(big.waiting()):
+        queue.push(Entry(lengths=[32, 32]))
+        served += sum(batch_lengths(queue.next_batch()))
+        assert served <= 32 * 20 * (MAX_SHARERS + 1) + slack
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(1, 60), st.integers(0, 40))
+def test_a_newcomer_waits_for_its_fair_share_and_no_longer(others: list[int], own: int, already: int) -> None:
+    queue = make_queue(*(Entry(lengths=[32] * count) for count in others))
+    for _ in range(already):
+        queue.next_batch()
+    newcomer = Entry(lengths=[32] * own)
+    queue.push(newcomer)
+    waited = 0
+    while list(newcomer.waiting()):
+        waited += sum(batch_lengths(queue.next_batch()))
+    sharers = len(others) + 1
+    slack = LIMITS.tokens * (LIMITS.slice_batches * sharers + 1)
+    assert waited <= 32 * own * sharers + slack
+
+
+def test_within_a_slice_the_earliest_deadline_goes_first() -> None:
+    late, soon, never = Entry(lengths=[60], deadline=9.0), Entry(lengths=[60], deadline=5.0), Entry(lengths=[60])
+    served = [batch[0].entry for batch in drain(make_queue(never, late, soon))]
+    assert served == [soon, late, never]
+
+
+def test_a_deadline_does_not_put_a_big_entry_before_small_ones() -> None:
+    big, small = Entry(lengths=[32] * 100, deadline=1.0), Entry(lengths=[32])
+    assert make_queue(big, small).next_batch()[0].entry is small
+
+
+def test_an_ordered_entry_is_served_in_its_order_window_by_window() -> None:
+    lengths = [10, 30, 20, 25, 30, 9]
+    entry = Entry(lengths=lengths, order=[5, 3, 1, 0, 2, 4], deadline=1.0)
+    served = [set(share.rows) for batch in drain(make_queue(entry)) for share in batch]
+    position = {row: index for index, rows in enumerate(served) for row in rows}
+    # Windows of 64 tokens: 9+25+30, then 10+20+30.
+    assert max(position[row] for row in (5, 3, 1)) < min(position[row] for row in (0, 2, 4))
+
+
+def test_past_deadlines_are_dropped_with_the_pairs_that_were_not_served() -> None:
+    entry = Entry(lengths=[32] * 5, deadline=10.0)
+    queue = make_queue(entry)
+    queue.next_batch()
+    assert queue.drop_dead(9.9) == []
+    (dropped,) = queue.drop_dead(10.0)
+    assert (dropped.entry, dropped.reason, dropped.pairs) == (entry, DropReason.DEADLINE, 3)
+    assert (queue.pairs, queue.tokens, queue.next_batch()) == (0, 0, [])
+
+
+def test_dead_work_is_dropped_with_its_reason_and_the_rest_stays() -> None:
+    gone, stays = Entry(lengths=[8, 8]), Entry(lengths=[8])
+    queue = make_queue(gone, stays)
+    gone.dead = DropReason.DISCONNECTED
+    (dropped,) = queue.drop_dead(0.0)
+    assert (dropped.entry, dropped.reason, dropped.pairs) == (gone, DropReason.DISCONNECTED, 2)
+    assert [share.entry for batch in drain(queue) for share in batch] == [stays]

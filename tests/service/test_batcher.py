@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import pytest
+
+from relevance.pair_encoding import EncodedPair
+from service.backend import BatchRun
+from service.batch_queue import BatchLimits, BatchQueue, DropReason
+from service.batcher import Batcher, Job
+from service.errors import DrainingError, EngineDeadError, InferenceError
+
+POISON, NAN = 666, 777
+
+
+def pair(value: int, length: int = 4) -> EncodedPair:
+    return EncodedPair((value,) * length, (0,) * length)
+
+
+def job(*values: int, deadline: float | None = None) -> Job:
+    pairs = [pair(value) for value in values]
+    lengths = [len(p) for p in pairs]
+    if deadline is None:
+        return Job(pairs=pairs, lengths=lengths)
+    return Job(pairs=pairs, lengths=lengths, order=range(len(pairs)), deadline=deadline)
+
+
+class FakeBackend:
+    """The logit of a pair is its first id. While `gate` is closed, batches wait."""
+
+    def __init__(self, concurrency: int = 1) -> None:
+        self.concurrency = concurrency
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.called = asyncio.Event()
+
+    async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+        values = [p.ids[0] for p in pairs]
+        self.batches.append(values)
+        self.called.set()
+        await self.gate.wait()
+        if POISON in values:
+            raise RuntimeError("poisoned")
+        logits = np.array([np.nan if value == NAN else value for value in values], dtype=np.float32)
+        return BatchRun(logits, 1.0, 2.0, sum(map(len, pairs)), sum(map(len, pairs)))
+
+    def close(self) -> None: ...
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.runs: list[BatchRun] = []
+        self.dropped: list[tuple[DropReason, int]] = []
+
+    def batch_done(self, run: BatchRun) -> None:
+        self.runs.append(run)
+
+    def work_dropped(self, reason: DropReason, pairs: int) -> None:
+        self.dropped.append((reason, pairs))
+
+
+class Bench:
+    """A batcher with everything around it made of test parts; four pairs of `pair` fit a micro-batch."""
+
+    def __init__(self) -> None:
+        self.backend = FakeBackend()
+        self.observer = Observer()
+        self.now = 0.0
+        self.queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=16))
+        self.batcher = Batcher(self.backend, self.queue, [self.observer], lambda: self.now)
+        self.batcher.start()
+
+
+def scenario(run: Callable[[Bench], Awaitable[None]]) -> None:
+    async def main() -> None:
+        bench = Bench()
+        async with asyncio.timeout(10):
+            await run(bench)
+            await bench.batcher.stop()
+
+    asyncio.run(main())
+
+
+def test_every_pair_gets_its_own_logit() -> None:
+    async def run(bench: Bench) -> None:
+        jobs = [job(*range(10)), job(50, 51)]
+        await bench.batcher.score(jobs)
+        assert [j.logits.tolist() for j in jobs] == [list(range(10)), [50, 51]]
+        assert [j.scored for j in jobs] == [10, 2]
+
+    scenario(run)
+
+
+def test_an_idle_server_starts_at_once_and_load_makes_batches() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        scoring = [asyncio.create_task(bench.batcher.score([job(1)]))]
+        await bench.backend.called.wait()
+        assert bench.backend.batches == [[1]]
+        scoring += [asyncio.create_task(bench.batcher.score([job(value)])) for value in range(2, 10)]
+        bench.backend.gate.set()
+        await asyncio.gather(*scoring)
+        # One batch waited ahead of the backend; the others were cut when it came free.
+        assert [len(batch) for batch in bench.backend.batches] == [1, 4, 4]
+
+    scenario(run)
+
+
+def test_times_ride_on_the_job() -> None:
+    async def run(bench: Bench) -> None:
+        bench.now = 0.5
+        scored = job(1)
+        await bench.batcher.score([scored])
+        assert (scored.submitted, scored.started, scored.finished) == (0.5, 1.0, 2.0)
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("bad", [POISON, NAN])
+def test_a_poisoned_pair_fails_its_own_request_only(bad: int) -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        blocker = asyncio.create_task(bench.batcher.score([job(0)]))
+        await bench.backend.called.wait()
+        jobs = [job(1), job(bad), job(3)]
+        scoring = [asyncio.create_task(bench.batcher.score([j])) for j in jobs]
+        bench.backend.gate.set()
+        await blocker
+        results = await asyncio.gather(*scoring, return_exceptions=True)
+        assert [1, bad, 3] in bench.backend.batches
+        assert [type(result) for result in results] == [type(None), InferenceError, type(None)]
+        after = job(4)
+        await bench.batcher.score([after])
+        assert after.logits.tolist() == [4.0]
+
+    scenario(run)
+
+
+def test_the_rest_of_a_failed_request_is_dropped_and_counted() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        scoring = asyncio.create_task(bench.batcher.score([job(*[POISON] * 20)]))
+        await bench.backend.called.wait()
+        bench.backend.gate.set()
+        with pytest.raises(InferenceError):
+            await scoring
+        await bench.batcher.score([job(1)])
+        assert bench.observer.dropped == [(DropReason.FAILED, 12)]
+
+    scenario(run)
+
+
+def test_a_wrong_number_of_logits_is_a_failure() -> None:
+    async def run(bench: Bench) -> None:
+        async def too_few(pairs: Sequence[EncodedPair]) -> BatchRun:
+            return BatchRun(np.zeros(1, dtype=np.float32), 0.0, 0.0, 1, 1)
+
+        bench.backend.run = too_few  # type: ignore[method-assign]
+        with pytest.raises(InferenceError):
+            await bench.batcher.score([job(1, 2)])
+
+    scenario(run)
+
+
+def test_a_client_that_leaves_takes_its_waiting_work_along() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        gone = asyncio.create_task(bench.batcher.score([job(*range(20))]))
+        await bench.backend.called.wait()
+        while len(bench.backend.batches) < 2:
+            await asyncio.sleep(0)
+        gone.cancel()
+        bench.backend.gate.set()
+        await bench.batcher.score([job(99)])
+        assert gone.cancelled()
+        assert bench.observer.dropped == [(DropReason.DISCONNECTED, 12)]
+        assert [len(batch) for batch in bench.backend.batches] == [4, 4, 1]
+
+    scenario(run)
+
+
+def test_a_deadline_answers_with_what_is_scored() -> None:
+    async def run(bench: Bench) -> None:
+        late = job(*range(12), deadline=3.0)
+        scoring = asyncio.create_task(bench.batcher.score([late]))
+        await bench.backend.called.wait()
+        bench.now = 3.0
+        await scoring
+        assert 0 < late.scored < 12
+        assert late.dead is DropReason.DEADLINE
+        assert np.isnan(late.logits[late.scored :]).all()
+        assert not np.isnan(late.logits[: late.scored]).any()
+        assert bench.observer.dropped == [(DropReason.DEADLINE, 12 - 8)]
+
+    scenario(run)
+
+
+def test_a_deadline_does_not_wait_for_the_running_batch() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        # The timer runs on the loop's clock: no time is left, so it fires at once.
+        bench.now = 1.0
+        late = job(1, 2, deadline=1.0 + 1e-9)
+        await bench.batcher.score([late])
+        assert late.scored == 0
+        bench.backend.gate.set()
+
+    scenario(run)
+
+
+def test_the_end_of_the_loop_fails_all_waiters_and_refuses_new_ones() -> None:
+    async def run(bench: Bench) -> None:
+        def broken_next_batch() -> None:
+            raise ZeroDivisionError
+
+        bench.queue.next_batch = broken_next_batch  # type: ignore[assignment, method-assign]
+        before = bench.batcher.alive
+        with pytest.raises(EngineDeadError):
+            await bench.batcher.score([job(1)])
+        assert (before, bench.batcher.alive) == (True, False)
+        with pytest.raises(EngineDeadError):
+            await bench.batcher.score([job(2)])
+
+    scenario(run)
+
+
+def test_stop_fails_waiters_and_refuses_new_ones() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        waiting = asyncio.create_task(bench.batcher.score([job(*range(20))]))
+        await bench.backend.called.wait()
+        await bench.batcher.stop()
+        with pytest.raises(DrainingError):
+            await waiting
+        with pytest.raises(DrainingError):
+            await bench.batcher.score([job(1)])
+
+    scenario(run)
+
+
+def test_one_failure_among_several_requests_of_a_body_fails_the_body() -> None:
+    async def run(bench: Bench) -> None:
+        good, bad = job(*range(10)), job(POISON)
+        with pytest.raises(InferenceError):
+            await bench.batcher.score([good, bad])
+
+    scenario(run)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from service.backend import BatchRun
+from service.batch_queue import DropReason
+from service.metrics import Metrics, Scored, Timings, latency_buckets
+
+TIMINGS = Timings(tokenize=0.001234, queue=0.0005, inference=0.02, total=0.022)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(clock=lambda: 0.0)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_buckets_are_at_most_15_percent_wide_where_a_p99_is_read() -> None:
+    read = [bound for bound in latency_buckets() if 0.001 <= bound <= 2.0]
+    assert (read[0], read[-1]) == (0.001, 2.0)
+    assert all(1 < upper / lower <= 1.151 for lower, upper in pairwise(read))
+
+
+def test_buckets_are_few_enough_to_scrape() -> None:
+    assert len(latency_buckets()) < 70
+    assert list(latency_buckets()) == sorted(set(latency_buckets()))
+
+
+def test_a_scored_request_is_in_every_histogram_once(metrics: Metrics) -> None:
+    metrics.request_scored(TIMINGS, Scored(scored=50, truncated=3, degraded=True))
+    for stage, seconds in TIMINGS.seconds().items():
+        assert value(metrics, "aisle_stage_seconds_count", stage=stage) == 1
+        assert value(metrics, "aisle_stage_seconds_sum", stage=stage) == seconds
+    assert value(metrics, "aisle_scored_pairs_total") == 50
+    assert value(metrics, "aisle_truncated_pairs_total") == 3
+    assert value(metrics, "aisle_degraded_requests_total") == 1
+    assert value(metrics, "aisle_latency_last_minute_seconds", quantile="0.99") == pytest.approx(0.022, rel=0.01)
+
+
+def test_milliseconds_are_those_of_the_histograms() -> None:
+    assert TIMINGS.milliseconds() == {"tokenize": 1.234, "queue": 0.5, "inference": 20.0, "total": 22.0}
+
+
+def test_a_batch_tells_its_size_and_its_padding(metrics: Metrics) -> None:
+    metrics.batch_done(BatchRun(np.zeros(4, dtype=np.float32), 1.0, 1.5, tokens=75, padded_tokens=100))
+    assert value(metrics, "aisle_batch_pairs_sum") == 4
+    assert value(metrics, "aisle_batch_tokens_sum") == 100
+    assert value(metrics, "aisle_padding_waste_ratio_sum") == 0.25
+    assert value(metrics, "aisle_batch_seconds_sum") == 0.5
+
+
+def test_refusals_and_drops_have_reasons(metrics: Metrics) -> None:
+    metrics.refused("overloaded")
+    metrics.work_dropped(DropReason.DEADLINE, 7)
+    assert value(metrics, "aisle_refused_total", reason="overloaded") == 1
+    assert value(metrics, "aisle_dropped_pairs_total", reason="deadline") == 7
+
+
+def test_watched_values_are_read_when_asked(metrics: Metrics) -> None:
+    depth = [3]
+    metrics.watch("aisle_queue_pairs", "Waiting.", lambda: depth[0])
+    depth[0] = 5
+    assert b"\naisle_queue_pairs 5.0\n" in metrics.render()
+
+
+def test_the_model_is_named(metrics: Metrics) -> None:
+    metrics.model_loaded("student", "3")
+    assert b'aisle_model_info{name="student",version="3"} 1.0' in metrics.render()

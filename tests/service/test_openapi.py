@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, assume, given, settings
+from schemathesis import GenerationMode
+from schemathesis.core import NOT_SET
+from schemathesis.specs.openapi import checks
+
+from service.openapi import EXAMPLES
+from tests.service.app_client import AppClient
+
+# `positive_data_acceptance` is left out: a blank query fits the schema and is refused with 400.
+CHECKED = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+
+
+@pytest.fixture
+def document(client: AppClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_work(client: AppClient, name: str) -> None:
+    # The one deadline among them is for a warm production model, not for a busy test machine.
+    body = {**EXAMPLES[name]["value"]}
+    if "deadline_ms" in body:
+        body["deadline_ms"] = 60_000
+    assert client.post("/score", json=body).status_code == 200
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    references = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert references <= set(document["components"]["schemas"])
+    assert {"ScoreRequest", "ScoreRequests", "Problem", "Product"} <= references
+
+
+def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/score"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "401", "413", "422", "429", "500", "503", "504"}
+    assert all("application/problem+json" in responses[status]["content"] for status in set(responses) - {"200"})
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_the_service_does_what_its_document_says(
+    client: AppClient, document: dict[str, Any], mode: GenerationMode
+) -> None:
+    operation = schemathesis.openapi.from_dict(document)["/score"]["POST"]
+
+    @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(operation.as_strategy(generation_mode=mode))
+    def run(case: schemathesis.Case[Any]) -> None:
+        assume(case.body is not NOT_SET)
+        raw = case.body if isinstance(case.body, bytes) else json.dumps(case.body).encode()
+        reply = client.post("/score", content=raw)
+        assert reply.status_code != 500
+        # Generated deadlines may be shorter than anything can be scored in.
+        if reply.status_code != 504:
+            case.validate_response(reply, checks=CHECKED)
+
+    run()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from relevance.template import FieldBudget, Template
+from service.cores import usable_cores
+from service.errors import SettingsError
+from service.settings import Settings, load_settings
+
+TEMPLATE = Template(query_max_tokens=10, fields=(FieldBudget(field="title", max_tokens=37),))
+
+
+def test_defaults() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, str(settings.bundle)) == ("127.0.0.1", 8080, "models/default")
+    assert settings.api_keys == ()
+
+
+def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AISLE_PORT", "9000")
+    monkeypatch.setenv("AISLE_API_KEYS", "first, second,")
+    settings = load_settings()
+    assert settings.port == 9000
+    assert [key.get_secret_value() for key in settings.api_keys] == ["first", "second"]
+
+
+def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AISLE_API_KEYS", "hush-hush")
+    settings = load_settings()
+    assert "hush-hush" not in f"{settings!r} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"AISLE_PROT": "80"}, "unknown setting AISLE_PROT"),
+        ({"AISLE_PORT": "eighty"}, "AISLE_PORT: "),
+        ({"AISLE_PORT": "70000"}, "AISLE_PORT: "),
+        ({"AISLE_SESSIONS": "0"}, "AISLE_SESSIONS: "),
+        ({"AISLE_PROVIDER": "tpu"}, "AISLE_PROVIDER: "),
+        ({"AISLE_LOG_LEVEL": "loud"}, "AISLE_LOG_LEVEL: "),
+        ({"AISLE_DEFAULT_DEADLINE_MS": "0"}, "AISLE_DEFAULT_DEADLINE_MS: "),
+        ({"AISLE_DRAIN_SECONDS": "inf"}, "AISLE_DRAIN_SECONDS: "),
+        ({"AISLE_MAX_BODY_BYTES": "1000", "AISLE_MAX_TEXT_CHARS": "2000"}, "AISLE_MAX_TEXT_CHARS (2000) exceeds"),
+        ({"AISLE_QUEUE_TOKENS": "10"}, "AISLE_QUEUE_TOKENS (10) is less than one micro-batch"),
+        ({"AISLE_PORT": "x", "AISLE_THREADS": "y"}, "; AISLE_THREADS: "),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_refused_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AISLE_API_KEYS", "schlüssel-geheim")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "geheim" not in str(refused.value)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_the_queue_holds_two_of_the_largest_bodies_by_default() -> None:
+    assert Settings(max_candidates=4000).queue_tokens_for(TEMPLATE) == 2 * 4000 * 50
+    assert Settings(max_candidates=10).queue_tokens_for(TEMPLATE) == 131_072
+
+
+def test_a_queue_that_cannot_hold_the_largest_body_is_refused() -> None:
+    assert Settings(max_candidates=100, queue_tokens=5000).queue_tokens_for(TEMPLATE) == 5000
+    with pytest.raises(SettingsError, match="AISLE_QUEUE_TOKENS"):
+        Settings(max_candidates=100, queue_tokens=4999).queue_tokens_for(TEMPLATE)
+
+
+def test_sessions_default_to_the_cores_over_threads() -> None:
+    assert Settings().sessions_for(cuda=False) == usable_cores()
+    assert Settings(threads=10_000).sessions_for(cuda=False) == 1
+    assert Settings().sessions_for(cuda=True) == 1
+    assert Settings(sessions=3).sessions_for(cuda=True) == 3

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from relevance.bundle import Bundle
+from relevance.pair_encoding import EncodedText, PairEncoder
+from relevance.product import Product
+from service.schemas import ScoreRequest
+from service.tokenization import INLINE_CANDIDATES, EncodedRequests, Tokenization
+
+
+class CountingEncoder(PairEncoder):
+    """Notes each call and the thread it came from."""
+
+    calls: list[tuple[str, int, str]]
+
+    def encode_queries(self, queries: Sequence[str]) -> list[EncodedText]:
+        self.calls.append(("queries", len(queries), threading.current_thread().name))
+        return super().encode_queries(queries)
+
+    def encode_products(self, products: Sequence[Product]) -> list[EncodedText]:
+        self.calls.append(("products", len(products), threading.current_thread().name))
+        return super().encode_products(products)
+
+
+@pytest.fixture
+def encoder(bundle: Bundle) -> PairEncoder:
+    made = bundle.pair_encoder()
+    made.__class__ = CountingEncoder
+    made.calls = []  # type: ignore[attr-defined]
+    return made
+
+
+@pytest.fixture
+def tokenization(encoder: PairEncoder) -> Iterator[Tokenization]:
+    ticks = iter(range(100))
+    made = Tokenization(encoder, 1, clock=lambda: float(next(ticks)))
+    yield made
+    made.close()
+
+
+def request(query: str, *titles: str) -> ScoreRequest:
+    return ScoreRequest(query=query, candidates=[Product(title=title) for title in titles])
+
+
+def encode(tokenization: Tokenization, *requests: ScoreRequest) -> EncodedRequests:
+    return asyncio.run(tokenization.encode(requests))
+
+
+def test_pairs_are_those_of_the_pair_rule(tokenization: Tokenization, bundle: Bundle) -> None:
+    encoder = bundle.pair_encoder()
+    encoded = encode(tokenization, request("red shoe", "good", "bad lamp"), request("lamp", "good good"))
+    expected = [
+        [encoder.pair(encoder.encode_queries([query])[0], product) for product in encoder.encode_products(products)]
+        for query, products in [
+            ("red shoe", [Product(title="good"), Product(title="bad lamp")]),
+            ("lamp", [Product(title="good good")]),
+        ]
+    ]
+    assert encoded.pairs == expected
+    assert encoded.tokens == sum(len(pair) for pairs in expected for pair in pairs)
+
+
+def test_the_time_is_taken_with_the_given_clock(tokenization: Tokenization) -> None:
+    assert encode(tokenization, request("q", "a")).seconds == 1.0
+
+
+def test_a_body_is_two_calls_of_the_encoder(tokenization: Tokenization, encoder: CountingEncoder) -> None:
+    encode(tokenization, request("red", *["good"] * 30), request("lamp", *["bad"] * 20))
+    assert [(name, count) for name, count, _ in encoder.calls] == [("queries", 2), ("products", 50)]
+
+
+@pytest.mark.parametrize(("candidates", "off_loop"), [(INLINE_CANDIDATES, False), (INLINE_CANDIDATES + 1, True)])
+def test_only_small_bodies_are_encoded_on_the_event_loop(
+    tokenization: Tokenization, encoder: CountingEncoder, candidates: int, off_loop: bool
+) -> None:
+    encode(tokenization, request("red", *["good"] * candidates))
+    assert all(thread.startswith("tokenization") is off_loop for _, _, thread in encoder.calls)
