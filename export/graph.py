@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
-from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
 from transformers import BertConfig
@@ -45,17 +45,8 @@ def export_fp32(checkpoint: Path, target: Path) -> None:
 
 def fuse(source: Path, target: Path, config: BertConfig) -> None:
     """Fuse attention, layer norms, GELU and embeddings into ONNX Runtime's own operators; exact to rounding."""
-    options = FusionOptions("bert")
     with _quiet():
-        model = optimize_model(
-            str(source),
-            model_type="bert",
-            num_heads=config.num_attention_heads,
-            hidden_size=config.hidden_size,
-            optimization_options=options,
-            opt_level=0,
-        )
-        model.save_model_to_file(str(target))
+        _optimised(source, config).save_model_to_file(str(target))
 
 
 def to_int8(source: Path, target: Path) -> None:
@@ -96,15 +87,20 @@ def _quantise_first_down_projection(source: Path, target: Path) -> None:
 def to_fp16(source: Path, target: Path, config: BertConfig) -> None:
     """Half precision for CUDA; inputs and the logit keep their types."""
     with _quiet():
-        model = optimize_model(
-            str(source),
-            model_type="bert",
-            num_heads=config.num_attention_heads,
-            hidden_size=config.hidden_size,
-            opt_level=0,
-        )
+        model = _optimised(source, config)
         model.convert_float_to_float16(keep_io_types=True)
         model.save_model_to_file(str(target))
+
+
+def _optimised(source: Path, config: BertConfig) -> BertOnnxModel:
+    # opt_level=0: only the fusions of the transformers tool, so that the result holds on every machine.
+    return optimize_model(
+        str(source),
+        model_type="bert",
+        num_heads=config.num_attention_heads,
+        hidden_size=config.hidden_size,
+        opt_level=0,
+    )
 
 
 @contextmanager

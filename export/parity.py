@@ -16,11 +16,10 @@ from transformers import BertForSequenceClassification
 from export.errors import ParityError
 from relevance.bundle import Precision
 from relevance.pair_encoding import EncodedPair, pad_pairs
-from relevance.ranking_metrics import kendall_tau, ndcg_at_k
+from relevance.ranking_metrics import kendall_tau, soft_target_ndcg
 
 BATCH_SIZES = (1, 2, 3, 8, 17, 32, 64)
 NDCG_CUTOFF = 10
-GRADE_OF_TARGET_ONE = 3.0
 
 Logits = npt.NDArray[np.float64]
 
@@ -126,7 +125,7 @@ def graph_logits(graph: Path, lists: Sequence[JudgedList], pad_id: int) -> list[
 
 def _mean_ndcg(lists: Sequence[JudgedList], logits: Sequence[Logits]) -> float:
     values = [
-        ndcg_at_k(GRADE_OF_TARGET_ONE * judged.targets, scores, NDCG_CUTOFF, "exponential")
+        soft_target_ndcg(judged.targets, scores, NDCG_CUTOFF)
         for judged, scores in zip(lists, logits, strict=True)
         if judged.targets.max() > 0
     ]

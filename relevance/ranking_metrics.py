@@ -12,6 +12,9 @@ FloatArray = npt.NDArray[np.float64]
 Gain = Literal["linear", "exponential"]
 
 
+GRADE_OF_TARGET_ONE = 3.0
+
+
 class Interval(NamedTuple):
     """A mean over queries with its bootstrap interval."""
 
@@ -36,6 +39,11 @@ def ndcg_at_k(grades: npt.ArrayLike, scores: npt.ArrayLike, k: int, gain: Gain =
     if ideal <= 0.0:
         return float("nan")
     return float(_tie_averaged(gains, scores_) @ discounts) / ideal
+
+
+def soft_target_ndcg(targets: npt.ArrayLike, scores: npt.ArrayLike, k: int) -> float:
+    """nDCG@k of soft targets in [0, 1], with the exponential gain of the usual four-level scale, 2^(3 · target) − 1."""
+    return ndcg_at_k(GRADE_OF_TARGET_ONE * np.asarray(targets, dtype=np.float64), scores, k, "exponential")
 
 
 def mrr_at_k(relevant: npt.ArrayLike, scores: npt.ArrayLike, k: int) -> float:

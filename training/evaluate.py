@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relevance.product import Product
-from relevance.ranking_metrics import Interval, auc, bootstrap_interval, mrr_at_k, ndcg_at_k
+from relevance.ranking_metrics import Interval, auc, bootstrap_interval, mrr_at_k, soft_target_ndcg
 from training.bi_encoder import BiEncoder
 from training.datasets.schema import Dataset
 from training.retrievers import Bm25
@@ -19,15 +19,13 @@ Scores = npt.NDArray[np.floating[Any]]
 System = Callable[[str, Sequence[Product]], Scores]
 """Scores (n,) of one query's n candidates; higher is more relevant."""
 
-GRADE_OF_TARGET_ONE = 3.0
-"""nDCG takes gains 2^(3 · target) − 1: the exponential gain of the usual four-level scale."""
 RELEVANT_TARGET = 0.5
 """From this target on, a product counts as relevant for MRR and AUC."""
 
 Metric = Callable[[Scores, Scores], float]
 METRICS: dict[str, Metric] = {
-    "ndcg@5": lambda targets, scores: ndcg_at_k(GRADE_OF_TARGET_ONE * targets, scores, 5, "exponential"),
-    "ndcg@10": lambda targets, scores: ndcg_at_k(GRADE_OF_TARGET_ONE * targets, scores, 10, "exponential"),
+    "ndcg@5": lambda targets, scores: soft_target_ndcg(targets, scores, 5),
+    "ndcg@10": lambda targets, scores: soft_target_ndcg(targets, scores, 10),
     "mrr@10": lambda targets, scores: mrr_at_k(targets >= RELEVANT_TARGET, scores, 10),
     "auc": lambda targets, scores: auc(targets >= RELEVANT_TARGET, scores),
 }
