@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.backbone import WEIGHTS_SHA256
@@ -80,6 +80,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
             "Trained on short English product text. It reads no description, price or image. Constraints such as "
             "sizes, negations (“without …”) and exact model numbers are weaker than the kind of product.",
+            *_query_log_limit(settings["query_logs"]),
             "",
             "## Licences",
             "",
@@ -87,6 +88,15 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _query_log_limit(query_logs: Sequence[str]) -> list[str]:
+    if not query_logs:
+        return []
+    return [
+        f"The pool held the queries of {', '.join(query_logs)} (without judgements): no test figure can be claimed "
+        "on a set that these queries are part of."
+    ]
 
 
 def _metric_rows(metrics: Mapping[str, Any]) -> list[str]:

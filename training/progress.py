@@ -1,46 +1,80 @@
-"""Progress of long work for people: a bar with the time left, on stderr so that stdout stays clean."""
+"""Progress of long work on stderr: a bar in a terminal, a line now and then in a log file."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 LOSSES_AVERAGED = 50
+SECONDS_BETWEEN_LINES = 30.0
+
+Report = Callable[[int, int, str], None]
+"""Told (done, total, note)."""
 
 
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar over `total` items; call what it yields with the number of items just done."""
-    with _bars() as bars:
-        task = bars.add_task(title, total=total, note="")
-        yield lambda done: bars.advance(task, done)
+    """Progress over `total` items; call what it yields with the number of items just done."""
+    done = 0
+
+    with _report(title) as report:
+
+        def advance(items: int) -> None:
+            nonlocal done
+            done += items
+            report(done, total, "")
+
+        yield advance
 
 
 @contextmanager
 def training_bar(title: str) -> Iterator[Callable[[int, int, float], None]]:
-    """A bar over training steps with a moving average of the loss; what it yields is a `StepObserver`."""
+    """Progress over training steps with a moving average of the loss; what it yields is a `StepObserver`."""
     losses: deque[float] = deque(maxlen=LOSSES_AVERAGED)
-    with _bars() as bars:
-        task = bars.add_task(title, total=None, note="")
+
+    with _report(title) as report:
 
         def observe(step: int, steps: int, loss: float) -> None:
             losses.append(loss)
-            bars.update(task, total=steps, completed=step, note=f"loss {sum(losses) / len(losses):.4f}")
+            report(step, steps, f"loss {sum(losses) / len(losses):.4f}")
 
         yield observe
 
 
-def _bars() -> Progress:
-    return Progress(
-        TextColumn("{task.description:<16}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-    )
+class ProgressLines:
+    """Writes one line each SECONDS_BETWEEN_LINES of the clock, and one when all is done."""
+
+    def __init__(self, title: str, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._title, self._stream, self._clock = title, stream, clock
+        self._started = self._written = clock()
+        self._first: int | None = None
+
+    def report(self, done: int, total: int, note: str) -> None:
+        """Tell where the work is; the rate leaves out what was done before this process began."""
+        now = self._clock()
+        self._first = done if self._first is None else self._first
+        if done < total and now - self._written < SECONDS_BETWEEN_LINES:
+            return
+        self._written = now
+        rate = (done - self._first) / max(now - self._started, 1e-9)
+        left = f"{(total - done) / rate:.0f} s left" if rate else "time left unknown"
+        print(f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip(), file=self._stream, flush=True)
+
+
+@contextmanager
+def _report(title: str) -> Iterator[Report]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield ProgressLines(title, sys.stderr).report
+        return
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console) as bars:
+        task = bars.add_task(title, total=None, note="")
+        yield lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
