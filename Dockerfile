@@ -1,5 +1,6 @@
 # docker build --target cpu -t aisle:cpu .      the int8 bundle on a CPU
 # docker build --target gpu -t aisle:gpu .      the fp16 bundle on CUDA 13; run with --gpus all
+# Run with --stop-timeout 30: draining may take AISLE_DRAIN_SECONDS, 20 by default.
 # Neither holds torch or transformers: the service never imports them.
 
 FROM python:3.11-slim AS cpu-environment
@@ -34,7 +35,8 @@ RUN python3 -m venv /venv
 COPY pyproject.toml constraints.txt README.md ./
 COPY relevance relevance
 COPY service service
-RUN /venv/bin/pip install --constraint constraints.txt '.[gpu]'
+# Without the extra's CUDA wheels: the base image has those libraries.
+RUN /venv/bin/pip install --constraint constraints.txt . onnxruntime-gpu
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 AISLE_HOST=0.0.0.0 AISLE_PORT=8080 AISLE_BUNDLE=/models/fp16 AISLE_PROVIDER=cuda
 RUN useradd --system --uid 10001 --no-create-home aisle
 WORKDIR /home

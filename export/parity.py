@@ -14,6 +14,7 @@ import torch
 from transformers import BertForSequenceClassification
 
 from export.errors import ParityError
+from export.graph import INPUTS
 from relevance.bundle import Precision
 from relevance.pair_encoding import EncodedPair, pad_pairs
 from relevance.ranking_metrics import kendall_tau, soft_target_ndcg
@@ -95,13 +96,12 @@ def torch_logits(checkpoint: Path, lists: Sequence[JudgedList], pad_id: int) -> 
     model.train(False)
     logits = []
     for judged in lists:
-        batch = pad_pairs(judged.pairs, pad_id)
-        output = model(
-            input_ids=torch.from_numpy(batch.input_ids),
-            attention_mask=torch.from_numpy(batch.attention_mask),
-            token_type_ids=torch.from_numpy(batch.token_type_ids),
-        )
-        logits.append(output.logits[:, 0].double().numpy())
+        parts = []
+        for start in range(0, len(judged.pairs), max(BATCH_SIZES)):
+            batch = pad_pairs(judged.pairs[start : start + max(BATCH_SIZES)], pad_id)
+            feed = {name: torch.from_numpy(getattr(batch, name)) for name in INPUTS}
+            parts.append(model(**feed).logits[:, 0].double().numpy())
+        logits.append(np.concatenate(parts))
     return logits
 
 
@@ -116,7 +116,7 @@ def graph_logits(graph: Path, lists: Sequence[JudgedList], pad_id: int) -> list[
         while start < len(judged.pairs):
             size = BATCH_SIZES[turn % len(BATCH_SIZES)]
             batch = pad_pairs(judged.pairs[start : start + size], pad_id)
-            feed = {name: getattr(batch, name) for name in ("input_ids", "attention_mask", "token_type_ids")}
+            feed = {name: getattr(batch, name) for name in INPUTS}
             parts.append(np.asarray(session.run(["logits"], feed)[0], dtype=np.float64).reshape(-1))
             start, turn = start + size, turn + 1
         logits.append(np.concatenate(parts))

@@ -22,7 +22,9 @@ HOST = "127.0.0.1"
 def running_service(bundle: Path) -> Iterator[tuple[str, int]]:
     """Yield (host, port) of a ready service; RuntimeError with its log if it does not get ready."""
     port = _free_port()
-    environment = {**os.environ, "AISLE_HOST": HOST, "AISLE_PORT": str(port), "AISLE_BUNDLE": str(bundle)}
+    # Settings of the shell, such as keys, are not meant for this service.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")}
+    environment = {**inherited, "AISLE_HOST": HOST, "AISLE_PORT": str(port), "AISLE_BUNDLE": str(bundle)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, stdout=log, stderr=log)
         try:

@@ -11,7 +11,10 @@ from relevance.product import ProductField
 SPECIAL_TOKENS_PER_PAIR = 3
 """[CLS] query [SEP] product [SEP]"""
 
-Budget = Annotated[int, Field(ge=1, le=512)]
+LONGEST_PAIR = 512
+"""Positions that a BERT-style encoder has."""
+
+Budget = Annotated[int, Field(ge=1, le=LONGEST_PAIR)]
 
 
 class FieldBudget(BaseModel):
@@ -38,6 +41,8 @@ class Template(BaseModel):
             raise ValueError("a template needs at least one product field")
         if len(set(names)) != len(names):
             raise ValueError(f"a template names each product field once, got {names}")
+        if self.max_length > LONGEST_PAIR:
+            raise ValueError(f"the budgets add up to {self.max_length} tokens; the longest pair is {LONGEST_PAIR}")
         return self
 
     @property

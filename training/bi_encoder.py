@@ -24,26 +24,24 @@ Progress = Callable[[int], None]
 class BiEncoder:
     """Encodes texts one by one, each independent of any query."""
 
-    def __init__(self, model: BertModel | None = None, progress: Progress | None = None) -> None:
-        """`progress` gets the number of texts done in each batch."""
-        self._progress = progress
+    def __init__(self, model: BertModel | None = None) -> None:
         self._model = model or load_encoder()
         self._model.train(False)
         self._tokenizer = Tokenizer.from_file(str(backbone_directory() / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors (len(texts), 384), in the order of the texts."""
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Unit vectors (len(texts), 384), in the order of the texts; `progress` gets each batch's size."""
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         vectors = np.zeros((len(ids), self._model.config.hidden_size), dtype=np.float32)
         for rows in _length_sorted_batches(ids):
             vectors[rows] = self._encode_batch([ids[row] for row in rows])
-            if self._progress:
-                self._progress(len(rows))
+            if progress:
+                progress(len(rows))
         return vectors
 
-    def encode_products(self, products: Sequence[Product]) -> Vectors:
+    def encode_products(self, products: Sequence[Product], progress: Progress | None = None) -> Vectors:
         """For each product the mean of its title's and its full text's unit vector: (len(products), 384).
 
         Its dot product with a query's vector is the mean of the two cosines. The title alone misses what
@@ -51,7 +49,7 @@ class BiEncoder:
         """
         texts = [bi_encoder_texts(product) for product in products]
         row_of = {text: row for row, text in enumerate(dict.fromkeys(text for both in texts for text in both))}
-        vectors = self.encode(list(row_of))
+        vectors = self.encode(list(row_of), progress)
         titles, full = ([row_of[both[side]] for both in texts] for side in (0, 1))
         mean: Vectors = (vectors[titles] + vectors[full]) / 2.0
         return mean
@@ -68,16 +66,18 @@ class BiEncoder:
     @torch.inference_mode()
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:
         width = max(map(len, ids))
+        device = self._model.device
         tokens = torch.zeros((len(ids), width), dtype=torch.long)
         mask = torch.zeros_like(tokens)
         for row, sequence in enumerate(ids):
             tokens[row, : len(sequence)] = torch.tensor(sequence)
             mask[row, : len(sequence)] = 1
-        with autocast(self._model.device):
-            hidden = self._model(tokens, attention_mask=mask).last_hidden_state.float()
+        mask = mask.to(device)
+        with autocast(device):
+            hidden = self._model(tokens.to(device), attention_mask=mask).last_hidden_state.float()
         weights = mask.unsqueeze(-1).float()
         pooled = (hidden * weights).sum(1) / weights.sum(1)
-        result: Vectors = torch.nn.functional.normalize(pooled, dim=-1).numpy()
+        result: Vectors = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
         return result
 
 

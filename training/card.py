@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,8 +69,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
             *_difference_lines(metrics),
             "",
-            f"Calibration: Platt scaling fitted on the held-out judgements; expected calibration error "
-            f"{metrics['calibration_error']:.3f}, cross-fitted between two halves of those queries. On other "
+            f"Calibration: Platt scaling fitted on the held-out judgements; {_calibration_error(metrics)}. On other "
             "shops the order holds better than the probability does: fit it again on your own judgements.",
             "",
             "## The graphs against the checkpoint",
@@ -78,8 +78,9 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
             "## Limits",
             "",
-            "Trained on short English product text. It reads no description, price or image. Constraints such as "
-            "sizes, negations (“without …”) and exact model numbers are weaker than the kind of product.",
+            f"It reads no more of a product than {', '.join(budget.field for budget in template.fields)}; its encoder "
+            "was pretrained on English. Constraints such as sizes, negations (“without …”) and exact model numbers "
+            "are weaker than the kind of product.",
             *_query_log_limit(settings["query_logs"]),
             "",
             "## Licences",
@@ -88,6 +89,13 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _calibration_error(metrics: Mapping[str, Any]) -> str:
+    error = metrics["calibration_error"]
+    if error is None or math.isnan(error):
+        return "its error is unknown, for that takes two held-out queries"
+    return f"expected calibration error {error:.3f}, cross-fitted between two halves of those queries"
 
 
 def _query_log_limit(query_logs: Sequence[str]) -> list[str]:
@@ -129,4 +137,6 @@ def _parity_rows(parity: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(values: Mapping[str, float], sign: str = "") -> str:
+    if values["mean"] is None or math.isnan(values["mean"]):
+        return "undefined: no held-out query has a relevant product"
     return f"{values['mean']:{sign}.4f} [{values['low']:{sign}.3f}, {values['high']:{sign}.3f}]"

@@ -12,6 +12,8 @@ from relevance.bundle import Precision
 from relevance.template import FieldBudget, Template
 from training.errors import ConfigError
 
+BACKBONE_LAYERS = 6
+
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -67,7 +69,7 @@ class StudentSettings(_Settings):
     """The student's shape and its distillation."""
 
     template: Template = STUDENT_TEMPLATE
-    layers: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 2, 5)
+    layers: Annotated[tuple[Annotated[int, Field(ge=0, lt=BACKBONE_LAYERS)], ...], Field(min_length=1)] = (0, 2, 5)
     epochs: Positive = 2
     pairs_per_batch: Positive = 64
     learning_rate: Rate = 2e-4
@@ -87,7 +89,7 @@ class DistillSettings(_Settings):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] = "aisle-student"
     data: str = "synthetic"
     query_logs: tuple[Path, ...] = ()
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("int8",)
     held_out_fraction: Fraction = 0.25
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 300
@@ -95,6 +97,13 @@ class DistillSettings(_Settings):
     teacher: TeacherSettings = TeacherSettings()
     pool: PoolSettings = PoolSettings()
     student: StudentSettings = StudentSettings()
+
+    def of_the_weights(self) -> dict[str, Any]:
+        """The settings that decide the weights, as JSON: not names, licences, graphs, nor where a file lies."""
+        content = self.public()
+        for name in ("name", "licences", "precisions"):
+            del content[name]
+        return content
 
     def public(self) -> dict[str, Any]:
         """The settings as JSON for a bundle's manifest: file names, but no paths of this machine."""

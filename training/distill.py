@@ -19,6 +19,7 @@ from transformers import BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
+from training.backbone import load_checkpoint
 from training.bi_encoder import BiEncoder, bi_encoder_texts
 from training.checkpoint import CheckpointStore
 from training.config import DistillSettings, load_settings
@@ -28,10 +29,10 @@ from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import TrainingError
 from training.finish import evaluate_run, export_run
 from training.label import label_pool, load_labels
-from training.pool import Pool, draw_pool, gather_sources, load_pool, save_pool
+from training.pool import Pool, draw_pool, gather_sources, load_pool, save_pool, untouchable
 from training.progress import progress_bar, training_bar
-from training.run_directory import RunDirectory, Stage
-from training.splits import Split, split_by_query
+from training.run_directory import RunDirectory, Stage, without_nan
+from training.splits import Split, split_by_query, without_queries
 from training.student import student_from, train_student
 from training.teacher import Teacher, load_teacher, save_teacher, train_teacher
 from training.trainer import TrainingHooks
@@ -50,9 +51,9 @@ class Run:
 
 def distill(settings: DistillSettings, run_directory: Path) -> dict[str, Any]:
     """Run every unfinished stage; returns the run's metrics, which also stand in `metrics.json`."""
-    fingerprint = {"settings": settings.model_dump(mode="json"), "data": data_digests(settings)}
-    directory = RunDirectory(run_directory, fingerprint)
+    digests = data_digests(settings)
     split = split_by_query(load_dataset(settings), settings.held_out_fraction, settings.seed)
+    directory = RunDirectory(run_directory, {"settings": settings.of_the_weights(), "data": digests})
     run = Run(settings, split, directory)
     log.info("%d judged pairs to learn from, %d held out", len(split.train.judgements), len(split.held_out.judgements))
     pool = pool_stage(run)
@@ -70,7 +71,7 @@ def pool_stage(run: Run) -> Pool:
         sources = gather_sources(run.settings, run.split)
         texts = len({text for product in sources.products for text in bi_encoder_texts(product)})
         with progress_bar("pool: encoding", texts) as progress:
-            save_pool(draw_pool(sources, run.settings, BiEncoder(progress=progress)), stage)
+            save_pool(draw_pool(sources, run.settings, BiEncoder(), progress), stage)
     return load_pool(stage)
 
 
@@ -102,8 +103,7 @@ def student_stage(run: Run, pool: Pool, teacher: Teacher) -> BertForSequenceClas
         student.save_pretrained(stage.directory)
         stage.finish({"layers": settings.layers, "pool_pairs": len(pool)})
         checkpoints.clear()
-    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(stage.directory)
-    return model
+    return load_checkpoint(stage.directory)
 
 
 def _judged_for_teacher(run: Run) -> list[Dataset]:
@@ -112,7 +112,7 @@ def _judged_for_teacher(run: Run) -> list[Dataset]:
     if settings.data == "synthetic" or not settings.teacher.synthetic_judged_queries:
         return [run.split.train]
     size = SyntheticSize(queries=settings.teacher.synthetic_judged_queries, log_queries=0)
-    return [run.split.train, build_synthetic(settings.seed + 1, size)]
+    return [run.split.train, without_queries(build_synthetic(settings.seed + 1, size), untouchable(run.split))]
 
 
 def _hooks(stage: Stage, bar: Any) -> tuple[TrainingHooks, CheckpointStore]:
@@ -123,7 +123,8 @@ def _hooks(stage: Stage, bar: Any) -> tuple[TrainingHooks, CheckpointStore]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, run, print the tables and one JSON line last."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # force: a library that is imported above has set its own format.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         settings = load_settings(options.config, _overrides(options))
@@ -133,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(metrics.pop("tables"))
-    print(json.dumps(metrics))
+    print(json.dumps(without_nan(metrics)))
     return 0
 
 

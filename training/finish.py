@@ -30,7 +30,7 @@ HEADLINE = "ndcg@10"
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The shipped calibration, and its error measured on queries it was not fitted on."""
+    """The shipped calibration, and its error measured on queries it was not fitted on (nan with one query)."""
 
     calibration: Calibration
     cross_fitted_error: float
@@ -82,12 +82,13 @@ def calibrate(dataset: Dataset, evaluation: Evaluation) -> Calibrated:
     """
     targets, logits = all_targets(dataset), evaluation.scores["student"]
     sizes = [len(group) for group in dataset.by_query().values()]
+    if len(sizes) < 2:
+        return Calibrated(fit_platt(logits, targets), float("nan"))
     half = np.repeat(np.arange(len(sizes)) % 2, sizes)
     probabilities = np.zeros(len(targets))
     for side in (0, 1):
-        if (half != side).any() and (half == side).any():
-            fitted = fit_platt(logits[half != side], targets[half != side])
-            probabilities[half == side] = fitted.probability(logits[half == side])
+        fitted = fit_platt(logits[half != side], targets[half != side])
+        probabilities[half == side] = fitted.probability(logits[half == side])
     return Calibrated(fit_platt(logits, targets), expected_calibration_error(targets, probabilities))
 
 
@@ -107,7 +108,8 @@ def export_run(
     """Export the student to `RUN/bundle`, checked on held-out pairs; returns and writes the run's metrics."""
     stage = directory.stage("export")
     bundle = directory.path / "bundle"
-    if not stage.finished:
+    wanted = {"name": settings.name, "licences": list(settings.licences), "precisions": list(settings.precisions)}
+    if not stage.finished or stage.manifest()["settings"] != wanted:
         encoder = load_pair_encoder(settings.student.template)
         request = BundleRequest(
             name=settings.name,
@@ -120,7 +122,7 @@ def export_run(
         )
         source = Source(directory.path / "student", backbone_directory() / "tokenizer.json", encoder.pad_id)
         lists = [*judged_lists(split.held_out, encoder), *judged_lists(general_check(), encoder)]
-        stage.finish(export_bundle(source, lists, request, (bundle, model_card)))
-    metrics = {**evaluation, "parity": stage.manifest(), "bundle": str(bundle)}
+        stage.finish({"settings": wanted, "parity": export_bundle(source, lists, request, (bundle, model_card))})
+    metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
     write_json(directory.path / "metrics.json", metrics)
     return metrics

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -20,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.product import Product
-from training.bi_encoder import BiEncoder
+from training.bi_encoder import BiEncoder, Progress
+from training.checks import general_check
 from training.composers import compose_products, compose_queries
 from training.config import DistillSettings
 from training.datasets.query_log import read_query_log
@@ -77,10 +79,15 @@ class Pool:
         return len(self.query_of)
 
 
+def untouchable(split: Split) -> list[str]:
+    """Queries that nothing may learn from: the held-out ones and those of the general check."""
+    return [*split.held_out.by_query(), *general_check().by_query()]
+
+
 def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
     """Collect queries and products; nothing held out, nor any near-duplicate of it, gets in."""
     rng = random.Random(settings.seed)
-    held_out = list(split.held_out.by_query())
+    held_out = untouchable(split)
     own_products = list(split.train.products.values())
     judged = list(split.train.by_query())
     composed_queries = compose_queries(own_products, COMPOSED_QUERIES_PER_JUDGED * len(judged), rng)
@@ -106,8 +113,13 @@ def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
     return sources
 
 
-def draw_pool(sources: PoolSources, settings: DistillSettings, encoder: BiEncoder) -> Pool:
-    """The judged pairs and `settings.pool.pairs` more; a query that is drawn again gets other candidates."""
+def draw_pool(
+    sources: PoolSources, settings: DistillSettings, encoder: BiEncoder, progress: Progress | None = None
+) -> Pool:
+    """The judged pairs and `settings.pool.pairs` more; a query that is drawn again gets other candidates.
+
+    Only products that some pair needs are kept. `progress` gets the number of texts encoded in each batch.
+    """
     plan = settings.pool
     drawn = _draw_queries(sources, math.ceil(plan.pairs / plan.candidates_per_query), settings)
     queries = [*(query for query, _ in sources.judged), *drawn]
@@ -115,7 +127,7 @@ def draw_pool(sources: PoolSources, settings: DistillSettings, encoder: BiEncode
     row_of = {query: row for row, query in enumerate(distinct)}
     lexical = Bm25([product.title for product in sources.products]).top(distinct, plan.retrieval_depth)
     query_vectors = encoder.encode(distinct)
-    product_vectors = encoder.encode_products(sources.products)
+    product_vectors = encoder.encode_products(sources.products, progress)
     dense = dense_top(query_vectors, product_vectors, plan.retrieval_depth)
     rng = np.random.default_rng(settings.seed)
     query_of: list[int] = []
@@ -130,7 +142,9 @@ def draw_pool(sources: PoolSources, settings: DistillSettings, encoder: BiEncode
         query_of += [number] * len(rows)
         product_of += rows
         cosine.append(product_vectors[rows] @ query_vectors[row])
-    return Pool(queries, sources.products, np.array(query_of), np.array(product_of), np.concatenate(cosine))
+    used, renumbered = np.unique(product_of, return_inverse=True)
+    products = [sources.products[row] for row in used]
+    return Pool(queries, products, np.array(query_of), renumbered, np.concatenate(cosine))
 
 
 def save_pool(pool: Pool, stage: Stage) -> None:
@@ -158,9 +172,11 @@ def load_pool(stage: Stage) -> Pool:
 
 
 def _allowed(queries: Iterable[LoggedQuery], held_out: Collection[str]) -> list[LoggedQuery]:
-    """Each query text once, without the held-out ones and their near-duplicates."""
-    first = {query.text: query for query in reversed(list(queries))}
-    return [first[text] for text in without_held_out(reversed(first), held_out)]
+    """Each query text once, with the sum of its weights, without the held-out ones and their near-duplicates."""
+    weights: dict[str, float] = defaultdict(float)
+    for query in queries:
+        weights[query.text] += query.weight
+    return [LoggedQuery(text, weights[text]) for text in without_held_out(weights, held_out)]
 
 
 def _judged_rows(train: Dataset) -> list[tuple[str, list[int]]]:

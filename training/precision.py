@@ -1,10 +1,15 @@
-"""Mixed precision where the machine has it."""
+"""The device, and mixed precision where it has it."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import torch
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(device: torch.device) -> torch.autocast:

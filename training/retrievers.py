@@ -15,6 +15,8 @@ logging.getLogger("bm25s").setLevel(logging.ERROR)
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 QUERIES_PER_BLOCK = 256
+WORD = r"(?u)\b\w+\b"
+"""Words of one letter too: sizes and models differ by them."""
 
 
 class Bm25:
@@ -23,7 +25,11 @@ class Bm25:
     def __init__(self, texts: Sequence[str]) -> None:
         self._index = bm25s.BM25()
         self._size = len(texts)
-        self._index.index(_tokens(texts), show_progress=False)
+        tokens = _tokens(texts)
+        if not any(tokens):
+            # An index of nothing is refused by the library; no query will ever ask for this word.
+            tokens[0] = ["\0"]
+        self._index.index(tokens, show_progress=False)
 
     def top(self, queries: Sequence[str], depth: int) -> Rows:
         """Best `depth` rows for each query, best first (fewer if the catalogue is smaller)."""
@@ -53,5 +59,7 @@ def dense_top(query_vectors: Vectors, product_vectors: Vectors, depth: int) -> R
 
 
 def _tokens(texts: Sequence[str]) -> list[list[str]]:
-    tokens: list[list[str]] = bm25s.tokenize(list(texts), stopwords=[], return_ids=False, show_progress=False)
+    tokens: list[list[str]] = bm25s.tokenize(
+        list(texts), stopwords=[], token_pattern=WORD, return_ids=False, show_progress=False
+    )
     return tokens

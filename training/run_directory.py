@@ -7,15 +7,21 @@ data that it was started with; anything else is refused, so that two runs never 
 from __future__ import annotations
 
 import json
+import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
 MANIFEST = "manifest.json"
+
+StageName = Literal["pool", "teacher", "labels", "student", "evaluation", "export"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
+"""In the order in which each one needs those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +58,49 @@ class RunDirectory:
         path.mkdir(parents=True, exist_ok=True)
         marker = path / FINGERPRINT
         wanted = json.loads(json.dumps(fingerprint))
-        if not marker.exists():
-            if any(path.iterdir()):
-                raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
-            write_json(marker, wanted)
-            return
-        changed = sorted(_differences(json.loads(marker.read_text(encoding="utf-8")), wanted))
-        if changed:
-            raise RunDirectoryError(
-                f"{path} was started with other settings or data (changed: {', '.join(changed)}); "
-                "use another --run-dir, or delete this one to start over"
-            )
+        if marker.exists():
+            self._refuse_changes(json.loads(marker.read_text(encoding="utf-8")), wanted)
+        elif any(entry.name != f"{FINGERPRINT}.partial" for entry in path.iterdir()):
+            raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
+        write_json(marker, wanted)
 
-    def stage(self, name: str) -> Stage:
-        """The folder of a stage, made if need be."""
+    def stage(self, name: StageName) -> Stage:
+        """The folder of a stage, made if need be.
+
+        Stages after an unfinished one are removed: they were made from something that is about to change.
+        """
         directory = self.path / name
         directory.mkdir(exist_ok=True)
-        return Stage(directory)
+        stage = Stage(directory)
+        if not stage.finished:
+            for later in STAGES[STAGES.index(name) + 1 :]:
+                shutil.rmtree(self.path / later, ignore_errors=True)
+        return stage
+
+    def _refuse_changes(self, old: Any, wanted: Any) -> None:
+        changed = sorted(_differences(old, wanted))
+        # Before the first stage is finished nothing was made that could be mixed up.
+        if changed and any((self.path / name / MANIFEST).exists() for name in STAGES):
+            raise RunDirectoryError(
+                f"{self.path} was started with other settings or data (changed: {', '.join(changed)}); "
+                "use another --run-dir, or delete this one to start over"
+            )
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write atomically: a kill leaves the old file or the new one, never half of one."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(without_nan(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def without_nan(content: Any) -> Any:
+    """The same JSON tree with null for what is no number, as JSON has no nan."""
+    if isinstance(content, Mapping):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from training.datasets.schema import Dataset
 from training.errors import DataError
 
 _WORD = re.compile(r"\w+", re.UNICODE)
-_MIN_STEM = 3
+_APOSTROPHE = re.compile("['’]")
+_MIN_STEM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,9 @@ class Split:
 
 
 def query_key(query: str) -> str:
-    """What near-duplicate queries share: their words in any order, without case and plural endings."""
-    return " ".join(sorted({_stem(word) for word in _WORD.findall(query.casefold())}))
+    """What near-duplicate queries share: their words in any order, without case, accents and plural endings."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", query.casefold()) if not unicodedata.combining(c))
+    return " ".join(sorted({_stem(word) for word in _WORD.findall(_APOSTROPHE.sub("", plain))}))
 
 
 def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int) -> Split:
@@ -54,6 +57,12 @@ def without_held_out(queries: Iterable[str], held_out: Collection[str]) -> list[
     return [query for query in queries if query_key(query) not in forbidden]
 
 
+def without_queries(dataset: Dataset, held_out: Collection[str]) -> Dataset:
+    """The dataset without the judgements of held-out queries and their near-duplicates."""
+    allowed = set(without_held_out(dataset.by_query(), held_out))
+    return replace(dataset, judgements=[j for j in dataset.judgements if j.query in allowed])
+
+
 def check_leakage(training_queries: Iterable[str], held_out: Collection[str]) -> None:
     """Raise DataError if a training query is a held-out query or a near-duplicate of one."""
     forbidden = {query_key(query): query for query in held_out}
@@ -68,7 +77,9 @@ def _only(dataset: Dataset, held_out: Collection[str], *, inside: bool) -> Datas
 
 
 def _stem(word: str) -> str:
-    for ending, replacement in (("ies", "y"), ("es", "e"), ("s", "")):
-        if word.endswith(ending) and len(word) - len(ending) >= _MIN_STEM and not word.endswith("ss"):
-            return word[: -len(ending)] + replacement
-    return word
+    """The same for a noun's singular and plural: dress(es), box(es), hoodie(s), battery/-ies, tv(s)."""
+    if len(word) > _MIN_STEM and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    if len(word) > _MIN_STEM + 1:
+        word = word.removesuffix("e")
+    return word[:-1] + "y" if word.endswith("i") else word

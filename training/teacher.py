@@ -7,6 +7,7 @@ pool (learning without forgetting), and its logits are averaged with the bi-enco
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from transformers import BertForSequenceClassification
 from relevance.calibration import Calibration
 from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
-from training.backbone import load_cross_encoder, load_pair_encoder
+from training.backbone import load_checkpoint, load_cross_encoder, load_pair_encoder
 from training.batches import Batch, PairGroup, collate, plan_epoch
 from training.bi_encoder import BiEncoder
 from training.calibrate import fit_platt
@@ -69,7 +70,9 @@ class TeacherBatches:
 
     def __init__(self, data: TeacherData, settings: TeacherSettings, pad_id: int, seed: int) -> None:
         self._pad_id = pad_id
-        warm_up, retention = _split_pairs(data.held_to, settings.warm_up_pairs)
+        # A small pool is shared: warm-up takes no more than half of it.
+        first = min(settings.warm_up_pairs, len(data.held_to) // 2)
+        warm_up, retention = data.held_to[:first], data.held_to[first:]
         size = settings.pairs_per_batch
         self._steps = [(False, groups) for groups in _batches(warm_up, size, seed)]
         mixed = [
@@ -109,11 +112,11 @@ def train_teacher(
     model = load_cross_encoder()
     # The word vectors of words that no training pair holds must stay comparable with the others'.
     model.bert.embeddings.requires_grad_(False)
-    data = TeacherData(
-        judged=[group for dataset in judged for group in judged_groups(dataset, encoder)],
-        held_to=_held_to(pool, scale, encoder, settings, seed),
-    )
-    batches = TeacherBatches(data, settings, encoder.pad_id, seed)
+    groups = [group for dataset in judged for group in judged_groups(dataset, encoder)]
+    share = settings.retention_share
+    retained = math.ceil(len(groups) * settings.judged_epochs * share / (1.0 - share))
+    held_to = _held_to(pool, scale, encoder, settings.warm_up_pairs + retained, seed)
+    batches = TeacherBatches(TeacherData(groups, held_to), settings, encoder.pad_id, seed)
     train(model, batches, teacher_loss, Optimisation(settings.learning_rate), hooks)
     return Teacher(model, encoder, bi_encoder, scale, settings.cross_encoder_weight)
 
@@ -133,9 +136,8 @@ def save_teacher(teacher: Teacher, stage: Stage) -> None:
 def load_teacher(stage: Stage) -> Teacher:
     """Read a finished teacher."""
     manifest = stage.manifest()
-    model = BertForSequenceClassification.from_pretrained(stage.directory)
     return Teacher(
-        model,
+        load_checkpoint(stage.directory),
         load_pair_encoder(TeacherSettings.model_validate({"template": manifest["template"]}).template),
         BiEncoder(),
         Calibration.model_validate(manifest["cosine_scale"]),
@@ -168,21 +170,14 @@ def judged_groups(dataset: Dataset, encoder: PairEncoder) -> list[PairGroup]:
     return groups
 
 
-def _held_to(
-    pool: Pool, scale: Calibration, encoder: PairEncoder, settings: TeacherSettings, seed: int
-) -> list[PairGroup]:
+def _held_to(pool: Pool, scale: Calibration, encoder: PairEncoder, wanted: int, seed: int) -> list[PairGroup]:
     """A random part of the pool, pair by pair, with the bi-encoder's logits as targets."""
-    wanted = settings.warm_up_pairs * 3
     rows = np.random.default_rng(seed).permutation(len(pool))[:wanted]
     queries = encoder.encode_queries([pool.queries[row] for row in pool.query_of[rows]])
     products = encoder.encode_products([pool.products[row] for row in pool.product_of[rows]])
     targets = cosine_logits(pool.cosine[rows], scale)
     pairs: list[EncodedPair] = [encoder.pair(q, p) for q, p in zip(queries, products, strict=True)]
     return [PairGroup([pair], targets[row : row + 1]) for row, pair in enumerate(pairs)]
-
-
-def _split_pairs(groups: Sequence[PairGroup], first: int) -> tuple[Sequence[PairGroup], Sequence[PairGroup]]:
-    return groups[:first], groups[first:]
 
 
 def _batches(groups: Sequence[PairGroup], size: int, seed: int) -> list[list[PairGroup]]:

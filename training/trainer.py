@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import BertForSequenceClassification
+from transformers.models.bert.modeling_bert import BertPooler
 
 from training.batches import Batch
 from training.checkpoint import CheckpointStore, TrainerState
@@ -87,19 +88,25 @@ class TrainingHooks:
 
 
 def forward(model: BertForSequenceClassification, batch: Batch) -> Tensor:
-    """Logits (n,) in fp32."""
-    with autocast(model.device):
-        output = model(
-            input_ids=batch.input_ids.to(model.device),
-            attention_mask=batch.attention_mask.to(model.device),
-            token_type_ids=batch.token_type_ids.to(model.device),
+    """Logits (n,) in fp32: the encoder runs in mixed precision, the head does not.
+
+    A head in bf16 rounds logits to some hundred values, which ties products that differ.
+    """
+    device = model.device
+    with autocast(device):
+        output = model.bert(
+            input_ids=batch.input_ids.to(device),
+            attention_mask=batch.attention_mask.to(device),
+            token_type_ids=batch.token_type_ids.to(device),
         )
-    logits: Tensor = output.logits.squeeze(-1).float()
+    pooler = cast(BertPooler, model.bert.pooler)
+    pooled = pooler(output.last_hidden_state.float())
+    logits: Tensor = model.classifier(model.dropout(pooled)).squeeze(-1)
     return logits
 
 
 def _step(state: TrainerState, batch: Batch, loss_function: LossFunction, max_norm: float) -> float:
-    loss = loss_function(forward(state.model, batch), batch)
+    loss = loss_function(forward(state.model, batch), batch.to(state.model.device))
     value = float(loss.detach())
     if not math.isfinite(value):
         return value

@@ -14,8 +14,8 @@ from .conftest import bert_tokenizer
 
 TOKENIZER = bert_tokenizer()
 WIDE = Template(
-    query_max_tokens=400,
-    fields=(FieldBudget(field="title", max_tokens=400), FieldBudget(field="brand", max_tokens=400)),
+    query_max_tokens=160,
+    fields=(FieldBudget(field="title", max_tokens=160), FieldBudget(field="brand", max_tokens=160)),
 )
 NARROW = Template(
     query_max_tokens=4,

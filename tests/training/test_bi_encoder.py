@@ -40,5 +40,5 @@ def test_a_products_vector_averages_title_and_full_text(encoder: BiEncoder) -> N
 
 def test_progress_counts_every_text() -> None:
     done: list[int] = []
-    BiEncoder(progress=done.append).encode([f"text number {n}" for n in range(500)])
+    BiEncoder().encode([f"text number {n}" for n in range(500)], done.append)
     assert sum(done) == 500

@@ -23,6 +23,9 @@ def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
         ("[student]\nlayers = [2, 0]", "layers must be distinct and ascending"),
         ("[teacher]\nlearning_rate = -1", r"teacher\.learning_rate"),
         ("seed = ", "not valid TOML"),
+        ("seed = -1", "seed"),
+        ("[student]\nlayers = [0, 6]", r"student\.layers\.1"),
+        ('[student.template]\nquery_max_tokens = 300\nfields = [{field = "title", max_tokens = 400}]', "703 tokens"),
     ],
 )
 def test_a_setting_that_can_not_work_is_named(tmp_path: Path, text: str, named: str) -> None:
@@ -40,6 +43,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_public_settings_hold_no_path(tmp_path: Path) -> None:
     settings = load_settings(None, {"data": f"jsonl:{tmp_path}/shop", "query_logs": [tmp_path / "log.txt"]})
     public = settings.public()
+    assert not {"name", "licences", "precisions"} & settings.of_the_weights().keys()
     assert public["data"] == "jsonl:shop"
     assert public["query_logs"] == ["log.txt"]
     assert str(tmp_path) not in str(public)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relevance.product import Product
+from training.checks import general_check
 from training.composers import compose_products, compose_queries
 from training.config import DistillSettings, PoolSettings
 from training.datasets.schema import Dataset, Judgement, LoggedQuery
@@ -35,7 +36,7 @@ class WordEncoder:
                 vectors[row, sum(word.encode()) % 64] += 1.0
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def encode_products(self, products: list[Product]) -> np.ndarray:
+    def encode_products(self, products: list[Product], progress: object = None) -> np.ndarray:
         return self.encode([product.title for product in products])
 
 
@@ -56,12 +57,15 @@ def test_nothing_held_out_nor_its_twin_is_a_source(split: Split) -> None:
     keys = {query_key(query.text) for query in (*sources.own_queries, *sources.general_queries)}
     assert query_key("usb cable") not in keys
     assert {"red shoe", "usb hub"} <= {query.text for query in sources.own_queries}
+    assert not keys & {query_key(query) for query in general_check().by_query()}
     assert sources.judged == [("red shoe", [0, 3])]
 
 
 def test_the_pool_starts_with_the_judged_pairs_and_has_the_size_asked_for(split: Split) -> None:
     pool = draw_pool(gather_sources(SETTINGS, split), SETTINGS, WordEncoder())  # type: ignore[arg-type]
-    assert pool.product_of[:2].tolist() == [0, 3]
+    assert [pool.products[row].title for row in pool.product_of[:2]] == [SHELF[0], SHELF[3]]
+    # What no pair needs is not carried along.
+    assert set(pool.product_of.tolist()) == set(range(len(pool.products)))
     assert len(pool) == 2 + 40
     assert len(pool.groups) == 1 + 10
     for rows in pool.groups[1:]:

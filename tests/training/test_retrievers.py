@@ -36,3 +36,9 @@ def test_dense_retrieval_is_the_sorted_dot_product_over_any_number_of_blocks() -
     queries, products = rng.normal(size=(600, 8)).astype(np.float32), rng.normal(size=(50, 8)).astype(np.float32)
     expected = np.argsort(-(queries @ products.T), axis=1)[:, :7]
     np.testing.assert_array_equal(dense_top(queries, products, 7), expected)
+
+
+def test_words_of_one_letter_count_and_a_catalogue_without_words_is_no_error() -> None:
+    assert Bm25(["vitamin c", "vitamin d"]).scores("vitamin c").argmax() == 0
+    assert Bm25(["!!!", "???"]).scores("shoe").tolist() == [0.0, 0.0]
+    assert Bm25(["靴"]).top(["靴"], 1).tolist() == [[0]]

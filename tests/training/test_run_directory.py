@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import RunDirectoryError
-from training.run_directory import RunDirectory
+from training.run_directory import STAGES, RunDirectory
 
 
 def test_the_same_settings_go_on(tmp_path: Path) -> None:
@@ -16,9 +16,37 @@ def test_the_same_settings_go_on(tmp_path: Path) -> None:
 
 
 def test_other_settings_or_data_are_refused_by_name(tmp_path: Path) -> None:
-    RunDirectory(tmp_path, {"settings": {"seed": 1, "pool": {"pairs": 5}}, "data": {"a.csv": "x"}})
+    run = RunDirectory(tmp_path, {"settings": {"seed": 1, "pool": {"pairs": 5}}, "data": {"a.csv": "x"}})
+    run.stage("pool").finish({})
     with pytest.raises(RunDirectoryError, match=r"changed: data\.a\.csv, settings\.pool\.pairs"):
         RunDirectory(tmp_path, {"settings": {"seed": 1, "pool": {"pairs": 6}}, "data": {"a.csv": "y"}})
+
+
+def test_before_anything_is_finished_settings_may_be_mended(tmp_path: Path) -> None:
+    RunDirectory(tmp_path, {"settings": {"seed": 1}}).stage("pool")
+    RunDirectory(tmp_path, {"settings": {"seed": 2}}).stage("pool").finish({})
+    with pytest.raises(RunDirectoryError, match=r"changed: settings\.seed"):
+        RunDirectory(tmp_path, {"settings": {"seed": 1}})
+
+
+def test_a_kill_during_the_very_first_write_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "run.json.partial").write_text("{", encoding="utf-8")
+    assert not RunDirectory(tmp_path, {}).stage("pool").finished
+
+
+def test_stages_made_from_something_that_is_gone_are_made_again(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, {})
+    for name in STAGES:
+        run.stage(name).finish({})
+    (tmp_path / "teacher" / "manifest.json").unlink()
+    run = RunDirectory(tmp_path, {})
+    assert [run.stage(name).finished for name in STAGES] == [True, False, False, False, False, False]
+
+
+def test_what_is_no_number_is_written_as_null(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    stage.finish({"ndcg": [float("nan"), 1.0], "auc": float("inf")})
+    assert stage.manifest() == {"ndcg": [None, 1.0], "auc": None}
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:

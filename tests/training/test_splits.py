@@ -16,7 +16,19 @@ def dataset(queries: list[str]) -> Dataset:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("Bluetooth Speaker", "bluetooth speakers"), ("usb c cable", "cable USB C"), ("batteries", "battery")],
+    [
+        ("Bluetooth Speaker", "bluetooth speakers"),
+        ("usb c cable", "cable USB C"),
+        ("batteries", "battery"),
+        ("red dress", "red dresses"),
+        ("watch", "watches"),
+        ("box", "boxes"),
+        ("hoodie", "hoodies"),
+        ("tv", "tvs"),
+        ("men's shoes", "mens shoes"),
+        ("café table", "cafe tables"),
+        ("cafe\u0301 table", "café table"),
+    ],
 )
 def test_near_duplicates_share_a_key(first: str, second: str) -> None:
     assert query_key(first) == query_key(second)

@@ -33,6 +33,14 @@ def test_it_first_learns_the_bi_encoder_and_is_then_held_to_it() -> None:
     assert all(set(source[step].targets.tolist()) == {1.0 if kinds[step] else 7.0} for step in range(len(source)))
 
 
+def test_a_small_pool_is_shared_between_warm_up_and_retention() -> None:
+    settings = TeacherSettings(warm_up_pairs=1000, judged_epochs=1, retention_share=0.5, pairs_per_batch=10)
+    source = TeacherBatches(TeacherData(groups(30, 1.0), groups(60, 7.0)), settings, 0, seed=0)
+    kinds = [source[step].judged for step in range(len(source))]
+    assert kinds[:3] == [False] * 3
+    assert sorted(kinds[3:]) == [False] * 3 + [True] * 3
+
+
 @pytest.mark.parametrize(("changes", "steps"), [({"retention_share": 0.0}, 10), ({"warm_up_pairs": 0}, 12)])
 def test_either_part_can_be_left_out(changes: dict[str, float], steps: int) -> None:
     assert len(batches(**changes)) == steps

@@ -77,6 +77,14 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch() -> None:
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
+def test_the_head_is_not_rounded_to_half_precision() -> None:
+    batch = random_batches(1)[0]
+    model = tiny_cross_encoder()
+    model.classifier.bias.data.fill_(4.0)
+    logits = forward(model, batch).detach()
+    assert not torch.equal(logits, logits.bfloat16().float())
+
+
 def test_frozen_parameters_stay() -> None:
     model = tiny_cross_encoder()
     model.bert.embeddings.requires_grad_(False)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -60,6 +61,8 @@ def _product(row: Mapping[str, Any], path: Path, line: int) -> Product:
     known["id"] = str(known["id"])
     if isinstance(known.get("attributes"), list):  # Parquet's map type comes as a list of pairs
         known["attributes"] = dict(known["attributes"])
+    if isinstance(known.get("attributes"), dict):
+        known["attributes"] = {name: value for name, value in known["attributes"].items() if value is not None}
     try:
         return Product.model_validate(known)
     except ValidationError as error:
@@ -156,7 +159,7 @@ def _rows(path: Path, layout: Layout) -> Iterator[Row]:
     try:
         batches = pq.ParquetFile(path).iter_batches()
         yield from enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
 
 

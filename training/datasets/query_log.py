@@ -14,7 +14,8 @@ DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 def read_query_log(path: Path) -> list[LoggedQuery]:
     """Read the log, blank lines left out; DataError names file and line of a bad row."""
-    delimiter = DELIMITERS.get(path.suffix)
+    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    delimiter = DELIMITERS.get(kind)
     with open_text(path) as file:
         if delimiter is None:
             return [LoggedQuery(line.strip()) for line in file if line.strip()]
@@ -26,6 +27,9 @@ def read_query_log(path: Path) -> list[LoggedQuery]:
 
 def _logged(row: dict[str, str], path: Path, line: int) -> LoggedQuery:
     try:
-        return LoggedQuery(row["query"].strip(), float(row.get("weight") or 1.0))
-    except ValueError as error:
-        raise DataError(f"{path}:{line}: weight {row.get('weight')!r} is not a number") from error
+        weight = float(row.get("weight") or 1.0)
+    except ValueError:
+        weight = -1.0
+    if not 0.0 <= weight < float("inf"):
+        raise DataError(f"{path}:{line}: weight {row.get('weight')!r} is not a number from 0 on")
+    return LoggedQuery(row["query"].strip(), weight)

@@ -5,32 +5,32 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from training.errors import DataError
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 text file, gzipped or plain; DataError if it is not there."""
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a UTF-8 text file, gzipped or plain; DataError if it is not there or turns out to be something else."""
     if not path.is_file():
         raise DataError(f"{path} is not there; see README, section 'Retrain', for the files a dataset needs")
-    if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
-    return path.open(encoding="utf-8-sig", newline="")
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield cast(TextIO, file)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error}") from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise DataError(f"{path} is no whole gzip file: {error}") from error
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) for each non-blank line."""
     with open_text(path) as file:
-        lines = enumerate(file, start=1)
-        while True:
-            try:
-                number, line = next(lines)
-            except StopIteration:
-                return
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path} is not UTF-8: {error}") from error
+        for number, line in enumerate(file, start=1):
             if line.strip():
                 yield number, _object(line, path, number)
 

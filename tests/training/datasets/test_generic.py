@@ -134,3 +134,16 @@ def test_a_grade_outside_the_table_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_products_says_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no products\.jsonl; a dataset needs 'judgements' and 'products'"):
         read_generic(tmp_path, "jsonl")
+
+
+def test_a_corrupt_parquet_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "products.parquet").write_bytes(b"PAR1 no table")
+    (tmp_path / "judgements.parquet").write_bytes(b"")
+    with pytest.raises(DataError, match=r"products\.parquet cannot be read as Parquet"):
+        read_generic(tmp_path, "parquet")
+
+
+def test_attributes_that_only_other_products_have_are_absent(tmp_path: Path) -> None:
+    products = [{"id": "a", "title": "t", "attributes": {"width": "3", "size": None}}, {"id": "2", "title": "u"}]
+    write(tmp_path, {"products": products, "judgements": JUDGEMENTS})
+    assert read_generic(tmp_path, "jsonl").products["a"].attributes == {"width": "3"}
