@@ -70,7 +70,11 @@ class StudentSettings(_Settings):
 
     template: Template = STUDENT_TEMPLATE
     layers: Annotated[tuple[Annotated[int, Field(ge=0, lt=BACKBONE_LAYERS)], ...], Field(min_length=1)] = (0, 2, 5)
+    frozen_layers: Annotated[int, Field(ge=0)] = 0
+    """How many of the lowest layers stay as they are in the teacher, beside the embeddings, which always do."""
     epochs: Positive = 2
+    max_steps: Positive | None = None
+    """Ends training early, with the learning rate at zero; None: all epochs."""
     pairs_per_batch: Positive = 64
     learning_rate: Rate = 2e-4
     anchor: Annotated[float, Field(ge=0)] = 0.3
@@ -80,6 +84,8 @@ class StudentSettings(_Settings):
     def _layers_ascend(self) -> Self:
         if list(self.layers) != sorted(set(self.layers)):
             raise ValueError(f"student.layers must be distinct and ascending, got {self.layers}")
+        if self.frozen_layers >= len(self.layers):
+            raise ValueError(f"student.frozen_layers is {self.frozen_layers}, but there are {len(self.layers)} layers")
         return self
 
 

@@ -54,6 +54,8 @@ class PoolBatches:
             rng = np.random.default_rng((seed, epoch))
             for groups in plan_epoch(lengths, sizes, settings.pairs_per_batch, seed + epoch):
                 self._steps.append((groups, rng.random(len(groups)) < settings.title_only_share))
+        if settings.max_steps is not None:
+            del self._steps[settings.max_steps :]
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -87,7 +89,8 @@ def train_student(
     """Distil in place; `run` is the seed and the hooks."""
     seed, hooks = run
     torch.manual_seed(seed)
-    student.bert.embeddings.requires_grad_(False)
+    for module in (student.bert.embeddings, *student.bert.encoder.layer[: settings.frozen_layers]):
+        module.requires_grad_(False)
     batches = PoolBatches(pool, labels, load_pair_encoder(settings.template), settings, seed)
     loss = partial(distillation_loss, anchor=settings.anchor)
     train(student, batches, loss, Optimisation(settings.learning_rate), hooks)

@@ -38,6 +38,23 @@ def test_each_epoch_visits_every_pair_once_with_its_label() -> None:
     assert sorted(seen.tolist()) == sorted([*labels.tolist(), *labels.tolist()])
 
 
+def test_training_can_end_before_the_epoch_does() -> None:
+    pool = tiny_pool()
+    settings = StudentSettings(epochs=3, pairs_per_batch=10, max_steps=4)
+    assert (
+        len(PoolBatches(pool, np.zeros(len(pool), np.float32), load_pair_encoder(STUDENT_TEMPLATE), settings, 0)) == 4
+    )
+
+
+def test_frozen_layers_stay_as_they_are_in_the_teacher() -> None:
+    pool, student, settings = tiny_pool(), tiny_cross_encoder(layers=3), StudentSettings(frozen_layers=1, epochs=2)
+    before = {name: weights.clone() for name, weights in student.bert.state_dict().items()}
+    train_student(student, pool, np.ones(len(pool), np.float32), settings, (0, TrainingHooks()))
+    changed = {name for name, weights in student.bert.state_dict().items() if not torch.equal(weights, before[name])}
+    assert not [name for name in changed if name.startswith(("embeddings", "encoder.layer.0."))]
+    assert [name for name in changed if name.startswith("encoder.layer.1.")]
+
+
 @pytest.mark.parametrize(("share", "tokens"), [(0.0, 9), (1.0, 8)])
 def test_title_only_batches_leave_the_brand_out(share: float, tokens: int) -> None:
     pool = tiny_pool()
