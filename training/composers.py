@@ -24,7 +24,7 @@ def compose_queries(products: Iterable[Product], count: int, rng: random.Random)
     """Up to `count` distinct queries: phrases of the titles, drawn by the square root of their frequency,
     a third of them with a brand or a colour put in front."""
     products = list(products)
-    phrases = Counter(phrase for product in products for phrase in set(_phrases(product.title)))
+    phrases = Counter(phrase for product in products for phrase in dict.fromkeys(_phrases(product.title)))
     common = [(phrase, n**0.5) for phrase, n in phrases.items() if n >= MIN_PRODUCTS]
     if not common:
         common = [(phrase, 1.0) for phrase in phrases]

@@ -75,6 +75,9 @@ class StudentSettings(_Settings):
     epochs: Positive = 2
     max_steps: Positive | None = None
     """Ends training early, with the learning rate at zero; None: all epochs."""
+    initial_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the weights it started from that is averaged into the trained ones: keeps more of what the
+    teacher knew of the rest of the shop. Only for a student with all of the teacher's layers."""
     pairs_per_batch: Positive = 64
     learning_rate: Rate = 2e-4
     anchor: Annotated[float, Field(ge=0)] = 0.3
@@ -84,6 +87,10 @@ class StudentSettings(_Settings):
     def _layers_ascend(self) -> Self:
         if list(self.layers) != sorted(set(self.layers)):
             raise ValueError(f"student.layers must be distinct and ascending, got {self.layers}")
+        if self.initial_share and len(self.layers) < BACKBONE_LAYERS:
+            raise ValueError(
+                "student.initial_share needs all layers: a student of a few does not score before training"
+            )
         if self.frozen_layers >= len(self.layers):
             raise ValueError(f"student.frozen_layers is {self.frozen_layers}, but there are {len(self.layers)} layers")
         return self

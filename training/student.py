@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -91,6 +91,20 @@ def train_student(
     torch.manual_seed(seed)
     for module in (student.bert.embeddings, *student.bert.encoder.layer[: settings.frozen_layers]):
         module.requires_grad_(False)
+    initial = {name: weights.clone() for name, weights in student.state_dict().items()}
     batches = PoolBatches(pool, labels, load_pair_encoder(settings.template), settings, seed)
     loss = partial(distillation_loss, anchor=settings.anchor)
     train(student, batches, loss, Optimisation(settings.learning_rate), hooks)
+    average_weights(student, initial, settings.initial_share)
+
+
+@torch.no_grad()
+def average_weights(student: BertForSequenceClassification, initial: Mapping[str, Tensor], share: float) -> None:
+    """Move the student's weights `share` of the way back to `initial`, in place.
+
+    Fine-tuned and initial weights lie in one basin, and between them is a model that keeps more of the
+    initial one's breadth than it loses of what was learnt (WiSE-FT, Wortsman et al., CVPR 2022).
+    """
+    for name, weights in student.state_dict().items():
+        if weights.is_floating_point():
+            weights.lerp_(initial[name], share)

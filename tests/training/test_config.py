@@ -24,6 +24,7 @@ def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
         ("[teacher]\nlearning_rate = -1", r"teacher\.learning_rate"),
         ("seed = ", "not valid TOML"),
         ("seed = -1", "seed"),
+        ("[student]\ninitial_share = 0.5", "initial_share needs all layers"),
         ("[student]\nlayers = [0, 2]\nfrozen_layers = 2", "frozen_layers is 2"),
         ("[student]\nlayers = [0, 6]", r"student\.layers\.1"),
         ('[student.template]\nquery_max_tokens = 300\nfields = [{field = "title", max_tokens = 400}]', "703 tokens"),

@@ -7,7 +7,7 @@ import torch
 from training.backbone import load_pair_encoder
 from training.config import STUDENT_TEMPLATE, StudentSettings
 from training.errors import ConfigError
-from training.student import PoolBatches, student_from, train_student
+from training.student import PoolBatches, average_weights, student_from, train_student
 from training.trainer import TrainingHooks
 
 from .tiny import tiny_cross_encoder, tiny_pool
@@ -53,6 +53,14 @@ def test_frozen_layers_stay_as_they_are_in_the_teacher() -> None:
     changed = {name for name, weights in student.bert.state_dict().items() if not torch.equal(weights, before[name])}
     assert not [name for name in changed if name.startswith(("embeddings", "encoder.layer.0."))]
     assert [name for name in changed if name.startswith("encoder.layer.1.")]
+
+
+def test_averaging_goes_part_of_the_way_back() -> None:
+    trained, initial = tiny_cross_encoder(seed=1), tiny_cross_encoder(seed=2).state_dict()
+    before = {name: weights.clone() for name, weights in trained.state_dict().items()}
+    average_weights(trained, initial, 0.25)
+    for name, weights in trained.state_dict().items():
+        torch.testing.assert_close(weights, 0.75 * before[name] + 0.25 * initial[name])
 
 
 @pytest.mark.parametrize(("share", "tokens"), [(0.0, 9), (1.0, 8)])

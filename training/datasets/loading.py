@@ -22,12 +22,12 @@ def load_dataset(settings: DistillSettings) -> Dataset:
     kind, _, place = settings.data.partition(":")
     if kind == "synthetic" and not place:
         return build_synthetic(settings.seed, SyntheticSize(queries=settings.synthetic_judged_queries))
+    if kind not in {"chorus", *LAYOUTS}:
+        raise ConfigError(f"data is {settings.data!r}; it must be {FORMS}")
     directory = _directory(place, settings.data)
     if kind == "chorus":
         return read_chorus(directory)
-    if kind in LAYOUTS:
-        return read_generic(directory, LAYOUTS[kind])
-    raise ConfigError(f"data is {settings.data!r}; it must be {FORMS}")
+    return read_generic(directory, LAYOUTS[kind])
 
 
 def data_digests(settings: DistillSettings) -> dict[str, str]:
