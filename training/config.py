@@ -44,9 +44,9 @@ class TeacherSettings(_Settings):
     """Fine-tuning of the cross-encoder teacher, and its weight against the zero-shot bi-encoder."""
 
     template: Template = TEACHER_TEMPLATE
-    warm_up_pairs: Annotated[int, Field(ge=0)] = 8_000
+    warm_up_pairs: Annotated[int, Field(ge=0)] = 2_000
     judged_epochs: Positive = 2
-    retention_share: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    retention_share: Annotated[float, Field(ge=0, lt=1)] = 0.3
     pairs_per_batch: Positive = 32
     learning_rate: Rate = 1e-4
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 150
@@ -72,7 +72,7 @@ class StudentSettings(_Settings):
     layers: Annotated[tuple[Annotated[int, Field(ge=0, lt=BACKBONE_LAYERS)], ...], Field(min_length=1)] = (0, 2, 5)
     frozen_layers: Annotated[int, Field(ge=0)] = 0
     """How many of the lowest layers stay as they are in the teacher, beside the embeddings, which always do."""
-    epochs: Positive = 2
+    epochs: Positive = 1
     max_steps: Positive | None = None
     """Ends training early, with the learning rate at zero; None: all epochs."""
     initial_share: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,8 @@ def test_killed_and_started_again_it_ends_as_if_unbroken(
         command(folder, name), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as process:
         while process.poll() is None and not (folder / name / after).exists():
-            pass
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
         process.send_signal(signal.SIGKILL)
     assert not (folder / name / "metrics.json").exists(), "the run was over before it could be killed"
     resumed = run(folder, name)

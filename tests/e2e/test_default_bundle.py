@@ -1,0 +1,58 @@
+"""The bundle in the repository, served by the real process: what a newcomer gets from `make serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtest.workload import Workload
+from relevance.bundle import load_bundle
+
+from .server_process import ROOT, ServerProcess, serving
+
+BUNDLE = ROOT / "models" / "default"
+MEGABYTE = 1_000_000
+INT8_SCORE_BOUND = 0.05
+"""How far a pair's score may move with its batch: int8 activations share one scale per tensor (docs/serving.md)."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with serving(BUNDLE) as started:
+        yield started
+
+
+def size_of(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())
+
+
+def test_it_is_whole_small_and_says_where_it_comes_from() -> None:
+    manifest = load_bundle(BUNDLE).manifest
+    assert size_of(BUNDLE) < 25 * MEGABYTE
+    assert manifest.parity["int8"]["ndcg_torch"] - manifest.parity["int8"]["ndcg_graph"] <= 0.005
+    assert any("Icecat" in licence for licence in manifest.licences)
+    assert manifest.metrics["ndcg@10"]["student"] > manifest.metrics["ndcg@10"]["bm25"]
+
+
+@pytest.mark.parametrize(
+    ("query", "best", "others"),
+    [
+        ("usb c charger for laptop", "65W USB-C power adapter, GaN, 2 m", ["Laptop sleeve 14 inch", "Dog harness"]),
+        ("sofa", "Three seater couch, grey velvet", ["Coffee table, oak", "Ceramic plant pot 20 cm"]),
+        ("running shoes women", "Women's trail running trainers, size 38", ["Running belt", "Cast iron skillet"]),
+        ("wireless mouse", "Cordless optical mouse, 2.4 GHz", ["Mouse mat, XL", "Wireless doorbell"]),
+    ],
+)
+def test_it_prefers_what_the_shopper_wants(server: ServerProcess, query: str, best: str, others: list[str]) -> None:
+    reply = server.score(query, [*others, best], top_k=1).json()
+    assert reply["results"][0]["index"] == len(others)
+
+
+def test_scores_hardly_depend_on_the_batch(server: ServerProcess) -> None:
+    (body,) = Workload(seed=3, candidates=60).bodies(1)
+    together = server.score(body["query"], body["candidates"]).json()["results"]
+    for result in together[::6]:
+        (alone,) = server.score(body["query"], [body["candidates"][result["index"]]]).json()["results"]
+        assert abs(alone["score"] - result["score"]) <= INT8_SCORE_BOUND
