@@ -17,7 +17,7 @@ from relevance.bundle import load_bundle
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_pairs
 from relevance.product import Product
 
-TRIAL_SECONDS = 1.0
+TRIAL_SECONDS = 2.5
 PAIRS_PER_BATCH = (8, 16, 32)
 
 Feed = dict[str, npt.NDArray[np.int64]]
