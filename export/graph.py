@@ -55,7 +55,7 @@ def to_int8(source: Path, target: Path) -> None:
 
     The feed-forward products of the first layers are spared the per-tensor scale: a few large activations
     leave the others almost no steps there. Each row is quantised by blocks of its own instead, which costs
-    a ninth of the graph's time and gives back much of what int8 loses (docs/distillation.md).
+    about a fifth of the graph's time and gives back much of what int8 loses (docs/distillation.md).
     """
     with _quiet(), tempfile.TemporaryDirectory() as scratch:
         partly = Path(scratch) / "partly.onnx"

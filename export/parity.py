@@ -46,7 +46,7 @@ BOUNDS: dict[Precision, Bounds] = {
     "fp32": Bounds(logit=1e-3, ndcg=1e-3, tau=0.999),
     "fp16": Bounds(logit=5e-2, ndcg=2e-3, tau=0.99),
     # One activation scale per tensor: single logits move, the ranking must not.
-    "int8": Bounds(logit=2.0, ndcg=5e-3, tau=0.8),
+    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9),
 }
 
 

@@ -43,8 +43,8 @@ def load_encoder() -> BertModel:
 def load_cross_encoder() -> BertForSequenceClassification:
     """The same encoder with a fresh one-logit classification head on [CLS].
 
-    Without dropout: distillation has more data than it can use, and on a CPU drawing the masks costs more
-    than half of a training step.
+    Without dropout: the pool is gone through about once, so there is little to over-fit, and on a CPU the
+    masks are drawn serially, which showed up among the largest costs in a profile of a training step.
     """
     model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(
         backbone_directory(), num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
