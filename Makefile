@@ -41,5 +41,5 @@ clean: ## remove both environments and the default run
 
 .venv-dev/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-dev
-	$(DEV) $(PIP_INSTALL) --editable '.[cpu,train,loadtest,dev]'
+	$(DEV) $(PIP_INSTALL) --editable '.[cpu,train,distributed,loadtest,dev]'
 	@touch $@
