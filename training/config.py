@@ -105,6 +105,10 @@ class DistillSettings(_Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("int8",)
     held_out_fraction: Fraction = 0.25
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Which `held_out_fraction` of the shuffled queries is held out; 0, 1, 2 ... for cross-validation."""
+    split_seed: Annotated[int, Field(ge=0)] | None = None
+    """Shuffles the queries before the split; None: `seed`. Folds of one cross-validation share it."""
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 300
     licences: tuple[str, ...] = ()
     teacher: TeacherSettings = TeacherSettings()

@@ -26,6 +26,7 @@ from training.splits import Split
 from training.teacher import Teacher
 
 HEADLINE = "ndcg@10"
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +125,5 @@ def export_run(
         lists = [*judged_lists(split.held_out, encoder), *judged_lists(general_check(), encoder)]
         stage.finish({"settings": wanted, "parity": export_bundle(source, lists, request, (bundle, model_card))})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
-    write_json(directory.path / "metrics.json", metrics)
+    write_json(directory.path / METRICS, metrics)
     return metrics

@@ -31,8 +31,12 @@ def query_key(query: str) -> str:
     return " ".join(sorted({_stem(word) for word in _WORD.findall(_APOSTROPHE.sub("", plain))}))
 
 
-def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int) -> Split:
-    """Hold out `held_out_fraction` of the queries (at least one on each side), whole key groups at a time."""
+def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: int = 0) -> Split:
+    """Hold out `held_out_fraction` of the queries (at least one on each side), whole key groups at a time.
+
+    The seed shuffles the queries once; `fold` 0, 1, 2 ... holds out the first, second, third ... such part of
+    them, so that cross-validation judges every query once.
+    """
     groups: dict[str, list[str]] = defaultdict(list)
     for query in dataset.by_query():
         groups[query_key(query)].append(query)
@@ -42,10 +46,15 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int) -> Spl
     random.Random(seed).shuffle(keys)
     wanted = max(1, round(held_out_fraction * sum(map(len, groups.values()))))
     held_out: set[str] = set()
-    for key in keys[:-1]:
-        if len(held_out) >= wanted:
+    passed = 0
+    for key in keys[:-1] if fold == 0 else keys:
+        if passed >= (fold + 1) * wanted:
             break
-        held_out.update(groups[key])
+        if passed >= fold * wanted:
+            held_out.update(groups[key])
+        passed += len(groups[key])
+    if not held_out:
+        raise DataError(f"dataset {dataset.name}: fold {fold} of {wanted} queries each lies past its {passed} queries")
     split = Split(train=_only(dataset, held_out, inside=False), held_out=_only(dataset, held_out, inside=True))
     check_leakage(split.train.by_query(), held_out)
     return split

@@ -89,13 +89,18 @@ def train_student(
     """Distil in place; `run` is the seed and the hooks."""
     seed, hooks = run
     torch.manual_seed(seed)
-    for module in (student.bert.embeddings, *student.bert.encoder.layer[: settings.frozen_layers]):
-        module.requires_grad_(False)
+    freeze(student, settings.frozen_layers)
     initial = {name: weights.clone() for name, weights in student.state_dict().items()}
     batches = PoolBatches(pool, labels, load_pair_encoder(settings.template), settings, seed)
     loss = partial(distillation_loss, anchor=settings.anchor)
     train(student, batches, loss, Optimisation(settings.learning_rate), hooks)
     average_weights(student, initial, settings.initial_share)
+
+
+def freeze(student: BertForSequenceClassification, layers: int) -> None:
+    """Keep the embeddings and the lowest `layers` layers as they are."""
+    for module in (student.bert.embeddings, *student.bert.encoder.layer[:layers]):
+        module.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -45,7 +45,7 @@ class BatchSource(Protocol):
 class StepObserver(Protocol):
     """Told after each step; drives progress bars."""
 
-    def __call__(self, step: int, steps: int, loss: float) -> None: ...
+    def __call__(self, step: int, steps: int, loss: float, /) -> None: ...
 
 
 def train(

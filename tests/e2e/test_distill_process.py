@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from relevance.bundle import load_bundle
+from training.run_directory import MANIFEST, STAGES
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -36,6 +37,10 @@ def command(folder: Path, run: str, *more: str) -> list[str]:
     config.write_text(TINY, encoding="utf-8")
     base = [sys.executable, "-m", "training.distill", "--config", str(config), "--run-dir", str(folder / run)]
     return [*base, "--threads", "1", *more]
+
+
+def resume(folder: Path, name: str) -> list[str]:
+    return [sys.executable, "-m", "training.distill", "--resume", "--run-dir", str(folder / name), "--threads", "1"]
 
 
 def run(folder: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
@@ -73,24 +78,57 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(unbroken: subprocess.Compl
     assert "nDCG@10" in card
 
 
-@pytest.mark.parametrize("after", ["pool/manifest.json", "labels/logits-00000.parquet"])
-def test_killed_and_started_again_it_ends_as_if_unbroken(
-    unbroken: subprocess.CompletedProcess[str], folder: Path, after: str
+def test_killed_in_every_stage_and_started_again_it_ends_as_if_unbroken(
+    unbroken: subprocess.CompletedProcess[str], folder: Path
 ) -> None:
     assert unbroken.returncode == 0, unbroken.stderr
-    name = after.split("/", maxsplit=1)[0]
-    with subprocess.Popen(
-        command(folder, name), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    ) as process:
-        while process.poll() is None and not (folder / name / after).exists():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.05)
-        process.send_signal(signal.SIGKILL)
-    assert not (folder / name / "metrics.json").exists(), "the run was over before it could be killed"
-    resumed = run(folder, name)
+    for stage in STAGES:
+        with subprocess.Popen(
+            command(folder, "killed"), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None and not (folder / "killed" / stage).exists():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.02)
+            process.send_signal(signal.SIGKILL)
+        assert not (folder / "killed" / stage / MANIFEST).exists(), f"{stage} was over before it could be killed"
+    resumed = subprocess.run(resume(folder, "killed"), cwd=ROOT, capture_output=True, text=True, check=False)
     assert resumed.returncode == 0, resumed.stderr
     first, second = (json.loads(result.stdout.splitlines()[-1]) for result in (unbroken, resumed))
     assert second["held_out"] == first["held_out"]
+
+
+def test_stages_can_be_run_one_at_a_time_and_ask_for_those_they_need(
+    unbroken: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    assert unbroken.returncode == 0, unbroken.stderr
+    lacking = run(folder, "alone", "--stages", "labels")
+    assert lacking.returncode == 1
+    assert "needs pool, teacher, not finished" in lacking.stderr
+    first = run(folder, "alone", "--stages", "pool")
+    assert json.loads(first.stdout) == {"run_dir": str(folder / "alone"), "finished": ["pool"]}
+    assert sorted(entry.name for entry in (folder / "alone").iterdir() if entry.is_dir()) == ["pool"]
+    unknown = run(folder, "alone", "--stages", "pool,studnt")
+    assert "no stage 'studnt'" in unknown.stderr
+
+
+def test_resume_takes_the_settings_of_the_run(unbroken: subprocess.CompletedProcess[str], folder: Path) -> None:
+    assert unbroken.returncode == 0, unbroken.stderr
+    again = subprocess.run(resume(folder, "unbroken"), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert json.loads(again.stdout.splitlines()[-1]) == json.loads(unbroken.stdout.splitlines()[-1])
+    other = subprocess.run(
+        [*resume(folder, "unbroken"), "--seed", "3"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "leave out --seed" in other.stderr
+    nothing = subprocess.run(resume(folder, "nowhere"), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert nothing.returncode == 1
+    assert "nothing to resume" in nothing.stderr
+
+
+def test_a_dry_run_counts_and_writes_nothing(folder: Path) -> None:
+    told = run(folder, "dry", "--dry-run")
+    assert told.returncode == 0, told.stderr
+    assert "240 of 12 queries to learn from, 80 held out" in told.stdout
+    assert not (folder / "dry").exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused(

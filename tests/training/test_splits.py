@@ -69,3 +69,20 @@ def test_leakage_is_an_error_that_names_both_queries() -> None:
 
 def test_held_out_queries_are_filtered_from_a_log() -> None:
     assert without_held_out(["shoes red", "blue hat"], ["red shoe"]) == ["blue hat"]
+
+
+@given(st.integers(6, 60), st.integers(2, 5), st.integers(0, 99))
+def test_folds_of_one_seed_hold_out_every_query_once(count: int, folds: int, seed: int) -> None:
+    data = dataset([f"query{number} thing" for number in range(count)])
+    wanted = max(1, round(count / folds))
+    held_out: list[str] = []
+    for fold in range(-(-count // wanted)):
+        split = split_by_query(data, 1 / folds, seed, fold)
+        assert not set(split.train.by_query()) & set(split.held_out.by_query())
+        held_out += split.held_out.by_query()
+    assert sorted(held_out) == sorted(data.by_query())
+
+
+def test_a_fold_past_the_last_query_is_refused() -> None:
+    with pytest.raises(DataError, match="fold 2 of 2 queries each lies past its 4 queries"):
+        split_by_query(dataset(["a", "b", "c", "d"]), 0.5, 0, fold=2)

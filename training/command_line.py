@@ -1,0 +1,69 @@
+"""What the commands of training share: options, settings from them, how they log and how they fail."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from transformers.utils import logging as transformers_logging
+
+from export.errors import ExportError
+from training.config import DistillSettings, load_settings
+from training.errors import ConfigError, RunDirectoryError, TrainingError
+from training.stages import SETTINGS
+
+OF_THE_RUN = ("config", "data", "query_log", "seed")
+"""Options that `--resume` takes from the run instead."""
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which data, which settings and where."""
+    parser.add_argument("--run-dir", type=Path, default=Path("runs/default"), help="where the run lives")
+    parser.add_argument("--config", type=Path, help="TOML file with any of the settings of training/config.py")
+    parser.add_argument("--data", help="synthetic (default), chorus:DIR, jsonl:DIR or parquet:DIR")
+    parser.add_argument("--query-log", type=Path, action="append", help="unjudged queries for the pool; repeatable")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--threads", type=int, help="CPU threads for torch")
+
+
+def settings_from(options: argparse.Namespace) -> DistillSettings:
+    """The settings file with the command line's on top, or with `--resume` the run directory's own."""
+    if getattr(options, "resume", False):
+        return _settings_of_run(options)
+    given = {"data": options.data, "seed": options.seed, "query_logs": options.query_log}
+    return load_settings(options.config, {name: value for name, value in given.items() if value is not None})
+
+
+def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespace], None]) -> int:
+    """Set up logging and threads, run, and turn errors that the user can act on into one line; the exit status."""
+    # force: a library that is imported above has set its own format.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    try:
+        command(options)
+    except (TrainingError, ExportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _settings_of_run(options: argparse.Namespace) -> DistillSettings:
+    given = [f"--{name.replace('_', '-')}" for name in OF_THE_RUN if getattr(options, name) is not None]
+    if given:
+        raise ConfigError(f"--resume takes its settings from {options.run_dir}; leave out {', '.join(given)}")
+    path = options.run_dir / SETTINGS
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return DistillSettings.model_validate(content)
+    except OSError as error:
+        raise RunDirectoryError(f"nothing to resume: {path} cannot be read ({error.strerror})") from error
+    except (ValueError, ValidationError) as error:
+        raise RunDirectoryError(f"{path} is damaged or of another version ({error})") from error
