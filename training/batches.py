@@ -19,17 +19,33 @@ BUCKET_BATCHES = 50
 
 @dataclass(frozen=True, slots=True)
 class PairGroup:
-    """Pairs of one query with one target each (a soft label or a teacher logit)."""
+    """Pairs of one query with one target each (a soft label or a teacher logit).
+
+    `human` holds the soft targets of people, nan for an unjudged pair; None: no pair is judged. `query` is
+    the text, where the batch source can not tell it otherwise.
+    """
 
     pairs: Sequence[EncodedPair]
     targets: npt.NDArray[np.float32]
+    human: npt.NDArray[np.float32] | None = None
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the losses of a batch are divided by: its pairs, and its queries with at least two products."""
+
+    pairs: int
+    queries: int
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Model inputs (n, length), targets (n,) and the query number of each pair (n,).
+    """Model inputs (n, length), targets (n,) and the query number of each pair (n,), ascending.
 
-    `judged` tells human soft labels from a model's logits.
+    `human` (n,) holds the soft targets of people, nan where there is no judgement. `judged` tells whether
+    `targets` are soft labels or a model's logits. `whole` counts the batch that this one is a part of; None:
+    it is no part (see micro_batches.py).
     """
 
     input_ids: Tensor
@@ -37,14 +53,27 @@ class Batch:
     token_type_ids: Tensor
     targets: Tensor
     group: Tensor
+    human: Tensor
     judged: bool = False
+    whole: Counts | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: torch.device) -> Batch:
-        """The batch with its targets and groups on `device`, where the loss is computed."""
-        return replace(self, targets=self.targets.to(device), group=self.group.to(device))
+        """The batch with what the loss needs on `device`, where it is computed."""
+        targets, group, human = (tensor.to(device) for tensor in (self.targets, self.group, self.human))
+        return replace(self, targets=targets, group=group, human=human)
+
+    @property
+    def pairs(self) -> int | None:
+        """What a mean over pairs is divided by, if not by this batch's own."""
+        return self.whole.pairs if self.whole else None
+
+    @property
+    def queries(self) -> int | None:
+        """What a mean over queries is divided by, if not by this batch's own."""
+        return self.whole.queries if self.whole else None
 
 
 def collate(groups: Sequence[PairGroup], pad_id: int, *, judged: bool = False) -> Batch:
@@ -57,8 +86,13 @@ def collate(groups: Sequence[PairGroup], pad_id: int, *, judged: bool = False) -
         torch.from_numpy(padded.token_type_ids),
         torch.from_numpy(np.concatenate([group.targets for group in groups])),
         torch.from_numpy(numbers),
+        torch.from_numpy(np.concatenate([_human(group) for group in groups])),
         judged,
     )
+
+
+def _human(group: PairGroup) -> npt.NDArray[np.float32]:
+    return np.full(len(group.pairs), np.nan, np.float32) if group.human is None else group.human
 
 
 def plan_epoch(lengths: Sequence[int], sizes: Sequence[int], pairs_per_batch: int, seed: int) -> list[list[int]]:

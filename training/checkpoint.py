@@ -37,6 +37,7 @@ class CheckpointStore:
             "schedule": state.schedule.state_dict(),
             # Dropout draws from the global generator; without its state a resumed run differs.
             "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
         torch.save(content, partial)
         partial.replace(self._path)
@@ -45,11 +46,14 @@ class CheckpointStore:
         """Load the newest checkpoint into `state`; returns the step to go on with, 0 if there is none."""
         if not self._path.exists():
             return 0
-        content = torch.load(self._path, weights_only=True)
+        # To the CPU first: the process that saved it may have had another GPU than this one.
+        content = torch.load(self._path, weights_only=True, map_location="cpu")
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.schedule.load_state_dict(content["schedule"])
         torch.set_rng_state(content["rng"])
+        if content.get("cuda_rng") is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(content["cuda_rng"])
         return int(content["next_step"])
 
     def clear(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,6 +17,7 @@ BACKBONE_LAYERS = 6
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+DistillationLoss = Literal["margin_mse", "pointwise_mse", "ranknet", "listwise_kl"]
 
 STUDENT_FIELDS = (
     FieldBudget(field="title", max_tokens=48),
@@ -48,6 +49,8 @@ class TeacherSettings(_Settings):
     judged_epochs: Positive = 2
     retention_share: Annotated[float, Field(ge=0, lt=1)] = 0.3
     pairs_per_batch: Positive = 32
+    micro_batch_pairs: Positive | None = None
+    """As in the student's settings."""
     learning_rate: Rate = 1e-4
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 150
     cross_encoder_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -79,8 +82,17 @@ class StudentSettings(_Settings):
     """Share of the weights it started from that is averaged into the trained ones: keeps more of what the
     teacher knew of the rest of the shop. Only for a student with all of the teacher's layers."""
     pairs_per_batch: Positive = 64
+    micro_batch_pairs: Positive | None = None
+    """Pairs that go through the model at once, in whole queries: less memory, the same gradient. None: the batch."""
     learning_rate: Rate = 2e-4
+    loss: DistillationLoss = "margin_mse"
     anchor: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the MSE to the teacher's logits beside a loss that leaves a query's absolute score free: all
+    but `pointwise_mse`, which is that MSE."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Softens both sides of `listwise_kl`; the other losses have none."""
+    human_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the soft-target BCE to people's judgements, on the judged pairs of the pool."""
     title_only_share: Annotated[float, Field(ge=0, le=1)] = 0.4
 
     @model_validator(mode="after")
@@ -116,10 +128,15 @@ class DistillSettings(_Settings):
     student: StudentSettings = StudentSettings()
 
     def of_the_weights(self) -> dict[str, Any]:
-        """The settings that decide the weights, as JSON: not names, licences, graphs, nor where a file lies."""
+        """The settings that decide the weights, as JSON: not names, licences, graphs, nor where a file lies.
+
+        Nor the size of micro-batches: the gradient is the same, so a run may go on with less memory.
+        """
         content = self.public()
         for name in ("name", "licences", "precisions"):
             del content[name]
+        for model in ("teacher", "student"):
+            del content[model]["micro_batch_pairs"]
         return content
 
     def public(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@ TrainingError
 ├── DataError           a dataset's file or row cannot be used
 ├── ConfigError         a setting cannot work
 ├── RunDirectoryError   a run directory belongs to another configuration, or is damaged
-└── DivergenceError     a loss stopped being a finite number
+├── DivergenceError     a loss stopped being a finite number
+└── ProcessError        one of several training processes can not go on
 """
 
 from __future__ import annotations
@@ -27,4 +28,8 @@ class RunDirectoryError(TrainingError):
 
 
 class DivergenceError(TrainingError):
-    """The loss of a batch is not a finite number."""
+    """The loss of a batch, or its gradient, is not a finite number; the message names the batch."""
+
+
+class ProcessError(TrainingError):
+    """One of the processes that train together can not go on with the others."""

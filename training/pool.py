@@ -60,7 +60,8 @@ class PoolSources:
 class Pool:
     """`query_of` and `product_of` (n,) index `queries` and `products`; a query's pairs are contiguous.
 
-    `cosine` (n,) is the bi-encoder's, which retrieval computes anyway.
+    `cosine` (n,) is the bi-encoder's, which retrieval computes anyway. `human` (n,) holds people's soft
+    targets, nan for unjudged pairs, where training asks for them (student.with_human_targets).
     """
 
     queries: Sequence[str]
@@ -68,6 +69,7 @@ class Pool:
     query_of: npt.NDArray[np.int64]
     product_of: npt.NDArray[np.int64]
     cosine: npt.NDArray[np.float32]
+    human: npt.NDArray[np.float32] | None = None
     groups: list[slice] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

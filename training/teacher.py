@@ -28,6 +28,7 @@ from training.calibrate import fit_platt
 from training.config import TeacherSettings
 from training.cross_encoder import Logits, encode_pairs, score_pairs
 from training.datasets.schema import Dataset
+from training.divergence import name_queries
 from training.losses import pointwise_mse, soft_binary_cross_entropy
 from training.pool import Pool
 from training.run_directory import Stage
@@ -93,12 +94,18 @@ class TeacherBatches:
         judged, groups = self._steps[step]
         return collate(groups, self._pad_id, judged=judged)
 
+    def describe(self, step: int) -> str:
+        """What the step's batch is made of, for an error message."""
+        judged, groups = self._steps[step]
+        kind = "judged pairs" if judged else "pool pairs with the bi-encoder's logits"
+        return f"{kind} of {name_queries(group.query for group in groups)}"
+
 
 def teacher_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Soft-target BCE on judged batches; on the others MSE to the bi-encoder's logits."""
     if batch.judged:
-        return soft_binary_cross_entropy(logits, batch.targets)
-    return pointwise_mse(logits, batch.targets)
+        return soft_binary_cross_entropy(logits, batch.targets, batch.pairs)
+    return pointwise_mse(logits, batch.targets, batch.pairs)
 
 
 def train_teacher(
@@ -117,7 +124,8 @@ def train_teacher(
     retained = math.ceil(len(groups) * settings.judged_epochs * share / (1.0 - share))
     held_to = _held_to(pool, scale, encoder, settings.warm_up_pairs + retained, seed)
     batches = TeacherBatches(TeacherData(groups, held_to), settings, encoder.pad_id, seed)
-    train(model, batches, teacher_loss, Optimisation(settings.learning_rate), hooks)
+    optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
+    train(model, batches, teacher_loss, optimisation, hooks)
     return Teacher(model, encoder, bi_encoder, scale, settings.cross_encoder_weight)
 
 
@@ -166,18 +174,19 @@ def judged_groups(dataset: Dataset, encoder: PairEncoder) -> list[PairGroup]:
     for query, judgements in dataset.by_query().items():
         products = [dataset.products[judgement.product_id] for judgement in judgements]
         for pair, judgement in zip(encode_pairs(encoder, query, products), judgements, strict=True):
-            groups.append(PairGroup([pair], np.array([judgement.target], dtype=np.float32)))
+            groups.append(PairGroup([pair], np.array([judgement.target], dtype=np.float32), query=query))
     return groups
 
 
 def _held_to(pool: Pool, scale: Calibration, encoder: PairEncoder, wanted: int, seed: int) -> list[PairGroup]:
     """A random part of the pool, pair by pair, with the bi-encoder's logits as targets."""
     rows = np.random.default_rng(seed).permutation(len(pool))[:wanted]
-    queries = encoder.encode_queries([pool.queries[row] for row in pool.query_of[rows]])
+    texts = [pool.queries[row] for row in pool.query_of[rows]]
+    queries = encoder.encode_queries(texts)
     products = encoder.encode_products([pool.products[row] for row in pool.product_of[rows]])
     targets = cosine_logits(pool.cosine[rows], scale)
     pairs: list[EncodedPair] = [encoder.pair(q, p) for q, p in zip(queries, products, strict=True)]
-    return [PairGroup([pair], targets[row : row + 1]) for row, pair in enumerate(pairs)]
+    return [PairGroup([pair], targets[row : row + 1], query=texts[row]) for row, pair in enumerate(pairs)]
 
 
 def _batches(groups: Sequence[PairGroup], size: int, seed: int) -> list[list[PairGroup]]:

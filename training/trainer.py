@@ -15,23 +15,31 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertPooler
 
+from training import distributed
 from training.batches import Batch
 from training.checkpoint import CheckpointStore, TrainerState
-from training.errors import DivergenceError
+from training.divergence import check_finite
+from training.micro_batches import micro_batches
 from training.precision import autocast
 
 LossFunction = Callable[[Tensor, Batch], Tensor]
+"""Loss of a batch from its logits (n,). Means are over `batch.pairs` or `batch.queries` where these are not
+None: the losses of a batch's parts then add up to the batch's own."""
 CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Optimisation:
-    """How to walk: peak learning rate, share of the steps spent warming up, weight decay, gradient norm limit."""
+    """How to walk: peak learning rate, share of the steps spent warming up, weight decay, gradient norm limit.
+
+    `micro_batch_pairs` go through the model at once, in whole queries; None: the whole batch (of this process).
+    """
 
     learning_rate: float
     warmup: float = 0.06
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
+    micro_batch_pairs: int | None = None
 
 
 class BatchSource(Protocol):
@@ -55,21 +63,29 @@ def train(
     optimisation: Optimisation,
     hooks: TrainingHooks,
 ) -> None:
-    """Walk once through `batches`, updating `model` in place.
+    """Walk once through `batches`, updating `model` in place, together with the other processes if there are any.
 
-    DivergenceError names a batch whose loss is not finite.
+    DivergenceError names a batch whose loss or gradient is not finite; it left the model as it was.
     """
     steps = len(batches)
     optimizer = AdamW(_parameter_groups(model, optimisation.weight_decay), lr=optimisation.learning_rate)
     schedule = LambdaLR(optimizer, linear_warm_up_and_decay(steps, max(1, math.ceil(optimisation.warmup * steps))))
     state = TrainerState(model, optimizer, schedule)
+    seed = torch.initial_seed()
     first = hooks.checkpoints.restore(state) if hooks.checkpoints else 0
+    distributed.check_same(first, "the first step")
+    distributed.copy_from_main(model)
     saved_at = hooks.clock()
     model.train()
     for step in range(first, steps):
-        loss = _step(state, batches[step], loss_function, optimisation.max_gradient_norm)
-        if not math.isfinite(loss):
-            raise DivergenceError(f"the loss of batch {step} of {steps} is {loss}; lower the learning rate")
+        distributed.seed_dropout(seed, step)
+        batch = batches[step]
+        loss, gradient_norm = _gradient(model, batch, loss_function, optimisation)
+        check_finite((loss, gradient_norm), batch, (step, steps), batches)
+        optimizer.step()
+        schedule.step()
+        if not distributed.is_main():
+            continue
         for observe in hooks.observers:
             observe(step + 1, steps, loss)
         if hooks.checkpoints and hooks.clock() - saved_at > CHECKPOINT_SECONDS:
@@ -105,17 +121,24 @@ def forward(model: BertForSequenceClassification, batch: Batch) -> Tensor:
     return logits
 
 
-def _step(state: TrainerState, batch: Batch, loss_function: LossFunction, max_norm: float) -> float:
-    loss = loss_function(forward(state.model, batch), batch.to(state.model.device))
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        return value
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(state.model.parameters(), max_norm)
-    state.optimizer.step()
-    state.schedule.step()
-    return value
+def _gradient(
+    model: BertForSequenceClassification, batch: Batch, loss_function: LossFunction, optimisation: Optimisation
+) -> tuple[float, float]:
+    """Leave the clipped gradient of the batch's loss in the parameters; returns the loss and the norm before clipping.
+
+    Of several processes each goes through its share; loss and gradient are the whole batch's in all of them.
+    """
+    model.zero_grad(set_to_none=True)
+    share = (optimisation.micro_batch_pairs, distributed.process(), distributed.processes())
+    total = torch.zeros((), dtype=torch.float64, device=model.device)
+    for part in micro_batches(batch, *share):
+        loss = loss_function(forward(model, part), part.to(model.device))
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    total = distributed.sum_over_processes(parameters, total)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, optimisation.max_gradient_norm)
+    return float(total), float(norm)
 
 
 def linear_warm_up_and_decay(steps: int, warmup: int) -> Callable[[int], float]:

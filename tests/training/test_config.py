@@ -26,6 +26,8 @@ def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
         ("seed = -1", "seed"),
         ("[student]\ninitial_share = 0.5", "initial_share needs all layers"),
         ("[student]\nlayers = [0, 2]\nfrozen_layers = 2", "frozen_layers is 2"),
+        ('[student]\nloss = "hinge"', r"student\.loss"),
+        ("[student]\ntemperature = 0", r"student\.temperature"),
         ("[student]\nlayers = [0, 6]", r"student\.layers\.1"),
         ('[student.template]\nquery_max_tokens = 300\nfields = [{field = "title", max_tokens = 400}]', "703 tokens"),
     ],
@@ -49,3 +51,10 @@ def test_the_public_settings_hold_no_path(tmp_path: Path) -> None:
     assert public["data"] == "jsonl:shop"
     assert public["query_logs"] == ["log.txt"]
     assert str(tmp_path) not in str(public)
+
+
+def test_a_run_may_go_on_with_smaller_micro_batches() -> None:
+    of_the_weights = load_settings(None, {}).of_the_weights()
+    smaller = {"teacher": {"micro_batch_pairs": 4}, "student": {"micro_batch_pairs": 8}}
+    assert load_settings(None, smaller).of_the_weights() == of_the_weights
+    assert load_settings(None, {"student": {"loss": "ranknet"}}).of_the_weights() != of_the_weights

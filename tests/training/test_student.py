@@ -1,16 +1,43 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from relevance.product import Product
 from training.backbone import load_pair_encoder
 from training.config import STUDENT_TEMPLATE, StudentSettings
-from training.errors import ConfigError
-from training.student import PoolBatches, average_weights, student_from, train_student
+from training.datasets.schema import Dataset, Judgement
+from training.errors import ConfigError, RunDirectoryError
+from training.losses import margin_mse, pointwise_mse
+from training.pool import Pool, load_pool, save_pool
+from training.run_directory import Stage
+from training.student import (
+    PoolBatches,
+    average_weights,
+    distillation_loss,
+    student_from,
+    train_student,
+    with_human_targets,
+)
 from training.trainer import TrainingHooks
 
-from .tiny import tiny_cross_encoder, tiny_pool
+from .tiny import random_batches, tiny_cross_encoder, tiny_pool
+
+
+def judged_pool() -> tuple[Pool, Dataset]:
+    """The tiny pool, and judgements of its first seven pairs: the first query's and two of the second's."""
+    pool = tiny_pool()
+    products = [product.model_copy(update={"id": f"p{row}"}) for row, product in enumerate(pool.products)]
+    pool = replace(pool, products=[*products, Product(id="p0", title="of another shop")])
+    judgements = [
+        Judgement(pool.queries[query], f"p{product}", row / 10)
+        for row, (query, product) in enumerate(zip(pool.query_of[:7], pool.product_of[:7], strict=True))
+    ]
+    return pool, Dataset("shop", {f"p{row}": product for row, product in enumerate(products)}, judgements)
 
 
 def test_the_student_keeps_the_chosen_layers_and_the_head() -> None:
@@ -83,3 +110,88 @@ def test_the_student_learns_the_teachers_margins() -> None:
     train_student(student, pool, labels, settings, (0, hooks))
     # Some pairs come twice with different labels, so the loss can not reach zero.
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
+
+
+def test_by_default_the_loss_is_the_anchored_margin_mse() -> None:
+    batch = random_batches(1)[0]
+    logits = torch.randn(len(batch), generator=torch.Generator().manual_seed(0))
+    pairwise = (logits, batch.targets, batch.group)
+    expected = margin_mse(*pairwise) + 0.3 * pointwise_mse(logits, batch.targets)
+    assert float(distillation_loss(logits, batch, StudentSettings())) == float(expected)
+
+
+@pytest.mark.parametrize("loss", ["margin_mse", "ranknet", "listwise_kl", "pointwise_mse"])
+def test_the_anchor_holds_the_absolute_score_of_every_loss(loss: str) -> None:
+    batch = random_batches(1)[0]
+    anchored, free = (
+        StudentSettings.model_validate({"loss": loss, "anchor": anchor, "temperature": 2.0}) for anchor in (0.5, 0.0)
+    )
+    shifted = batch.targets + 3.0
+    moved = float(distillation_loss(shifted, batch, anchored)) - float(
+        distillation_loss(batch.targets, batch, anchored)
+    )
+    assert moved == pytest.approx(9.0 if loss == "pointwise_mse" else 0.5 * 9.0, rel=1e-4)
+    if loss != "pointwise_mse":
+        unmoved = float(distillation_loss(batch.targets, batch, free))
+        assert float(distillation_loss(shifted, batch, free)) == pytest.approx(unmoved, abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["ranknet", "listwise_kl", "pointwise_mse"])
+def test_the_student_learns_the_teachers_order_with_each_loss(loss: str) -> None:
+    pool, losses = tiny_pool(queries=3), list[float]()
+    labels = np.random.default_rng(0).normal(size=len(pool)).astype(np.float32)
+    settings = StudentSettings.model_validate({"loss": loss, "epochs": 40, "learning_rate": 1e-2})
+    hooks = TrainingHooks(observers=[lambda step, steps, value: losses.append(value)])
+    train_student(tiny_cross_encoder(), pool, labels, settings, (0, hooks))
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+
+
+def test_judgements_reach_their_pairs_in_the_batches(tmp_path: Path) -> None:
+    drawn, judged = judged_pool()
+    save_pool(drawn, Stage(tmp_path))
+    pool = with_human_targets(load_pool(Stage(tmp_path)), judged)
+    settings = StudentSettings(pairs_per_batch=10)
+    # Each pair's label is its number, so that it can be told in whichever batch it is.
+    numbers = np.arange(len(pool), dtype=np.float32)
+    source = PoolBatches(pool, numbers, load_pair_encoder(STUDENT_TEMPLATE), settings, 0)
+    found = {
+        int(number): float(human)
+        for step in range(len(source))
+        for number, human in zip(source[step].targets, source[step].human, strict=True)
+    }
+    assert len(found) == len(pool)
+    assert [found[row] for row in range(7)] == pytest.approx([row / 10 for row in range(7)])
+    assert all(np.isnan(found[row]) for row in range(7, len(pool)))
+
+
+def test_a_pool_that_does_not_begin_with_the_judged_pairs_is_refused() -> None:
+    pool, judged = judged_pool()
+    others = replace(pool, product_of=np.roll(pool.product_of, 1))
+    with pytest.raises(RunDirectoryError, match="does not begin with the judged pairs"):
+        with_human_targets(others, judged)
+
+
+def test_judgements_are_asked_for_only_where_they_are() -> None:
+    pool, labels = tiny_pool(), np.zeros(len(tiny_pool()), np.float32)
+    with pytest.raises(ConfigError, match=r"student\.human_weight"):
+        train_student(tiny_cross_encoder(), pool, labels, StudentSettings(human_weight=0.5), (0, TrainingHooks()))
+
+
+def test_people_overrule_the_teacher_where_their_weight_says_so() -> None:
+    batch = random_batches(1)[0]
+    logits = torch.zeros(len(batch), requires_grad=True)
+    # Every second pair is judged 0.75, which is above these logits; the teacher has them where they should be.
+    agreed = replace(batch, targets=torch.zeros(len(batch)))
+    distillation_loss(logits, agreed, StudentSettings(human_weight=2.0)).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    expected = [-2.0 * 0.25 / len(batch) if judged else 0.0 for judged in ~batch.human.isnan()]
+    assert logits.grad.tolist() == pytest.approx(expected)
+
+
+def test_a_batch_can_tell_its_epoch_and_its_queries() -> None:
+    pool = tiny_pool()
+    settings = StudentSettings(epochs=2, pairs_per_batch=15)
+    source = PoolBatches(pool, np.zeros(len(pool), np.float32), load_pair_encoder(STUDENT_TEMPLATE), settings, 0)
+    told = [source.describe(step) for step in range(len(source))]
+    assert [text.partition(",")[0] for text in told] == ["epoch 1 of 2"] * 2 + ["epoch 2 of 2"] * 2
+    assert all(sum(repr(query) in text for text in told) == 2 for query in pool.queries)

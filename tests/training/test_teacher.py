@@ -57,3 +57,15 @@ def test_the_ensemble_is_the_weighted_mean_of_logits() -> None:
     teacher = Teacher(None, None, None, Calibration(scale=8.0, bias=-3.0), 0.25)  # type: ignore[arg-type]
     combined = teacher.combine(np.array([2.0], np.float32), np.array([0.5], np.float32))
     assert combined == pytest.approx(0.25 * 2.0 + 0.75 * (8.0 * 0.5 - 3.0))
+
+
+def test_a_batch_can_tell_its_kind_and_its_queries() -> None:
+    data = TeacherData(
+        [PairGroup([PAIR], np.zeros(1, np.float32), query=f"judged {number}") for number in range(12)],
+        [PairGroup([PAIR], np.zeros(1, np.float32), query="of the pool") for _ in range(30)],
+    )
+    settings = TeacherSettings(warm_up_pairs=10, judged_epochs=1, retention_share=0.0, pairs_per_batch=12)
+    source = TeacherBatches(data, settings, 0, seed=0)
+    assert source.describe(0) == "pool pairs with the bi-encoder's logits of queries 'of the pool'"
+    assert source.describe(1).startswith("judged pairs of queries 'judged ")
+    assert source.describe(1).endswith(" and 4 more")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
+from transformers.models.bert.modeling_bert import BertPooler
 
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
@@ -29,17 +33,35 @@ def tiny_cross_encoder(layers: int = 2, vocabulary: int = 30522, seed: int = 0) 
     return model
 
 
-def random_batches(count: int, seed: int = 0) -> list[Batch]:
-    """Batches of four groups of three pairs with random tokens and targets."""
+class DoublePooler(BertPooler):
+    """Takes fp64 up again behind the encoder, whose output the trainer casts to fp32."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        pooled: Tensor = super().forward(hidden_states.double())
+        return pooled
+
+
+def double_cross_encoder(seed: int = 0) -> BertForSequenceClassification:
+    """In fp64, which mixed precision leaves alone: what should be equal is so to many digits."""
+    model = tiny_cross_encoder(vocabulary=2000, seed=seed)
+    model.bert.pooler = DoublePooler(model.config)
+    return model.double()
+
+
+def random_batches(count: int, seed: int = 0, sizes: Sequence[int] = (3, 3, 3, 3)) -> list[Batch]:
+    """Batches of groups of `sizes` pairs with random tokens and targets, every second pair judged."""
     rng = np.random.default_rng(seed)
     batches = []
     for _ in range(count):
         groups = []
-        for _ in range(4):
+        for size in sizes:
             pairs = [
-                EncodedPair((101, *map(int, rng.integers(1000, 2000, 6)), 102), (0,) * 4 + (1,) * 4) for _ in "abc"
+                EncodedPair((101, *map(int, rng.integers(1000, 2000, 6)), 102), (0,) * 4 + (1,) * 4)
+                for _ in range(size)
             ]
-            groups.append(PairGroup(pairs, rng.normal(size=3).astype(np.float32)))
+            targets = rng.normal(size=size).astype(np.float32)
+            human = np.where(np.arange(size) % 2, 0.75, np.nan).astype(np.float32)
+            groups.append(PairGroup(pairs, targets, human))
         batches.append(collate(groups, 0))
     return batches
 
