@@ -81,7 +81,7 @@ def listwise_kl(
     comparable between temperatures (Hinton et al., arXiv 1503.02531, section 2).
     """
     s, t, present = _by_query(student, teacher, group)
-    # The least finite number and not −inf: softmax over a query number without pairs must not be nan.
+    # The least finite number and not −inf: the logs of padding are subtracted below, and −inf − −inf is nan.
     lowest = torch.finfo(s.dtype).min
     log_p, log_q = (torch.log_softmax((x / temperature).masked_fill(~present, lowest), dim=1) for x in (t, s))
     each = (log_p.exp() * (log_p - log_q)).masked_fill(~present, 0.0)
