@@ -2,19 +2,19 @@
 
 Layout: `ratings.csv` (query, docid, rating), optionally `individual_ratings.csv` (query, docid,
 rater_1 … rater_3, final), `products.jsonl[.gz]` (id, title, supplier, short_description, attr_*).
-Grade table: rating r → target r / 3; where the raters are known, their mean.
+Grade table: rating r → target r / 3; where the raters are known, their mean. The rules for faults are those of
+`assembly.py`.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from relevance.product import Product
-from training.datasets.rows import open_text, read_jsonl, require
-from training.datasets.schema import Dataset, Judgement
+from training.datasets.assembly import Catalogue, JudgementTable
+from training.datasets.rows import read_csv, read_jsonl, require_text
+from training.datasets.schema import Dataset
 from training.errors import DataError
 
 HIGHEST_RATING = 3.0
@@ -30,29 +30,35 @@ ATTRIBUTES = {
 
 def read_chorus(directory: Path) -> Dataset:
     """Read the dataset; DataError names the file and line of anything that is wrong."""
-    products = {product.id or "": product for product in _products(directory)}
+    catalogue = _read_products(directory)
     by_raters = dict(_rater_means(directory / "individual_ratings.csv"))
-    judgements = []
-    for line, (query, docid, rating) in _ratings(directory / "ratings.csv"):
-        if docid not in products:
-            raise DataError(f"{directory / 'ratings.csv'}:{line}: docid {docid!r} is no product of the catalogue")
-        judgements.append(Judgement(query, docid, by_raters.get((query, docid), rating / HIGHEST_RATING)))
-    return Dataset("chorus", products, judgements)
+    path = directory / "ratings.csv"
+    table = JudgementTable(path, catalogue)
+    for line, row in read_csv(path, ("query", "docid", "rating")):
+        query, docid = (require_text(row, name, path, line) for name in ("query", "docid"))
+        final = _rating(row["rating"], path, line) / HIGHEST_RATING
+        table.add(query, docid, by_raters.get((query, docid), final), line)
+    judgements = table.judgements()
+    catalogue.log_left_out()
+    return Dataset("chorus", catalogue.products, judgements)
 
 
-def _products(directory: Path) -> Iterator[Product]:
+def _read_products(directory: Path) -> Catalogue:
     plain, packed = directory / "products.jsonl", directory / "products.jsonl.gz"
     path = plain if plain.exists() else packed
+    catalogue = Catalogue(path)
     for line, row in read_jsonl(path):
-        yield Product(
-            id=str(require(row, "id", path, line)),
-            title=str(require(row, "title", path, line)),
-            brand=row.get("supplier") or None,
-            product_type=_product_type(row),
-            color=row.get("attr_t_product_colour") or None,
-            description=row.get("short_description") or None,
-            attributes={name: str(row[key]) for key, name in ATTRIBUTES.items() if row.get(key)},
-        )
+        fields = {
+            "id": require_text(row, "id", path, line),
+            "title": row.get("title"),
+            "brand": row.get("supplier") or None,
+            "product_type": _product_type(row),
+            "color": row.get("attr_t_product_colour") or None,
+            "description": row.get("short_description") or None,
+            "attributes": {name: str(row[key]) for key, name in ATTRIBUTES.items() if row.get(key)},
+        }
+        catalogue.add(fields, line)
+    return catalogue
 
 
 def _product_type(row: dict[str, Any]) -> str | None:
@@ -61,30 +67,13 @@ def _product_type(row: dict[str, Any]) -> str | None:
     return kind if kind and not str(kind).isdigit() else None
 
 
-def _ratings(path: Path) -> Iterator[tuple[int, tuple[str, str, float]]]:
-    for line, row in _csv_rows(path, ("query", "docid", "rating")):
-        yield line, (row["query"], row["docid"], _rating(row["rating"], path, line))
-
-
 def _rater_means(path: Path) -> Iterator[tuple[tuple[str, str], float]]:
     if not path.exists():
         return
-    for line, row in _csv_rows(path, ("query", "docid", *RATERS)):
+    for line, row in read_csv(path, ("query", "docid", *RATERS)):
         given = [_rating(row[rater], path, line) for rater in RATERS if row[rater]]
         if given:
-            yield (row["query"], row["docid"]), sum(given) / len(given) / HIGHEST_RATING
-
-
-def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        missing = set(columns) - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(f"{path}: columns {sorted(missing)} are missing, found {reader.fieldnames}")
-        for row in reader:
-            if any(row[column] is None for column in columns):
-                raise DataError(f"{path}:{reader.line_num}: the row has too few columns")
-            yield reader.line_num, row
+            yield (row["query"].strip(), row["docid"].strip()), sum(given) / len(given) / HIGHEST_RATING
 
 
 def _rating(text: str, path: Path, line: int) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +37,55 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, _object(line, path, number)
 
 
+def read_csv(path: Path, columns: tuple[str, ...], delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (number of the row's last line, row) of a table whose header holds `columns` at least.
+
+    Quoting is CSV's: a field in double quotes may hold delimiters and line ends, and "" is one quote.
+    """
+    with open_text(path) as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        try:
+            missing = set(columns) - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(f"{path}: columns {sorted(missing)} are missing, found {reader.fieldnames}")
+            for row in reader:
+                if None in row or None in row.values():
+                    few_or_many = "too many" if None in row else "too few"
+                    raise DataError(f"{path}:{reader.line_num}: the row has {few_or_many} columns")
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{reader.line_num}: not a table of {delimiter!r}-separated rows ({error})"
+            ) from error
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a field holds nothing: null, blank text, or the NaN that a table tool writes for an empty cell."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def require(row: Mapping[str, Any], key: str, path: Path, line: int) -> Any:
     """The value of `key`, or a DataError naming file, line and key when it is absent or empty."""
     value = row.get(key)
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise DataError(f"{path}:{line}: {key!r} is missing or empty")
+    if is_absent(value):
+        hint = "" if key in row else f"; the row has {', '.join(map(repr, row)) or 'no fields'}"
+        raise DataError(f"{path}:{line}: {key!r} is missing or empty{hint}")
     return value
+
+
+def require_text(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
+    """The text of `key` without surrounding white space; a number, as in ids, counts as its shortest text.
+
+    An integer that a table tool turned into a float is that integer again: 7.0 gives "7".
+    """
+    value = require(row, key, path, line)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DataError(f"{path}:{line}: {key!r} must be text or a number, got {value!r}")
+    return str(value).strip()
 
 
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:
@@ -49,8 +94,8 @@ def _object(line: str, path: Path, number: int) -> dict[str, Any]:
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(f"{path}:{number}: the text holds a lone surrogate ({error.reason})") from error
-    except ValueError as error:
-        raise DataError(f"{path}:{number}: not valid JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}:{number}: not valid JSON ({error}); each line holds one object") from error
     if not isinstance(row, dict):
-        raise DataError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
+        raise DataError(f"{path}:{number}: expected a JSON object on each line, got {type(row).__name__}")
     return row

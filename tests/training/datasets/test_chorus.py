@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +17,9 @@ PRODUCTS = [
 ]
 
 
-def write(folder: Path, ratings: str, raters: str | None = None) -> Path:
+def write(folder: Path, ratings: str, raters: str | None = None, more: Sequence[Any] = ()) -> Path:
     with gzip.open(folder / "products.jsonl.gz", "wt", encoding="utf-8") as file:
-        file.writelines(json.dumps(product) + "\n" for product in PRODUCTS)
+        file.writelines(json.dumps(product) + "\n" for product in (*PRODUCTS, *more))
     (folder / "ratings.csv").write_text(ratings, encoding="utf-8")
     if raters is not None:
         (folder / "individual_ratings.csv").write_text(raters, encoding="utf-8")
@@ -38,10 +40,15 @@ def test_the_published_layout_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ratings", "message"),
     [
-        ("query,docid,rating\nlaptop,1,3\nlaptop,9,1\n", r"ratings\.csv:3: docid '9'"),
+        ("query,docid,rating\nlaptop,1,3\nlaptop,9,1\n", r"ratings\.csv:3: product '9' is judged, but is no"),
         ("query,docid,rating\nlaptop,1,five\n", r"ratings\.csv:2: rating 'five'"),
         ("query,docid,rating\nlaptop,1,4\n", r"ratings\.csv:2: rating '4'"),
         ("query,docid,rating\nlaptop,1\n", r"ratings\.csv:2: the row has too few columns"),
+        ("query,docid,rating\nlaptop,1,3,4\n", r"ratings\.csv:2: the row has too many columns"),
+        ("query,docid,rating\nlaptop,1,nan\n", r"ratings\.csv:2: rating 'nan'"),
+        ("query,docid,rating\n ,1,3\n", r"ratings\.csv:2: 'query' is missing"),
+        ("query,docid,rating\nlaptop,1,3\nmouse,2,3\n", r"ratings\.csv: all 2 judged pairs have the target 1"),
+        ("query,docid,rating\n", r"ratings\.csv has no judgements"),
         ("query,doc,rating\nlaptop,1,3\n", r"columns \['docid'\] are missing"),
     ],
 )
@@ -53,3 +60,16 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, ratings: str, messa
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"products\.jsonl\.gz is not there"):
         read_chorus(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": "1", "title": "another laptop"}, r"products\.jsonl\.gz:3: product id '1' occurs twice with different"),
+        ({"id": "3", "title": "t", "supplier": 7}, r"products\.jsonl\.gz:3: brand: "),
+        ({"id": "3"}, r"products\.jsonl\.gz:3: 'title' is missing .* '3' is judged in .*ratings\.csv:3"),
+    ],
+)
+def test_a_bad_product_is_named_by_file_and_line(tmp_path: Path, row: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_chorus(write(tmp_path, "query,docid,rating\nlaptop,1,3\nlaptop,3,1\n", more=[row]))

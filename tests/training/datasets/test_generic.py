@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.training.datasets.generic_files import JUDGEMENTS, PRODUCTS, write_jsonl
 from training.datasets.generic import read_generic
 from training.errors import DataError
-
-PRODUCTS: list[dict[str, Any]] = [{"id": "a", "title": "Oak table", "brand": "Acme"}, {"id": 2, "title": "Pine shelf"}]
-JUDGEMENTS: list[dict[str, Any]] = [
-    {"query": "table", "product_id": "a", "grade": 4},
-    {"query": "table", "product_id": 2, "grade": 2},
-    {"query": "shelf", "product_id": "2", "grade": 3},
-]
-
-
-def write(folder: Path, files: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
-    for name, rows in files.items():
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    return folder
-
-
-def targets(folder: Path) -> dict[tuple[str, str], float]:
-    return {(j.query, j.product_id): j.target for j in read_generic(folder, "jsonl").judgements}
-
-
-def test_numeric_grades_map_linearly_from_the_range_seen_and_the_run_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    write(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
-    with caplog.at_level(logging.WARNING):
-        assert targets(tmp_path) == {("table", "a"): 1.0, ("table", "2"): 0.0, ("shelf", "2"): 0.5}
-    assert "map linearly from [2, 4] to [0, 1]" in caplog.text
-
-
-def test_a_grade_table_maps_names_and_raters_are_averaged(tmp_path: Path) -> None:
-    rows = [
-        {"query": "table", "product_id": "a", "raters": ["E", "S"]},
-        {"query": "table", "product_id": "2", "grade": "I"},
-        {"query": "table", "product_id": "2", "grade": "S"},
-    ]
-    write(tmp_path, {"products": PRODUCTS, "judgements": rows})
-    (tmp_path / "grades.json").write_text('{"E": 1, "S": 0.5, "I": 0}', encoding="utf-8")
-    assert targets(tmp_path) == {("table", "a"): 0.75, ("table", "2"): 0.25}
 
 
 def test_parquet_reads_as_jsonl_does(tmp_path: Path) -> None:
@@ -65,27 +26,51 @@ def test_parquet_reads_as_jsonl_does(tmp_path: Path) -> None:
 
 def test_queries_carry_their_weight(tmp_path: Path) -> None:
     queries = [{"query": "desk", "weight": 3}, {"query": "chair"}]
-    write(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS, "queries": queries})
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS, "queries": queries})
     assert [(q.text, q.weight) for q in read_generic(tmp_path, "jsonl").query_log] == [("desk", 3.0), ("chair", 1.0)]
 
 
 def test_unknown_product_columns_are_left_out_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write(tmp_path, {"products": [{**p, "price": 3} for p in PRODUCTS], "judgements": JUDGEMENTS})
+    write_jsonl(tmp_path, {"products": [{**p, "price": 3} for p in PRODUCTS], "judgements": JUDGEMENTS})
     with caplog.at_level(logging.WARNING):
         read_generic(tmp_path, "jsonl")
     assert "not read: price" in caplog.text
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
-    ("judgements", {"query": "table", "product_id": "zz", "grade": 1}, r"judgements\.jsonl:4: product_id 'zz'"),
+    ("judgements", {"query": "table", "product_id": "zz", "grade": 1}, r"judgements\.jsonl:4: product 'zz' is judged"),
     ("judgements", {"query": "  ", "product_id": "a", "grade": 1}, r"judgements\.jsonl:4: 'query' is missing"),
     ("judgements", {"query": "table", "product_id": "a"}, r"judgements\.jsonl:4: 'grade' is missing"),
     ("judgements", {"query": "table", "product_id": "a", "grade": "good"}, r"judgements\.jsonl:4: grade 'good'"),
     ("judgements", {"query": "table", "product_id": "a", "raters": 3}, r"judgements\.jsonl:4: 'raters'"),
-    ("products", {"id": "b"}, r"products\.jsonl:3: 'title' is missing"),
+    (
+        "judgements",
+        {"query": "table", "product_id": "a", "label": 3},
+        r":4: 'grade' is missing or empty; the row has .*'label'",
+    ),
+    ("judgements", {"query": "table", "product_id": "a", "grade": float("nan")}, r"jsonl:4: 'grade' is missing"),
+    ("judgements", {"query": "table", "product_id": "a", "grade": float("inf")}, r"jsonl:4: grade inf is not a number"),
+    ("judgements", {"query": "table", "product_id": "a", "grade": True}, r"jsonl:4: grade True is not a number"),
+    ("judgements", {"query": "table", "product_id": "a", "grade": "Exact"}, r"jsonl:4: grade 'Exact' .* grades\.json"),
+    ("judgements", {"query": "table", "product_id": "a", "raters": [None]}, r"jsonl:4: 'raters' holds no grade"),
+    ("judgements", {"query": "table", "product_id": "a", "raters": []}, r"jsonl:4: 'grade' is missing"),
+    ("judgements", {"query": ["table"], "product_id": "a", "grade": 1}, r"jsonl:4: 'query' must be text"),
+    ("judgements", {"query": "table", "product_id": {"id": 1}, "grade": 1}, r"jsonl:4: 'product_id' must be text"),
+    ("products", {"title": "no id"}, r"products\.jsonl:3: 'id' is missing"),
+    ("products", {"id": True, "title": "t"}, r"products\.jsonl:3: 'id' must be text or a number"),
+    ("products", {"id": "b", "title": {"en": "t"}}, r"products\.jsonl:3: title: .*got \{'en': 't'\}"),
+    ("products", {"id": "b", "title": "t", "attributes": [{"name": "width", "value": 3}]}, r"jsonl:3: attributes must"),
+    (
+        "products",
+        {"id": "b", "title": "t", "attributes": {"a": {"b c": 1}, "a b": {"c": 2}}},
+        r"jsonl:3: .*'a b c' twice",
+    ),
+    ("products", {"id": "b", "title": "t", "attributes": {"size": [{"w": 1}]}}, r"jsonl:3: attributes\.size"),
     ("products", {"id": "a", "title": "again"}, r"products\.jsonl:3: product id 'a' occurs twice"),
     ("products", {"id": "b", "title": "t", "attributes": 3}, r"products\.jsonl:3: attributes"),
     ("queries", {"query": "q", "weight": -1}, r"queries\.jsonl:1: weight -1"),
+    ("queries", {"query": "q", "weight": "often"}, r"queries\.jsonl:1: weight 'often' is not a number"),
+    ("queries", {"query": " "}, r"queries\.jsonl:1: 'query' is missing"),
 ]
 
 
@@ -93,7 +78,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, name: str, row: dict[str, Any], message: str) -> None:
     files: dict[str, list[dict[str, Any]]] = {"products": list(PRODUCTS), "judgements": list(JUDGEMENTS), "queries": []}
     files[name].append(row)
-    write(tmp_path, files)
+    write_jsonl(tmp_path, files)
     with pytest.raises(DataError, match=message):
         read_generic(tmp_path, "jsonl")
 
@@ -106,28 +91,14 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, name: str, row: dic
         (b'{"query": "\\ud800", "product_id": "a", "grade": 1}\n', r"judgements\.jsonl:1: .*lone surrogate"),
         (b"\xff\xfe\n", r"judgements\.jsonl is not UTF-8"),
         (b"", r"judgements\.jsonl has no judgements"),
+        (b"[" * 100_000, r"judgements\.jsonl:1: not valid JSON"),
         (b'{"query": "q", "product_id": "a", "grade": 1}\n', r"all grades are 1, so there is nothing to learn"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, line: bytes, message: str) -> None:
-    write(tmp_path, {"products": PRODUCTS})
+    write_jsonl(tmp_path, {"products": PRODUCTS})
     (tmp_path / "judgements.jsonl").write_bytes(line)
     with pytest.raises(DataError, match=message):
-        read_generic(tmp_path, "jsonl")
-
-
-@pytest.mark.parametrize("text", ["[]", "{", '{"E": 2}', '{"E": "high"}'])
-def test_a_bad_grade_table_is_named(tmp_path: Path, text: str) -> None:
-    write(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
-    (tmp_path / "grades.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"grades\.json"):
-        read_generic(tmp_path, "jsonl")
-
-
-def test_a_grade_outside_the_table_is_named(tmp_path: Path) -> None:
-    write(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
-    (tmp_path / "grades.json").write_text('{"4": 1, "2": 0}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"judgements\.jsonl:3: grade 3 is not in grades\.json"):
         read_generic(tmp_path, "jsonl")
 
 
@@ -143,7 +114,35 @@ def test_a_corrupt_parquet_file_is_named(tmp_path: Path) -> None:
         read_generic(tmp_path, "parquet")
 
 
-def test_attributes_that_only_other_products_have_are_absent(tmp_path: Path) -> None:
-    products = [{"id": "a", "title": "t", "attributes": {"width": "3", "size": None}}, {"id": "2", "title": "u"}]
-    write(tmp_path, {"products": products, "judgements": JUDGEMENTS})
-    assert read_generic(tmp_path, "jsonl").products["a"].attributes == {"width": "3"}
+def test_untitled_products_are_left_out_unless_they_are_judged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_jsonl(tmp_path, {"products": [*PRODUCTS, {"id": 9}], "judgements": JUDGEMENTS})
+    assert "9" not in read_generic(tmp_path, "jsonl").products
+    assert "products without a title are left out: 1" in caplog.text
+    write_jsonl(tmp_path, {"judgements": [*JUDGEMENTS, {"query": "q", "product_id": 9, "grade": 2}]})
+    with pytest.raises(DataError, match=r"products\.jsonl:3: 'title' is missing .* '9' is judged in .*jsonl:4"):
+        read_generic(tmp_path, "jsonl")
+
+
+@pytest.mark.parametrize(("rows", "message"), [([], "has no products"), ([{"id": 1}], "has no products with a title")])
+def test_a_catalogue_without_products_is_named(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
+    write_jsonl(tmp_path, {"products": rows, "judgements": JUDGEMENTS})
+    with pytest.raises(DataError, match=rf"products\.jsonl {message}$"):
+        read_generic(tmp_path, "jsonl")
+
+
+def test_unread_columns_of_judgements_and_queries_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    judgements = [{**row, "rater": "r1"} for row in JUDGEMENTS]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": judgements, "queries": [{"query": "desk", "count": 3}]})
+    read_generic(tmp_path, "jsonl")
+    assert "judgements.jsonl: columns that mean nothing here are not read: rater" in caplog.text
+    assert "queries.jsonl: columns that mean nothing here are not read: count" in caplog.text
+
+
+def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(tmp_path: Path) -> None:
+    plain = read_generic(write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS}), "jsonl")
+    for name in ("products", "judgements"):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    assert read_generic(tmp_path, "jsonl") == plain

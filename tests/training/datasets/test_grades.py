@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.training.datasets.generic_files import JUDGEMENTS, PRODUCTS, targets, write_jsonl
+from training.datasets.generic import read_generic
+from training.errors import DataError
+
+
+def test_numeric_grades_map_linearly_from_the_range_seen_and_the_run_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    with caplog.at_level(logging.WARNING):
+        assert targets(tmp_path) == {("table", "a"): 1.0, ("table", "2"): 0.0, ("shelf", "2"): 0.5}
+    assert "map linearly from [2, 4] to [0, 1]" in caplog.text
+
+
+def test_a_grade_table_maps_names_and_raters_are_averaged(tmp_path: Path) -> None:
+    rows = [
+        {"query": "table", "product_id": "a", "raters": ["E", "S"]},
+        {"query": "table", "product_id": "2", "grade": "I"},
+        {"query": "table", "product_id": "2", "grade": "S"},
+    ]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": rows})
+    (tmp_path / "grades.json").write_text('{"E": 1, "S": 0.5, "I": 0}', encoding="utf-8")
+    assert targets(tmp_path) == {("table", "a"): 0.75, ("table", "2"): 0.25}
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"E": 2}', '{"E": "high"}'])
+def test_a_bad_grade_table_is_named(tmp_path: Path, text: str) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    (tmp_path / "grades.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"grades\.json"):
+        read_generic(tmp_path, "jsonl")
+
+
+def test_a_grade_outside_the_table_is_named(tmp_path: Path) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    (tmp_path / "grades.json").write_text('{"4": 1, "2": 0}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"judgements\.jsonl:3: grade 3 is not in grades\.json"):
+        read_generic(tmp_path, "jsonl")
+
+
+def test_grades_by_name_and_by_number_are_looked_up(tmp_path: Path) -> None:
+    rows = [
+        {"query": "q", "product_id": "a", "grade": "Exact"},
+        {"query": "q", "product_id": 2, "grade": 3.0},
+        {"query": "r", "product_id": "a", "raters": ["3", None, "Irrelevant", 1]},
+    ]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": rows})
+    table = '\ufeff{"Exact": 1, "Irrelevant": 0, "3": 0.5, "1.0": 0.25}'
+    (tmp_path / "grades.json").write_text(table, encoding="utf-8")
+    assert targets(tmp_path) == {("q", "a"): 1.0, ("q", "2"): 0.5, ("r", "a"): 0.25}
+
+
+def test_an_empty_list_of_raters_leaves_the_grade(tmp_path: Path) -> None:
+    rows = [{"query": "q", "product_id": p, "grade": g, "raters": r} for p, g, r in (("a", 2, []), (2, 1, None))]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": rows})
+    assert targets(tmp_path) == {("q", "a"): 1.0, ("q", "2"): 0.0}
+
+
+def test_a_table_that_gives_every_grade_one_target_teaches_nothing(tmp_path: Path) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    (tmp_path / "grades.json").write_text('{"2": 1, "3": 1, "4": 1}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"judgements\.jsonl: all 3 judged pairs have the target 1, .* the grade table"):
+        read_generic(tmp_path, "jsonl")
+
+
+def test_two_targets_for_one_grade_are_named(tmp_path: Path) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    (tmp_path / "grades.json").write_text('{"2": 0, "3": 0.5, "4": 1, "3.0": 0.6}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"grades\.json: grade '3' has two targets, 0\.5 and 0\.6"):
+        read_generic(tmp_path, "jsonl")

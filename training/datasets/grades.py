@@ -1,0 +1,111 @@
+"""From a judgement's grades to a soft target in [0, 1]: by a table of names, or linearly from the range seen.
+
+A row has one `grade`, or the `raters`' grades, of which the mean target counts; a rater who gave none is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.datasets.rows import is_absent, require
+from training.errors import DataError
+
+Row = tuple[int, dict[str, Any]]
+TargetOf = Callable[[Any, str], float]
+"""(grade, FILE:LINE) → target in [0, 1]; DataError for a grade that has none."""
+
+log = logging.getLogger(__name__)
+
+
+def row_target(row: Mapping[str, Any], path: Path, line: int, target_of: TargetOf) -> float:
+    """The mean target of the row's grades."""
+    where = f"{path}:{line}"
+    given = [target_of(grade, where) for grade in _grades(row, path, line)]
+    return sum(given) / len(given)
+
+
+def grade_table(path: Path) -> TargetOf | None:
+    """The table of grades.json, a JSON object grade → target; None if there is no such file.
+
+    3, 3.0, "3" and "3.0" are one grade; names are compared as they stand.
+    """
+    if not path.exists():
+        return None
+    table: dict[str, float] = {}
+    for grade, target in _read_table(path).items():
+        key = _grade_key(grade)
+        if table.setdefault(key, target) != target:
+            raise DataError(f"{path}: grade {key!r} has two targets, {table[key]:g} and {target:g}")
+
+    def target_of(grade: Any, where: str) -> float:
+        target = table.get(_grade_key(grade))
+        if target is None:
+            raise DataError(f"{where}: grade {grade!r} is not in {path.name}, which knows {sorted(table)}")
+        return target
+
+    return target_of
+
+
+def linear_table(rows: Sequence[Row], path: Path) -> TargetOf:
+    """Targets for numeric grades: the range that the rows hold, mapped to [0, 1]; the log says so."""
+    grades = [_number(grade, f"{path}:{line}") for line, row in rows for grade in _grades(row, path, line)]
+    if not grades:
+        raise DataError(f"{path} has no judgements")
+    low, high = min(grades), max(grades)
+    if low == high:
+        raise DataError(f"{path}: all grades are {low:g}, so there is nothing to learn; check the file")
+    log.warning("%s: no grades.json beside it, so grades map linearly from [%g, %g] to [0, 1]", path, low, high)
+    return lambda grade, where: (_number(grade, where) - low) / (high - low)
+
+
+def _grades(row: Mapping[str, Any], path: Path, line: int) -> list[Any]:
+    raters = row.get("raters")
+    if is_absent(raters) or raters == []:
+        return [require(row, "grade", path, line)]
+    if not isinstance(raters, list):
+        raise DataError(f"{path}:{line}: 'raters' must be a list of grades, got {raters!r}")
+    given = [grade for grade in raters if not is_absent(grade)]
+    if not given:
+        raise DataError(f"{path}:{line}: 'raters' holds no grade: {raters!r}")
+    return given
+
+
+def _read_table(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        table = {str(grade): float(target) for grade, target in content.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} must be a JSON object from grade to a number in [0, 1]: {error}") from error
+    outside = [grade for grade, target in table.items() if not 0.0 <= target <= 1.0]
+    if outside:
+        raise DataError(f"{path}: the targets of {outside} are outside [0, 1]")
+    return table
+
+
+def _grade_key(grade: Any) -> str:
+    text = str(grade).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else str(number)
+
+
+def _number(grade: Any, where: str) -> float:
+    number = finite(grade)
+    if number is None:
+        raise DataError(f"{where}: grade {grade!r} is not a number; give a grades.json to map names to targets")
+    return number
+
+
+def finite(value: Any) -> float | None:
+    """The value as a finite number, or None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if isinstance(value, bool) or not abs(number) < float("inf") else number
