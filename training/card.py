@@ -18,6 +18,8 @@ LICENCES_OF_DATA = {
         "Judgements: querqy/chorus, Apache-2.0",
         "Product text: Icecat, Open Content Licence (attribution: Icecat)",
     ),
+    "wands": ("Judgements and product text: wayfair/WANDS, MIT",),
+    "esci": ("Judgements and product text: amazon-science/esci-data (Shopping Queries Dataset), Apache-2.0",),
 }
 """By reader; the licences of data that Aisle does not know are for its owner to add."""
 
@@ -37,6 +39,7 @@ def provenance(directory: RunDirectory, settings: DistillSettings, split: Split)
         "data_sha256": directory.fingerprint["data"],
         "judged_pairs": {"train": len(split.train.judgements), "held_out": len(split.held_out.judgements)},
         "queries": {"train": len(split.train.by_query()), "held_out": len(split.held_out.by_query())},
+        "split": "by the dataset's own split" if split.official else f"by query, seed {settings.seed}",
         "pool": directory.stage("pool").manifest(),
         "teacher": "cross-encoder fine-tuned on soft targets, averaged with the zero-shot bi-encoder",
         "loss": f"all-pairs MarginMSE + {settings.student.anchor:g} · MSE on teacher logits",
@@ -60,7 +63,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             f"- Teacher: {training['teacher']}",
             f"- Data: `{settings['data']}`, {training['queries']['train']} judged queries "
             f"({training['judged_pairs']['train']} pairs) to learn from, {training['queries']['held_out']} queries "
-            f"({training['judged_pairs']['held_out']} pairs) held out by query, seed {settings['seed']}",
+            f"({training['judged_pairs']['held_out']} pairs) held out {training['split']}",
             f"- Pool: {training['pool']['pairs']} teacher-labelled pairs of {training['pool']['queries']} queries",
             "",
             "## nDCG@10, mean and 95 % bootstrap interval over queries",

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
 from training.config import DistillSettings, load_settings
+from training.datasets.loading import FORMS
 from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.stages import SETTINGS
 
@@ -27,7 +28,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options that say which data, which settings and where."""
     parser.add_argument("--run-dir", type=Path, default=Path("runs/default"), help="where the run lives")
     parser.add_argument("--config", type=Path, help="TOML file with any of the settings of training/config.py")
-    parser.add_argument("--data", help="synthetic (default), chorus:DIR, jsonl:DIR or parquet:DIR")
+    parser.add_argument("--data", help=f"{FORMS}; default: synthetic")
     parser.add_argument("--query-log", type=Path, action="append", help="unjudged queries for the pool; repeatable")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--threads", type=int, help="CPU threads for torch")

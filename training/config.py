@@ -109,7 +109,7 @@ class StudentSettings(_Settings):
 
 
 class DistillSettings(_Settings):
-    """One run: `data` is `synthetic`, `chorus:DIR`, `jsonl:DIR` or `parquet:DIR`."""
+    """One run: `data` is `synthetic` or READER:DIR, the readers being those of `training/datasets/loading.py`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] = "aisle-student"
     data: str = "synthetic"

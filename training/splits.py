@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 import unicodedata
@@ -16,13 +17,16 @@ _WORD = re.compile(r"\w+", re.UNICODE)
 _APOSTROPHE = re.compile("['’]")
 _MIN_STEM = 2
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One dataset cut in two by query."""
+    """One dataset cut in two by query; `official` if by its publisher, not by us."""
 
     train: Dataset
     held_out: Dataset
+    official: bool = False
 
 
 def query_key(query: str) -> str:
@@ -35,8 +39,11 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
     """Hold out `held_out_fraction` of the queries (at least one on each side), whole key groups at a time.
 
     The seed shuffles the queries once; `fold` 0, 1, 2 ... holds out the first, second, third ... such part of
-    them, so that cross-validation judges every query once.
+    them, so that cross-validation judges every query once. A dataset with held-out queries of its own is split
+    by these, whatever fraction, seed and fold.
     """
+    if dataset.held_out_queries is not None:
+        return _official_split(dataset, dataset.held_out_queries)
     groups: dict[str, list[str]] = defaultdict(list)
     for query in dataset.by_query():
         groups[query_key(query)].append(query)
@@ -80,9 +87,22 @@ def check_leakage(training_queries: Iterable[str], held_out: Collection[str]) ->
             raise DataError(f"leakage: the training query {query!r} is a near-duplicate of the held-out {twin!r}")
 
 
+def _official_split(dataset: Dataset, held_out: frozenset[str]) -> Split:
+    """The publisher's split, with the near-duplicates of held-out queries taken out of the training side."""
+    train, test = _only(dataset, held_out, inside=False), _only(dataset, held_out, inside=True)
+    clean = without_queries(train, held_out)
+    dropped = len(train.by_query()) - len(clean.by_query())
+    log.info("%s: training queries left out as near-duplicates of held-out ones: %d", dataset.name, dropped)
+    for side, name in ((clean, "training"), (test, "held-out")):
+        if not side.judgements:
+            raise DataError(f"dataset {dataset.name}: its own split leaves no {name} queries")
+    check_leakage(clean.by_query(), held_out)
+    return Split(train=clean, held_out=test, official=True)
+
+
 def _only(dataset: Dataset, held_out: Collection[str], *, inside: bool) -> Dataset:
     kept = [judgement for judgement in dataset.judgements if (judgement.query in held_out) == inside]
-    return replace(dataset, judgements=kept)
+    return replace(dataset, judgements=kept, held_out_queries=None)
 
 
 def _stem(word: str) -> str:

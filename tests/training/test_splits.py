@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,3 +88,42 @@ def test_folds_of_one_seed_hold_out_every_query_once(count: int, folds: int, see
 def test_a_fold_past_the_last_query_is_refused() -> None:
     with pytest.raises(DataError, match="fold 2 of 2 queries each lies past its 4 queries"):
         split_by_query(dataset(["a", "b", "c", "d"]), 0.5, 0, fold=2)
+
+
+def official(queries: list[str], held_out: set[str]) -> Dataset:
+    return Dataset(
+        "d", *(getattr(dataset(queries), name) for name in ("products", "judgements")), (), frozenset(held_out)
+    )
+
+
+def test_a_split_of_the_datasets_own_goes_before_fraction_and_seed() -> None:
+    data = official(["oak desk", "red shoe", "blue hat", "green tea"], {"red shoe", "green tea"})
+    split = split_by_query(data, 0.9, 5)
+    assert list(split.train.by_query()) == ["oak desk", "blue hat"]
+    assert list(split.held_out.by_query()) == ["red shoe", "green tea"]
+    assert split == split_by_query(data, 0.1, 6)
+
+
+def test_near_duplicates_of_its_held_out_queries_leave_the_training_side_and_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO):
+        split = split_by_query(official(["oak desk", "Shoes red", "shoe, red", "red shoe"], {"red shoe"}), 0.5, 0)
+    assert list(split.train.by_query()) == ["oak desk"]
+    assert list(split.held_out.by_query()) == ["red shoe"]
+    assert "d: training queries left out as near-duplicates of held-out ones: 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("held_out", "side"),
+    [(set(), "held-out"), ({"gone"}, "held-out"), ({"hat", "cap"}, "training"), ({"hats"}, "held-out")],
+)
+def test_a_split_of_its_own_with_an_empty_side_is_an_error(held_out: set[str], side: str) -> None:
+    with pytest.raises(DataError, match=f"its own split leaves no {side} queries"):
+        split_by_query(official(["hat", "cap"], held_out), 0.5, 0)
+
+
+def test_a_side_of_a_split_has_no_held_out_queries_of_its_own() -> None:
+    split = split_by_query(official(["oak desk", "hat", "cap"], {"cap"}), 0.5, 0)
+    assert split.train.held_out_queries is None
+    assert list(split_by_query(split.train, 0.5, 0).train.by_query())

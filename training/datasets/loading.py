@@ -1,53 +1,77 @@
-"""From the `data` setting to a dataset."""
+"""From the `data` setting to a dataset.
+
+`data` is READER:DIR, or `synthetic`, which needs no files. ESCI takes options: esci:DIR?locale=us&version=small.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from relevance.bundle import sha256_of
 from training.config import DistillSettings
+from training.datasets import esci, wands
 from training.datasets.chorus import read_chorus
-from training.datasets.generic import Layout, read_generic
+from training.datasets.generic import read_generic
 from training.datasets.schema import Dataset
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import ConfigError
 
-LAYOUTS: dict[str, Layout] = {"jsonl": "jsonl", "parquet": "parquet"}
-FORMS = "synthetic, chorus:DIR, jsonl:DIR or parquet:DIR"
+Reader = Callable[[Path, str], Dataset]
+"""(directory, options after the "?") → dataset."""
+
+READERS: dict[str, Reader] = {
+    "chorus": lambda directory, _: read_chorus(directory),
+    "wands": lambda directory, _: wands.read_wands(directory),
+    "esci": lambda directory, options: esci.read_esci(directory, esci.esci_options(options)),
+    "jsonl": lambda directory, _: read_generic(directory, "jsonl"),
+    "parquet": lambda directory, _: read_generic(directory, "parquet"),
+}
+FILES = {"wands": wands.FILES, "esci": esci.FILES}
+"""The files a reader reads, where a download holds others beside them; the other readers' directories count whole."""
+WITH_OPTIONS = {"esci"}
+FORMS = "synthetic, chorus:DIR, wands:DIR, esci:DIR, jsonl:DIR or parquet:DIR"
 
 
 def load_dataset(settings: DistillSettings) -> Dataset:
     """Read or build the judged dataset that `settings.data` names."""
-    kind, _, place = settings.data.partition(":")
-    if kind == "synthetic" and not place:
+    if settings.data == "synthetic":
         return build_synthetic(settings.seed, SyntheticSize(queries=settings.synthetic_judged_queries))
-    if kind not in {"chorus", *LAYOUTS}:
-        raise ConfigError(f"data is {settings.data!r}; it must be {FORMS}")
-    directory = _directory(place, settings.data)
-    if kind == "chorus":
-        return read_chorus(directory)
-    return read_generic(directory, LAYOUTS[kind])
+    reader, directory, options = _source(settings.data)
+    return READERS[reader](directory, options)
 
 
 def data_digests(settings: DistillSettings) -> dict[str, str]:
     """sha256 of every file that the run reads, by name; empty for the embedded catalogue."""
-    _, _, place = settings.data.partition(":")
-    directory = _directory(place, settings.data) if place else None
-    files = [*_files(directory), *settings.query_logs]
+    files = [*_files(settings.data), *settings.query_logs]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
-        raise ConfigError(f"query_logs: not there: {', '.join(missing)}")
+        raise ConfigError(f"files to read are not there: {', '.join(missing)}")
+    names = [path.name for path in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"two files to read have the same name ({', '.join(twice)}); rename the query log")
     return {path.name: sha256_of(path) for path in files}
 
 
-def _directory(place: str, data: str) -> Path:
+def _source(data: str) -> tuple[str, Path, str]:
+    """Reader, directory and options; ConfigError where there is no such reader or directory."""
+    reader, _, place = data.partition(":")
+    if reader not in READERS:
+        raise ConfigError(f"data is {data!r}; it must be {FORMS}")
+    options = ""
+    if reader in WITH_OPTIONS:
+        place, _, options = place.partition("?")
     directory = Path(place)
     if not place or not directory.is_dir():
         raise ConfigError(f"data is {data!r}, but {place or 'the part after the colon'} is no directory; use {FORMS}")
-    return directory
+    return reader, directory, options
 
 
-def _files(directory: Path | None) -> Iterator[Path]:
-    if directory is not None:
+def _files(data: str) -> Iterator[Path]:
+    if data == "synthetic":
+        return
+    reader, directory, _ = _source(data)
+    if reader in FILES:
+        yield from (directory / name for name in FILES[reader])
+    else:
         yield from sorted(path for path in directory.iterdir() if path.is_file())

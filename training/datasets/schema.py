@@ -30,13 +30,15 @@ class LoggedQuery:
 class Dataset:
     """Judgements over a catalogue, and the query log that the pool is drawn from.
 
-    Invariant: every `product_id` of `judgements` is a key of `products`.
+    Invariant: every `product_id` of `judgements` is a key of `products`. `held_out_queries` are those that the
+    dataset's publisher set apart for testing; None where every split is as good as another.
     """
 
     name: str
     products: Mapping[str, Product]
     judgements: Sequence[Judgement]
     query_log: Sequence[LoggedQuery] = field(default_factory=tuple)
+    held_out_queries: frozenset[str] | None = None
 
     def by_query(self) -> dict[str, list[Judgement]]:
         """Group the judgements by query text, in order of first appearance."""

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.training.datasets.esci_files import write_esci
+from tests.training.datasets.wands_files import write_wands
+from training.card import licences
+from training.config import DistillSettings
+from training.datasets.loading import FORMS, data_digests, load_dataset
+from training.errors import ConfigError, DataError
+
+
+def settings(data: str, *logs: Path) -> DistillSettings:
+    return DistillSettings(data=data, query_logs=logs)
+
+
+def test_wands_is_read_and_only_its_files_are_hashed(tmp_path: Path) -> None:
+    write_wands(tmp_path)
+    (tmp_path / "README.md").write_text("not read", encoding="utf-8")
+    chosen = settings(f"wands:{tmp_path}")
+    assert load_dataset(chosen).name == "wands"
+    digests = data_digests(chosen)
+    assert sorted(digests) == ["label.csv", "product.csv", "query.csv"]
+    assert digests["label.csv"] == hashlib.sha256((tmp_path / "label.csv").read_bytes()).hexdigest()
+    assert "wayfair/WANDS, MIT" in " ".join(licences(chosen))
+
+
+def test_esci_is_read_with_its_options(tmp_path: Path) -> None:
+    write_esci(tmp_path)
+    chosen = settings(f"esci:{tmp_path}?locale=es&split=random")
+    data = load_dataset(chosen)
+    assert data.products["K1"].title == "Hervidor uno"
+    assert data.held_out_queries is None
+    assert len(data_digests(chosen)) == 2
+    # Another part of the data makes other weights: the run's fingerprint must tell.
+    assert chosen.of_the_weights()["data"] == f"esci:{tmp_path.name}?locale=es&split=random"
+    assert "Apache-2.0" in " ".join(text for text in licences(chosen) if "esci-data" in text)
+
+
+@pytest.mark.parametrize(
+    "data", ["wands", "wands:", "wands:/nowhere", "esci:/nowhere?locale=us", "trec:x", "synthetic:x"]
+)
+def test_what_can_not_be_read_is_named_with_the_forms(data: str) -> None:
+    for function in (load_dataset, data_digests):
+        with pytest.raises(ConfigError, match=r"data is .*esci:DIR, jsonl:DIR or parquet:DIR"):
+            function(settings(data))
+    assert "wands:DIR" in FORMS
+
+
+def test_options_are_only_for_readers_that_have_them(tmp_path: Path) -> None:
+    write_wands(tmp_path)
+    with pytest.raises(ConfigError, match=r"is no directory"):
+        load_dataset(settings(f"wands:{tmp_path}?locale=us"))
+
+
+def test_a_missing_file_is_named_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"not there: .*query\.csv, .*product\.csv, .*label\.csv"):
+        data_digests(settings(f"wands:{tmp_path}"))
+    with pytest.raises(DataError, match=r"query\.csv is not there"):
+        load_dataset(settings(f"wands:{tmp_path}"))
+
+
+def test_two_files_of_one_name_are_refused_for_one_digest_would_hide_the_other(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "query.csv").write_text("query\nlamp\n", encoding="utf-8")
+    write_wands(tmp_path)
+    with pytest.raises(ConfigError, match=r"same name \(query\.csv\)"):
+        data_digests(settings(f"wands:{tmp_path}", tmp_path / "log" / "query.csv"))
