@@ -1,4 +1,4 @@
-"""The pretrained encoder that works offline: all-MiniLM-L6-v2, shipped inside a package of the registry."""
+"""Where pretrained models come from: a directory, a name on the hub, or, offline, the packaged all-MiniLM-L6-v2."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from tokenizers import Tokenizer
-from transformers import BertForSequenceClassification, BertModel, PreTrainedModel
+from transformers import AutoConfig, BertForSequenceClassification, BertModel, PretrainedConfig, PreTrainedModel
+from transformers.utils import cached_file
 
 from relevance.bundle import sha256_of
-from relevance.pair_encoding import PairEncoder
+from relevance.pair_encoding import PairEncoder, TokenizerMismatchError
 from relevance.template import Template
 from training.errors import ConfigError
 from training.precision import best_device
@@ -37,32 +38,68 @@ def backbone_directory() -> Path:
 def load_encoder() -> BertModel:
     """The sentence encoder as published: 6 layers, 384 dimensions, without its unused pooler."""
     model: BertModel = BertModel.from_pretrained(backbone_directory(), add_pooling_layer=False)
-    return _placed(model)
+    return placed(model)
 
 
-def load_cross_encoder() -> BertForSequenceClassification:
-    """The same encoder with a fresh one-logit classification head on [CLS].
+def load_cross_encoder(backbone: str | None = None, classes: int = 1) -> BertForSequenceClassification:
+    """The packaged encoder, or another BERT, with a fresh classification head of `classes` logits on [CLS].
 
     Without dropout: the pool is gone through about once, so there is little to over-fit, and on a CPU the
     masks are drawn serially, which showed up among the largest costs in a profile of a training step.
     """
     model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(
-        backbone_directory(), num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+        backbone or backbone_directory(),
+        num_labels=classes,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
     )
-    return _placed(model)
+    return placed(model)
 
 
 def load_checkpoint(directory: Path) -> BertForSequenceClassification:
     """A cross-encoder as `save_pretrained` left it."""
     model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(directory)
-    return _placed(model)
+    return placed(model)
 
 
-def _placed(model: ModelT) -> ModelT:
+def placed(model: ModelT) -> ModelT:
+    """The model on the best device there is."""
     model.to(best_device())  # type: ignore[arg-type]  # the library's annotation of its own wrapper
     return model
 
 
-def load_pair_encoder(template: Template) -> PairEncoder:
-    """The pair rule with the backbone's tokenizer."""
-    return PairEncoder(Tokenizer.from_file(str(backbone_directory() / "tokenizer.json")), template)
+def load_pair_encoder(template: Template, backbone: str | None = None) -> PairEncoder:
+    """The pair rule with the backbone's tokenizer; ConfigError if that lacks the rule's special tokens."""
+    try:
+        return PairEncoder(Tokenizer.from_file(str(tokenizer_file(backbone))), template)
+    except TokenizerMismatchError as error:
+        raise ConfigError(f"backbone {backbone}: {error}; BERT, DeBERTa and ModernBERT have one") from error
+
+
+def backbone_config(backbone: str | None) -> PretrainedConfig:
+    """The configuration of a backbone (None: the packaged one); ConfigError if there is none."""
+    _file_of(backbone, "config.json")
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(backbone or backbone_directory())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"backbone {backbone}: its config.json cannot be used ({error})") from error
+    return config
+
+
+def config_digest(backbone: str | None) -> str:
+    """sha256 of a backbone's config.json, which tells two base models of one name apart."""
+    return sha256_of(_file_of(backbone, "config.json"))
+
+
+def tokenizer_file(backbone: str | None = None) -> Path:
+    """The tokenizer.json of a backbone (None: the packaged one)."""
+    return _file_of(backbone, "tokenizer.json")
+
+
+def _file_of(backbone: str | None, name: str) -> Path:
+    if backbone is None:
+        return backbone_directory() / name
+    try:
+        return Path(str(cached_file(backbone, name)))
+    except OSError as error:
+        raise ConfigError(f"backbone {backbone}: no {name} in that directory or on the hub ({error})") from error

@@ -12,6 +12,7 @@ from training.run_directory import RunDirectory
 from training.splits import Split
 
 LICENCE_OF_BACKBONE = "Initial weights: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0"
+MINILM_TEACHER = "cross-encoder fine-tuned on soft targets, averaged with the zero-shot bi-encoder"
 LICENCE_OF_CATALOGUE = "Synthetic catalogue: part of Aisle"
 LICENCES_OF_DATA = {
     "chorus": (
@@ -28,7 +29,12 @@ def licences(settings: DistillSettings) -> tuple[str, ...]:
     """Licences of everything that the weights were learnt from."""
     reader = settings.data.partition(":")[0]
     logs = tuple(f"Query log: {path.name}" for path in settings.query_logs)
-    return (LICENCE_OF_BACKBONE, LICENCE_OF_CATALOGUE, *LICENCES_OF_DATA.get(reader, ()), *logs, *settings.licences)
+    public = settings.public()
+    # The packaged bi-encoder is part of every teacher; what else weights came from is licensed by its owners.
+    named = (*(member["backbone"] for member in public["teacher"]["members"]), public["student"]["backbone"])
+    others = tuple(f"Initial weights: {name}, under its owner's licence" for name in dict.fromkeys(named) if name)
+    data = LICENCES_OF_DATA.get(reader, ())
+    return (LICENCE_OF_BACKBONE, *others, LICENCE_OF_CATALOGUE, *data, *logs, *settings.licences)
 
 
 def provenance(directory: RunDirectory, settings: DistillSettings, split: Split) -> dict[str, Any]:
@@ -41,9 +47,19 @@ def provenance(directory: RunDirectory, settings: DistillSettings, split: Split)
         "queries": {"train": len(split.train.by_query()), "held_out": len(split.held_out.by_query())},
         "split": "by the dataset's own split" if split.official else f"by query, seed {settings.seed}",
         "pool": directory.stage("pool").manifest(),
-        "teacher": "cross-encoder fine-tuned on soft targets, averaged with the zero-shot bi-encoder",
+        "teacher": teacher_in_words(settings),
         "loss": f"all-pairs MarginMSE + {settings.student.anchor:g} · MSE on teacher logits",
     }
+
+
+def teacher_in_words(settings: DistillSettings) -> str:
+    """Which models the teacher is, and what they learnt by."""
+    members = settings.public()["teacher"]["members"]
+    if [member["backbone"] for member in members] == [None] and settings.teacher.classes == 1:
+        return MINILM_TEACHER
+    names = ", ".join(f"{member['backbone'] or 'all-MiniLM-L6-v2'} ({member['kind']})" for member in members)
+    targets = f"{settings.teacher.classes}-class soft targets" if settings.teacher.classes > 1 else "soft targets"
+    return f"mean of {names}, fine-tuned on {targets}, averaged with the zero-shot bi-encoder"
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
@@ -59,7 +75,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "shopper's query, distilled by Aisle's pipeline (`python -m training.distill`).",
             "",
             f"- Reads: query ({template.query_max_tokens} tokens); {fields}",
-            f"- Layers {tuple(settings['student']['layers'])} of the teacher's cross-encoder; {training['loss']}",
+            f"- Layers {tuple(settings['student']['layers'])} of {_origin(settings['student'])}; {training['loss']}",
             f"- Teacher: {training['teacher']}",
             f"- Data: `{settings['data']}`, {training['queries']['train']} judged queries "
             f"({training['judged_pairs']['train']} pairs) to learn from, {training['queries']['held_out']} queries "
@@ -92,6 +108,12 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _origin(student: Mapping[str, Any]) -> str:
+    if student.get("initialise_from", "teacher") == "teacher":
+        return "the teacher's cross-encoder"
+    return student["backbone"] or "all-MiniLM-L6-v2"
 
 
 def _calibration_error(metrics: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from export.errors import ExportError
 from training.config import DistillSettings, load_settings
 from training.datasets.loading import FORMS
+from training.distributed import process_group
 from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.stages import SETTINGS
 
@@ -49,7 +50,8 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     torch.set_num_threads(options.threads or torch.get_num_threads())
     try:
-        command(options)
+        with process_group():
+            command(options)
     except (TrainingError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from relevance.bundle import Precision
 from relevance.template import FieldBudget, Template
 from training.errors import ConfigError
+from training.member_settings import EncoderMember, MemberSettings, Name
 
 BACKBONE_LAYERS = 6
 
@@ -42,9 +43,13 @@ class _Settings(BaseModel):
 
 
 class TeacherSettings(_Settings):
-    """Fine-tuning of the cross-encoder teacher, and its weight against the zero-shot bi-encoder."""
+    """Fine-tuning of the teacher's members, and their weight against the zero-shot bi-encoder."""
 
     template: Template = TEACHER_TEMPLATE
+    members: Annotated[tuple[MemberSettings, ...], Field(min_length=1)] = (EncoderMember(),)
+    """The cross-encoders whose mean logit is the teacher's, each trained by itself."""
+    classes: Annotated[int, Field(ge=1)] = 1
+    """1: one logit and soft-target BCE; K ≥ 2: K equally spaced grades and soft cross-entropy."""
     warm_up_pairs: Annotated[int, Field(ge=0)] = 2_000
     judged_epochs: Positive = 2
     retention_share: Annotated[float, Field(ge=0, lt=1)] = 0.3
@@ -54,6 +59,11 @@ class TeacherSettings(_Settings):
     learning_rate: Rate = 1e-4
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 150
     cross_encoder_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    @property
+    def needs_pool(self) -> bool:
+        """Whether any of its lessons is drawn from the pool."""
+        return bool(self.warm_up_pairs or self.retention_share)
 
 
 class PoolSettings(_Settings):
@@ -72,7 +82,11 @@ class StudentSettings(_Settings):
     """The student's shape and its distillation."""
 
     template: Template = STUDENT_TEMPLATE
-    layers: Annotated[tuple[Annotated[int, Field(ge=0, lt=BACKBONE_LAYERS)], ...], Field(min_length=1)] = (0, 2, 5)
+    initialise_from: Literal["teacher", "backbone"] = "teacher"
+    """Whose layers it starts from: those of the teacher's first member, if that is a BERT, or its backbone's."""
+    backbone: Name | None = None
+    """The BERT whose tokenizer it reads with (and whose layers it may start from); None: the packaged MiniLM."""
+    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 2, 5)
     frozen_layers: Annotated[int, Field(ge=0)] = 0
     """How many of the lowest layers stay as they are in the teacher, beside the embeddings, which always do."""
     epochs: Positive = 1
@@ -99,7 +113,15 @@ class StudentSettings(_Settings):
     def _layers_ascend(self) -> Self:
         if list(self.layers) != sorted(set(self.layers)):
             raise ValueError(f"student.layers must be distinct and ascending, got {self.layers}")
-        if self.initial_share and len(self.layers) < BACKBONE_LAYERS:
+        beyond = [number for number, layer in enumerate(self.layers) if layer >= BACKBONE_LAYERS]
+        if beyond and self.backbone is None:
+            raise ValueError(
+                f"student.layers.{beyond[0]} is {self.layers[beyond[0]]}, but the packaged MiniLM has layers 0 to "
+                f"{BACKBONE_LAYERS - 1}; name a deeper student.backbone"
+            )
+        if self.initial_share and self.initialise_from == "backbone":
+            raise ValueError("student.initial_share needs a student that starts from the teacher, which scores already")
+        if self.initial_share and self.backbone is None and len(self.layers) < BACKBONE_LAYERS:
             raise ValueError(
                 "student.initial_share needs all layers: a student of a few does not score before training"
             )
@@ -127,6 +149,15 @@ class DistillSettings(_Settings):
     pool: PoolSettings = PoolSettings()
     student: StudentSettings = StudentSettings()
 
+    @model_validator(mode="after")
+    def _student_has_a_start(self) -> Self:
+        if self.student.initialise_from == "teacher" and self.teacher.members[0].kind != "encoder":
+            raise ValueError(
+                "student.initialise_from is 'teacher', but the teacher's first member is a decoder, whose layers are "
+                "no BERT's; set it to 'backbone'"
+            )
+        return self
+
     def of_the_weights(self) -> dict[str, Any]:
         """The settings that decide the weights, as JSON: not names, licences, graphs, nor where a file lies.
 
@@ -145,7 +176,16 @@ class DistillSettings(_Settings):
         reader, separator, place = self.data.partition(":")
         content["data"] = f"{reader}{separator}{Path(place).name}" if place else self.data
         content["query_logs"] = [path.name for path in self.query_logs]
+        for owner in (*content["teacher"]["members"], content["student"]):
+            owner["backbone"] = _without_folders(owner["backbone"])
         return content
+
+
+def _without_folders(backbone: str | None) -> str | None:
+    """A directory's own name; a name on the hub stays, slash and all."""
+    if backbone is None or not (Path(backbone).is_absolute() or Path(backbone).is_dir()):
+        return backbone
+    return Path(backbone).name
 
 
 def load_settings(file: Path | None, overrides: dict[str, Any]) -> DistillSettings:

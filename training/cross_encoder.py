@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import BertForSequenceClassification
 
 from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
 from training.batches import PairGroup, collate
+from training.losses import relevance_logit
+from training.scorers import CrossEncoder
 from training.trainer import forward
 
 TOKENS_PER_BATCH = 4096
@@ -28,12 +29,12 @@ def encode_pairs(encoder: PairEncoder, query: str, products: Sequence[Product]) 
 
 @torch.inference_mode()
 def score_pairs(
-    model: BertForSequenceClassification,
+    model: CrossEncoder,
     pairs: Sequence[EncodedPair],
     pad_id: int,
     progress: Progress | None = None,
 ) -> Logits:
-    """Logits (len(pairs),) in fp32; `progress` gets the number of pairs done in each batch."""
+    """Relevance logits (len(pairs),) in fp32; `progress` gets the number of pairs done in each batch."""
     model.train(False)
     order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]), reverse=True)
     logits = np.zeros(len(pairs), dtype=np.float32)
@@ -41,7 +42,7 @@ def score_pairs(
     while start < len(order):
         rows = order[start : start + max(1, TOKENS_PER_BATCH // len(pairs[order[start]]))]
         group = PairGroup([pairs[row] for row in rows], np.zeros(len(rows), dtype=np.float32))
-        logits[rows] = forward(model, collate([group], pad_id)).cpu().numpy()
+        logits[rows] = relevance_logit(forward(model, collate([group], pad_id))).cpu().numpy()
         start += len(rows)
         if progress:
             progress(len(rows))

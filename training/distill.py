@@ -15,6 +15,7 @@ from typing import Any
 
 from training.command_line import add_run_options, run_command, settings_from
 from training.config import DistillSettings
+from training.distributed import is_main
 from training.dry_run import estimate
 from training.errors import ConfigError
 from training.finish import METRICS
@@ -49,6 +50,8 @@ def _run(options: argparse.Namespace) -> None:
         return
     wanted = _stages(options.stages)
     metrics = distill(settings, options.run_dir, wanted)
+    if not is_main():
+        return
     if metrics is None:
         print(json.dumps({"run_dir": str(options.run_dir), "finished": wanted}))
         return

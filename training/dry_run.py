@@ -10,21 +10,23 @@ from itertools import islice
 
 import numpy as np
 from torch import Tensor
-from transformers import BertForSequenceClassification
 
-from relevance.pair_encoding import EncodedPair, PairEncoder
+from relevance.pair_encoding import EncodedPair
+from relevance.product import Product
 from training.backbone import load_cross_encoder, load_pair_encoder
 from training.batches import Batch, PairGroup, collate
 from training.bi_encoder import BiEncoder, bi_encoder_texts
-from training.config import DistillSettings
-from training.cross_encoder import score_pairs
+from training.config import DistillSettings, TeacherSettings
 from training.datasets.schema import Dataset
 from training.label import PAIRS_PER_SHARD
-from training.losses import pointwise_mse
+from training.losses import pointwise_mse, relevance_logit
+from training.pair_rule import EncoderInput
 from training.pool import PoolSources, gather_sources
+from training.scorers import CrossEncoder
 from training.splits import Split
 from training.stages import judged_for_teacher, load_split
 from training.student import freeze, student_from
+from training.teacher.members import for_member, fresh_member
 from training.trainer import Optimisation, TrainingHooks, train
 
 PROBE_TEXTS = 512
@@ -92,18 +94,31 @@ def probe(settings: DistillSettings, dataset: Dataset, clock: Clock) -> Speeds:
     """Time every kind of work on the dataset's own pairs."""
     texts = list(islice((text for p in dataset.products.values() for text in bi_encoder_texts(p)), PROBE_TEXTS))
     bi_encoder = BiEncoder()
-    teacher, student = settings.teacher, settings.student
-    long_encoder, short_encoder = load_pair_encoder(teacher.template), load_pair_encoder(student.template)
-    long, short = _sample(dataset, long_encoder), _sample(dataset, short_encoder)
-    model = load_cross_encoder()
-    small = student_from(model, student.layers)
+    members = [
+        _probe_member(settings.teacher, number, dataset, clock) for number in range(len(settings.teacher.members))
+    ]
+    student = settings.student
+    encoder = load_pair_encoder(student.template, student.backbone)
+    small = student_from(load_cross_encoder(student.backbone), student.layers)
     freeze(small, student.frozen_layers)
+    pairs = EncoderInput(encoder).encode(*_sample(dataset))
     return Speeds(
         texts=len(texts) / _seconds(lambda: bi_encoder.encode(texts), clock),
-        labelling=len(long) / _seconds(lambda: score_pairs(model, long, long_encoder.pad_id), clock),
-        student_training=_training_speed(small, short, student.pairs_per_batch, clock),
-        teacher_training=_training_speed(model, long, teacher.pairs_per_batch, clock),
+        # One member is trained, and labels the pool, after another.
+        labelling=1.0 / sum(1.0 / labelling for labelling, _ in members),
+        student_training=_training_speed(small, pairs, student.pairs_per_batch, clock),
+        teacher_training=1.0 / sum(1.0 / training for _, training in members),
     )
+
+
+def _probe_member(settings: TeacherSettings, number: int, dataset: Dataset, clock: Clock) -> tuple[float, float]:
+    """Pairs a second that one member of the teacher labels, and trains on."""
+    own = for_member(settings, number)
+    member = fresh_member(settings.members[number], settings.template, settings.classes)
+    queries, products = _sample(dataset)
+    labelling = len(queries) / _seconds(lambda: member.logits(queries, products), clock)
+    pairs = member.rule.encode(queries, products)
+    return labelling, _training_speed(member.model, pairs, own.pairs_per_batch, clock)
 
 
 def describe(plan: Plan, speeds: Speeds) -> str:
@@ -130,17 +145,14 @@ def describe(plan: Plan, speeds: Speeds) -> str:
     return "\n".join(lines)
 
 
-def _sample(dataset: Dataset, encoder: PairEncoder) -> list[EncodedPair]:
-    """Some judged pairs, spread over the queries."""
+def _sample(dataset: Dataset) -> tuple[list[str], list[Product]]:
+    """Queries and products of some judged pairs, spread over the queries."""
     judgements = dataset.judgements[:: max(1, len(dataset.judgements) // PROBE_PAIRS)]
     products = [dataset.products[judgement.product_id] for judgement in judgements]
-    queries = encoder.encode_queries([judgement.query for judgement in judgements])
-    return [encoder.pair(q, p) for q, p in zip(queries, encoder.encode_products(products), strict=True)]
+    return [judgement.query for judgement in judgements], products
 
 
-def _training_speed(
-    model: BertForSequenceClassification, pairs: Sequence[EncodedPair], size: int, clock: Clock
-) -> float:
+def _training_speed(model: CrossEncoder, pairs: Sequence[EncodedPair], size: int, clock: Clock) -> float:
     """Pairs a second through forward, backward and update. The pairs come sorted, as a run's batches nearly are."""
     ordered = sorted(pairs, key=len)
     chunks = [ordered[start : start + size] for start in range(0, len(ordered), size)]
@@ -153,7 +165,7 @@ def _training_speed(
 
 
 def _loss(logits: Tensor, batch: Batch) -> Tensor:
-    return pointwise_mse(logits, batch.targets)
+    return pointwise_mse(relevance_logit(logits), batch.targets)
 
 
 def _seconds(work: Callable[[], object], clock: Clock) -> float:

@@ -13,7 +13,7 @@ from export.parity import JudgedList
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
 from relevance.ranking_metrics import expected_calibration_error
-from training.backbone import backbone_directory, load_pair_encoder
+from training.backbone import load_pair_encoder, tokenizer_file
 from training.calibrate import fit_platt
 from training.card import licences, model_card, provenance
 from training.checks import general_check
@@ -49,7 +49,7 @@ def evaluate_run(
     teacher, student = models
     trained = {
         "teacher": teacher.score,
-        "student": student_system(student, load_pair_encoder(settings.student.template)),
+        "student": student_system(student, load_pair_encoder(settings.student.template, settings.student.backbone)),
     }
     held_out = evaluate(split.held_out, {**baselines(split.held_out, teacher.bi_encoder, settings.seed), **trained})
     general = general_check()
@@ -111,7 +111,7 @@ def export_run(
     bundle = directory.path / "bundle"
     wanted = {"name": settings.name, "licences": list(settings.licences), "precisions": list(settings.precisions)}
     if not stage.finished or stage.manifest()["settings"] != wanted:
-        encoder = load_pair_encoder(settings.student.template)
+        encoder = load_pair_encoder(settings.student.template, settings.student.backbone)
         request = BundleRequest(
             name=settings.name,
             template=settings.student.template,
@@ -121,7 +121,7 @@ def export_run(
             licences=licences(settings),
             precisions=settings.precisions,
         )
-        source = Source(directory.path / "student", backbone_directory() / "tokenizer.json", encoder.pad_id)
+        source = Source(directory.path / "student", tokenizer_file(settings.student.backbone), encoder.pad_id)
         lists = [*judged_lists(split.held_out, encoder), *judged_lists(general_check(), encoder)]
         stage.finish({"settings": wanted, "parity": export_bundle(source, lists, request, (bundle, model_card))})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}

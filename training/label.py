@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.cross_encoder import Logits, score_pairs
+from training.cross_encoder import Logits
 from training.errors import DivergenceError, RunDirectoryError
 from training.pool import Pool
 from training.run_directory import Stage
@@ -50,11 +50,9 @@ def shard_path(stage: Stage, number: int) -> Path:
 
 
 def _label(teacher: Teacher, pool: Pool, rows: slice, progress: Progress | None) -> Logits:
-    encoder = teacher.encoder
-    queries = encoder.encode_queries([pool.queries[row] for row in pool.query_of[rows]])
-    products = encoder.encode_products([pool.products[row] for row in pool.product_of[rows]])
-    pairs = [encoder.pair(query, product) for query, product in zip(queries, products, strict=True)]
-    logits = teacher.combine(score_pairs(teacher.cross_encoder, pairs, encoder.pad_id, progress), pool.cosine[rows])
+    queries = [pool.queries[row] for row in pool.query_of[rows]]
+    products = [pool.products[row] for row in pool.product_of[rows]]
+    logits = teacher.score_pairs(queries, products, pool.cosine[rows], progress)
     if not np.isfinite(logits).all():
         first = rows.start + int(np.flatnonzero(~np.isfinite(logits))[0])
         raise DivergenceError(f"the teacher's logit of pool pair {first} is not finite; train the teacher again")

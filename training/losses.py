@@ -88,6 +88,43 @@ def listwise_kl(
     return _mean_over_queries(temperature**2 * each.sum(1), present.sum(1), queries)
 
 
+def soft_cross_entropy(logits: Tensor, targets: Tensor, pairs: int | None = None) -> Tensor:
+    """Mean over pairs of −Σ_k q_k log softmax(z)_k, z = `logits` (n, K), q = `grade_distribution(targets, K)`."""
+    distribution = grade_distribution(targets, logits.shape[1])
+    each = -(distribution * functional.log_softmax(logits, dim=1)).sum(1)
+    return each.mean() if pairs is None else each.sum() / max(1, pairs)
+
+
+def grade_distribution(targets: Tensor, classes: int) -> Tensor:
+    """Soft targets in [0, 1] as distributions (n, K) over K grades k / (K − 1).
+
+    A target between two grades is shared linearly between them, so the distribution's mean is the target.
+    """
+    position = targets * (classes - 1)
+    lower = position.floor().clamp(max=classes - 2).long()
+    upper_share = (position - lower).unsqueeze(1)
+    distribution = targets.new_zeros(len(targets), classes)
+    distribution.scatter_(1, lower.unsqueeze(1), 1.0 - upper_share)
+    return distribution.scatter_(1, lower.unsqueeze(1) + 1, upper_share)
+
+
+def relevance_logit(logits: Tensor) -> Tensor:
+    """One relevance logit a pair (n,), from one logit a pair (n,) or from K class logits (n, K).
+
+    logit(E[grade]) with grades g_k = k / (K − 1): what a student with one logit has to say to give the same
+    expected relevance, and for K = 2 exactly z_1 − z_0. As the softmax's normaliser cancels in E / (1 − E),
+    it is log Σ g_k e^{z_k} − log Σ (1 − g_k) e^{z_k}: finite for all finite logits, and still telling pairs
+    apart where the probabilities themselves have rounded to 0 or 1.
+    """
+    if logits.ndim == 1:
+        return logits
+    grades = torch.linspace(0.0, 1.0, logits.shape[1], dtype=logits.dtype, device=logits.device)
+    # The lowest grade has no part in the first sum, the highest none in the second: log 0 is never taken.
+    relevant = torch.logsumexp(logits[:, 1:] + grades[1:].log(), dim=1)
+    irrelevant = torch.logsumexp(logits[:, :-1] + (1.0 - grades[:-1]).log(), dim=1)
+    return relevant - irrelevant
+
+
 def _mean(loss: Callable[..., Tensor], logits: Tensor, targets: Tensor, pairs: int | None) -> Tensor:
     # Kernels of two types round to the lesser one at places that depend on how many pairs there are.
     targets = targets.to(logits.dtype)

@@ -14,8 +14,12 @@ def best_device() -> torch.device:
 
 def autocast(device: torch.device) -> torch.autocast:
     """bf16 autocast on CUDA and on CPUs with bf16 arithmetic; elsewhere a context that does nothing."""
-    enabled = device.type == "cuda" or _cpu_has_bf16()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bf16(device))
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 itself."""
+    return device.type == "cuda" or _cpu_has_bf16()
 
 
 @cache

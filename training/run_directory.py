@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -52,29 +52,33 @@ class Stage:
 class RunDirectory:
     """A folder that belongs to one set of settings and data."""
 
-    def __init__(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, fingerprint: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
+        """`defaults`: what a fingerprint written before a setting existed is taken to say of it."""
         self.path = path
         self.fingerprint = fingerprint
         path.mkdir(parents=True, exist_ok=True)
         marker = path / FINGERPRINT
         wanted = json.loads(json.dumps(fingerprint))
         if marker.exists():
-            self._refuse_changes(json.loads(marker.read_text(encoding="utf-8")), wanted)
+            old = json.loads(marker.read_text(encoding="utf-8"))
+            self._refuse_changes(_completed(old, json.loads(json.dumps(defaults or {}))), wanted)
         elif any(entry.name != f"{FINGERPRINT}.partial" for entry in path.iterdir()):
             raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
         write_json(marker, wanted)
 
-    def stage(self, name: StageName) -> Stage:
+    def stage(self, name: StageName, independent: Collection[StageName] = ()) -> Stage:
         """The folder of a stage, made if need be.
 
         Stages after an unfinished one are removed: they were made from something that is about to change.
+        `independent` names those that were not.
         """
         directory = self.path / name
         directory.mkdir(exist_ok=True)
         stage = Stage(directory)
         if not stage.finished:
             for later in STAGES[STAGES.index(name) + 1 :]:
-                shutil.rmtree(self.path / later, ignore_errors=True)
+                if later not in independent:
+                    shutil.rmtree(self.path / later, ignore_errors=True)
         return stage
 
     def _refuse_changes(self, old: Any, wanted: Any) -> None:
@@ -101,6 +105,13 @@ def without_nan(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [without_nan(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _completed(old: Any, defaults: Any) -> Any:
+    """The old JSON tree with the values of `defaults` where it says nothing."""
+    if not (isinstance(old, dict) and isinstance(defaults, dict)):
+        return old
+    return {**defaults, **{key: _completed(value, defaults.get(key)) for key, value in old.items()}}
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> set[str]:

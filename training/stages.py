@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transformers import BertForSequenceClassification
 
@@ -18,15 +18,17 @@ from training.cross_encoder import Logits
 from training.datasets.loading import data_digests, load_dataset
 from training.datasets.schema import Dataset
 from training.datasets.synthetic import SyntheticSize, build_synthetic
+from training.distributed import is_main, main_first
 from training.errors import RunDirectoryError
 from training.finish import evaluate_run, export_run
+from training.initial_student import check_start, initial_student
 from training.label import label_pool, load_labels
 from training.pool import Pool, draw_pool, gather_sources, load_pool, save_pool, untouchable
 from training.progress import progress_bar, training_bar
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, split_by_query, without_queries
-from training.student import student_from, train_student
-from training.teacher import Teacher, load_teacher, save_teacher, train_teacher
+from training.student import train_student, with_human_targets
+from training.teacher import Teacher, TeacherTask, load_teacher, train_teacher
 from training.trainer import TrainingHooks
 
 SETTINGS = "settings.json"
@@ -45,11 +47,15 @@ class Run:
 
 
 def open_run(settings: DistillSettings, run_directory: Path) -> Run:
-    """Read and split the data, and open the run directory for them."""
-    digests = data_digests(settings)
+    """Read and split the data, and take up or begin the run directory; what can not work is refused here."""
+    check_start(settings)
+    fingerprint = {"settings": settings.of_the_weights(), "data": data_digests(settings)}
     split = load_split(settings)
-    directory = RunDirectory(run_directory, {"settings": settings.of_the_weights(), "data": digests})
-    write_json(run_directory / SETTINGS, settings.model_dump(mode="json"))
+    with main_first():
+        # A run from before a setting existed did what the setting's default does.
+        directory = RunDirectory(run_directory, fingerprint, {"settings": DistillSettings().of_the_weights()})
+        if is_main():
+            write_json(run_directory / SETTINGS, settings.model_dump(mode="json"))
     log.info("%d judged pairs to learn from, %d held out", len(split.train.judgements), len(split.held_out.judgements))
     return Run(settings, split, directory)
 
@@ -70,9 +76,12 @@ def run_stages(run: Run) -> Iterator[StageName]:
     yield "labels"
     student = student_stage(run, pool, teacher, labels)
     yield "student"
-    evaluation = evaluate_run(run.directory.stage("evaluation"), run.settings, run.split, (teacher, student))
+    with main_first():
+        evaluation = evaluate_run(run.directory.stage("evaluation"), run.settings, run.split, (teacher, student))
     yield "evaluation"
-    export_run(run.directory, run.settings, run.split, evaluation)
+    with main_first():
+        if is_main():
+            export_run(run.directory, run.settings, run.split, evaluation)
     yield "export"
 
 
@@ -88,51 +97,66 @@ def check_can_start(run_directory: Path, wanted: tuple[StageName, ...]) -> None:
 
 def pool_stage(run: Run) -> Pool:
     """Draw the pool, or load it."""
-    stage = run.directory.stage("pool")
-    if not stage.finished:
-        log.info("pool: gathering queries and candidates")
-        sources = gather_sources(run.settings, run.split)
-        texts = len({text for product in sources.products for text in bi_encoder_texts(product)})
-        with progress_bar("pool: encoding", texts) as progress:
-            save_pool(draw_pool(sources, run.settings, BiEncoder(), progress), stage)
+    with main_first():
+        # A teacher that learnt nothing from the pool may have been trained before it is drawn.
+        independent: tuple[StageName, ...] = () if run.settings.teacher.needs_pool else ("teacher",)
+        stage = run.directory.stage("pool", independent)
+        if not stage.finished:
+            log.info("pool: gathering queries and candidates")
+            sources = gather_sources(run.settings, run.split)
+            texts = len({text for product in sources.products for text in bi_encoder_texts(product)})
+            with progress_bar("pool: encoding", texts) as progress:
+                save_pool(draw_pool(sources, run.settings, BiEncoder(), progress), stage)
     return load_pool(stage)
 
 
-def teacher_stage(run: Run, pool: Pool) -> Teacher:
-    """Fine-tune the teacher, or load it."""
-    stage = run.directory.stage("teacher")
-    if not stage.finished:
-        with training_bar("teacher") as bar:
-            hooks, checkpoints = _hooks(stage, bar)
-            judged = judged_for_teacher(run.settings, run.split)
-            teacher = train_teacher(judged, pool, run.settings.teacher, run.settings.seed, hooks)
-        save_teacher(teacher, stage)
-        checkpoints.clear()
+def teacher_stage(run: Run, pool: Pool | None) -> Teacher:
+    """Fine-tune the teacher's members one after another, or load them; no pool if `needs_pool` is false."""
+    with main_first():
+        stage = run.directory.stage("teacher")
+        finished = stage.finished
+    if not finished:
+        judged = judged_for_teacher(run.settings, run.split)
+        train_teacher(TeacherTask(judged, pool, run.settings.teacher, run.settings.seed), stage, surrounding)
     return load_teacher(stage)
 
 
 def labels_stage(run: Run, pool: Pool, teacher: Teacher) -> Logits:
     """Label the pool, or load its labels."""
-    stage = run.directory.stage("labels")
-    if not stage.finished:
-        with progress_bar("labels", len(pool)) as progress:
-            label_pool(teacher, pool, stage, progress)
+    with main_first():
+        stage = run.directory.stage("labels")
+        if not stage.finished:
+            with progress_bar("labels", len(pool)) as progress:
+                label_pool(teacher, pool, stage, progress)
     return load_labels(stage)
 
 
 def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> BertForSequenceClassification:
     """Distil the student, or load it."""
-    stage = run.directory.stage("student")
-    if not stage.finished:
+    with main_first():
+        stage = run.directory.stage("student")
+        finished = stage.finished
+    if not finished:
         settings = run.settings.student
-        student = student_from(teacher.cross_encoder, settings.layers)
-        with training_bar("student") as bar:
-            hooks, checkpoints = _hooks(stage, bar)
-            train_student(student, pool, labels, settings, (run.settings.seed, hooks))
-        student.save_pretrained(stage.directory)
-        stage.finish({"layers": settings.layers, "pool_pairs": len(pool)})
-        checkpoints.clear()
+        student = initial_student(teacher, run.settings)
+        learnt = with_human_targets(pool, run.split.train) if settings.human_weight else pool
+        with surrounding(stage, "student") as hooks:
+            train_student(student, learnt, labels, settings, (run.settings.seed, hooks))
+            with main_first():
+                if is_main():
+                    student.save_pretrained(stage.directory)
+                    stage.finish({"layers": settings.layers, "pool_pairs": len(pool)})
     return load_checkpoint(stage.directory)
+
+
+@contextmanager
+def surrounding(stage: Stage, title: str) -> Iterator[TrainingHooks]:
+    """Progress and checkpoints of one training, whose checkpoint goes once it ended well."""
+    checkpoints = CheckpointStore(stage.directory / "checkpoint.pt")
+    with training_bar(title) as bar:
+        yield TrainingHooks(checkpoints=checkpoints, observers=[bar])
+    if is_main():
+        checkpoints.clear()
 
 
 def judged_for_teacher(settings: DistillSettings, split: Split) -> list[Dataset]:
@@ -141,8 +165,3 @@ def judged_for_teacher(settings: DistillSettings, split: Split) -> list[Dataset]
         return [split.train]
     size = SyntheticSize(queries=settings.teacher.synthetic_judged_queries, log_queries=0)
     return [split.train, without_queries(build_synthetic(settings.seed + 1, size), untouchable(split))]
-
-
-def _hooks(stage: Stage, bar: Any) -> tuple[TrainingHooks, CheckpointStore]:
-    checkpoints = CheckpointStore(stage.directory / "checkpoint.pt")
-    return TrainingHooks(checkpoints=checkpoints, observers=[bar]), checkpoints

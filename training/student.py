@@ -141,7 +141,7 @@ def train_student(
     torch.manual_seed(seed)
     freeze(student, settings.frozen_layers)
     initial = {name: weights.clone() for name, weights in student.state_dict().items()}
-    batches = PoolBatches(pool, labels, load_pair_encoder(settings.template), settings, seed)
+    batches = PoolBatches(pool, labels, load_pair_encoder(settings.template, settings.backbone), settings, seed)
     loss = partial(distillation_loss, settings=settings)
     optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
     train(student, batches, loss, optimisation, hooks)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertPooler
 
 from training import distributed
@@ -21,6 +20,7 @@ from training.checkpoint import CheckpointStore, TrainerState
 from training.divergence import check_finite
 from training.micro_batches import micro_batches
 from training.precision import autocast
+from training.scorers import CrossEncoder, Scorer
 
 LossFunction = Callable[[Tensor, Batch], Tensor]
 """Loss of a batch from its logits (n,). Means are over `batch.pairs` or `batch.queries` where these are not
@@ -57,7 +57,7 @@ class StepObserver(Protocol):
 
 
 def train(
-    model: BertForSequenceClassification,
+    model: CrossEncoder,
     batches: BatchSource,
     loss_function: LossFunction,
     optimisation: Optimisation,
@@ -103,11 +103,14 @@ class TrainingHooks:
     clock: Callable[[], float] = time.monotonic
 
 
-def forward(model: BertForSequenceClassification, batch: Batch) -> Tensor:
-    """Logits (n,) in fp32: the encoder runs in mixed precision, the head does not.
+def forward(model: CrossEncoder, batch: Batch) -> Tensor:
+    """Logits (n,), or (n, K) with K classes, in fp32: the encoder runs in mixed precision, the head does not.
 
     A head in bf16 rounds logits to some hundred values, which ties products that differ.
     """
+    if isinstance(model, Scorer):
+        scored: Tensor = model(batch)
+        return scored
     device = model.device
     with autocast(device):
         output = model.bert(
@@ -122,7 +125,7 @@ def forward(model: BertForSequenceClassification, batch: Batch) -> Tensor:
 
 
 def _gradient(
-    model: BertForSequenceClassification, batch: Batch, loss_function: LossFunction, optimisation: Optimisation
+    model: CrossEncoder, batch: Batch, loss_function: LossFunction, optimisation: Optimisation
 ) -> tuple[float, float]:
     """Leave the clipped gradient of the batch's loss in the parameters; returns the loss and the norm before clipping.
 

@@ -14,20 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from training.backbone import load_pair_encoder
-from training.checkpoint import CheckpointStore
 from training.checks import general_check
-from training.config import StudentSettings
+from training.config import DistillSettings, StudentSettings
 from training.cross_encoder import Logits
 from training.datasets.schema import Dataset
 from training.evaluate import System, baselines, evaluate
 from training.finish import student_system
+from training.initial_student import initial_student
 from training.pool import Pool
-from training.progress import training_bar
 from training.run_directory import Stage
 from training.splits import Split
-from training.student import student_from, train_student
+from training.stages import surrounding
+from training.student import train_student, with_human_targets
 from training.teacher import Teacher
-from training.trainer import TrainingHooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,11 @@ class Laboratory:
     """What all variants of one seed share. `least_pairs`: a small part of the pool is gone through until so
     many pairs were seen, so that little data does not also mean little training."""
 
+    settings: DistillSettings
     split: Split
     pool: Pool
     labels: Logits
     teacher: Teacher
-    student: StudentSettings
-    seed: int
     least_pairs: int
 
     @property
@@ -75,7 +73,8 @@ def part_of_pool(pool: Pool, judged_pairs: int, multiple: int, seed: int) -> npt
 
 def only_rows(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     """The pool with these pairs alone."""
-    return Pool(pool.queries, pool.products, pool.query_of[rows], pool.product_of[rows], pool.cosine[rows])
+    human = None if pool.human is None else pool.human[rows]
+    return Pool(pool.queries, pool.products, pool.query_of[rows], pool.product_of[rows], pool.cosine[rows], human)
 
 
 def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> dict[str, Any]:
@@ -84,19 +83,20 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
     stage = Stage(directory)
     if stage.finished:
         return stage.manifest()
-    rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.seed)
+    rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.settings.seed)
     settings = long_enough(laboratory, variant, len(rows))
-    student = student_from(laboratory.teacher.cross_encoder, settings.layers)
-    checkpoints = CheckpointStore(directory / "checkpoint.pt")
-    with training_bar(f"{directory.parent.parent.name} {variant.name}") as bar:
-        hooks = TrainingHooks(checkpoints=checkpoints, observers=[bar])
+    changed = laboratory.settings.model_copy(update={"student": settings})
+    student = initial_student(laboratory.teacher, changed)
+    with surrounding(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
+        pool = laboratory.pool
+        if settings.human_weight:
+            pool = with_human_targets(pool, laboratory.split.train)
         train_student(
-            student, only_rows(laboratory.pool, rows), laboratory.labels[rows], settings, (laboratory.seed, hooks)
+            student, only_rows(pool, rows), laboratory.labels[rows], settings, (laboratory.settings.seed, hooks)
         )
-    system = student_system(student, load_pair_encoder(settings.template))
+    system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
     readings = read(laboratory.split, lambda _: {"student": system})
     stage.finish({"pairs": len(rows), "steps": settings.max_steps, **readings})
-    checkpoints.clear()
     return stage.manifest()
 
 
@@ -108,7 +108,7 @@ def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
         teacher = laboratory.teacher
 
         def systems(dataset: Dataset) -> Mapping[str, System]:
-            return {**baselines(dataset, teacher.bi_encoder, laboratory.seed), "teacher": teacher.score}
+            return {**baselines(dataset, teacher.bi_encoder, laboratory.settings.seed), "teacher": teacher.score}
 
         stage.finish(read(laboratory.split, systems))
     return stage.manifest()
@@ -127,6 +127,6 @@ def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> di
 def long_enough(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
     """The run's student settings with the variant's changes, one epoch or as many as `least_pairs` asks for."""
     epochs = max(1, -(-laboratory.least_pairs // pairs))
-    settings = {**laboratory.student.model_dump(), **variant.changes, "epochs": epochs}
-    size = laboratory.student.pairs_per_batch
+    settings = {**laboratory.settings.student.model_dump(), **variant.changes, "epochs": epochs}
+    size = laboratory.settings.student.pairs_per_batch
     return StudentSettings.model_validate({**settings, "max_steps": -(-max(pairs, laboratory.least_pairs) // size)})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config import load_settings
+from training.config import TeacherSettings, load_settings
 from training.errors import ConfigError
 
 
@@ -29,6 +29,15 @@ def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
         ('[student]\nloss = "hinge"', r"student\.loss"),
         ("[student]\ntemperature = 0", r"student\.temperature"),
         ("[student]\nlayers = [0, 6]", r"student\.layers\.1"),
+        (
+            '[student]\ninitialise_from = "backbone"\nlayers = [0, 1, 2, 3, 4, 5]\ninitial_share = 0.5',
+            "from the teacher",
+        ),
+        ('[[teacher.members]]\nkind = "decoder"\nbackbone = "x"', "initialise_from is 'teacher'"),
+        ('[[teacher.members]]\nkind = "decoder"', r"teacher\.members\.0\.decoder\.backbone"),
+        ('[[teacher.members]]\nkind = "encoder"\nmax_tokens = 9', r"teacher\.members\.0\.encoder\.max_tokens"),
+        ("[teacher]\nmembers = []", r"teacher\.members"),
+        ("[teacher]\nclasses = 0", r"teacher\.classes"),
         ('[student.template]\nquery_max_tokens = 300\nfields = [{field = "title", max_tokens = 400}]', "703 tokens"),
     ],
 )
@@ -58,3 +67,26 @@ def test_a_run_may_go_on_with_smaller_micro_batches() -> None:
     smaller = {"teacher": {"micro_batch_pairs": 4}, "student": {"micro_batch_pairs": 8}}
     assert load_settings(None, smaller).of_the_weights() == of_the_weights
     assert load_settings(None, {"student": {"loss": "ranknet"}}).of_the_weights() != of_the_weights
+
+
+def test_a_backbones_folder_is_told_without_its_place(tmp_path: Path) -> None:
+    members = [{"kind": "encoder", "backbone": str(tmp_path)}, {"kind": "decoder", "backbone": "owner/model"}]
+    settings = load_settings(None, {"teacher": {"members": members}, "student": {"backbone": "/far/away/bert"}})
+    public = settings.public()
+    assert [member["backbone"] for member in public["teacher"]["members"]] == [tmp_path.name, "owner/model"]
+    assert public["student"]["backbone"] == "bert"
+    assert str(tmp_path) not in str(settings.of_the_weights())
+
+
+def test_the_pool_is_needed_for_warm_up_or_retention() -> None:
+    def needed(**changes: float) -> bool:
+        return TeacherSettings.model_validate({"warm_up_pairs": 0, "retention_share": 0.0, **changes}).needs_pool
+
+    assert not needed()
+    assert needed(warm_up_pairs=1)
+    assert needed(retention_share=0.1)
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda f: f.name)
+def test_every_example_loads(file: Path) -> None:
+    load_settings(file, {})

@@ -11,11 +11,11 @@ from relevance.calibration import Calibration
 from training import label
 from training.backbone import load_pair_encoder
 from training.config import TEACHER_TEMPLATE
-from training.cross_encoder import encode_pairs, score_pairs
 from training.errors import DivergenceError, RunDirectoryError
 from training.label import label_pool, load_labels, shard_path
+from training.pair_rule import EncoderInput
 from training.run_directory import RunDirectory, Stage
-from training.teacher import Teacher
+from training.teacher import Member, Teacher
 
 from .tiny import tiny_cross_encoder, tiny_pool
 
@@ -35,8 +35,9 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def teacher(model: BertForSequenceClassification | None = None) -> Teacher:
-    encoder = load_pair_encoder(TEACHER_TEMPLATE)
-    return Teacher(model or tiny_cross_encoder(), encoder, NoBiEncoder(), Calibration(scale=8, bias=-3), 0.5)  # type: ignore[arg-type]
+    rule = EncoderInput(load_pair_encoder(TEACHER_TEMPLATE))
+    members = [Member(model or tiny_cross_encoder(), rule)]
+    return Teacher(members, NoBiEncoder(), Calibration(scale=8, bias=-3), 0.5)  # type: ignore[arg-type]
 
 
 def test_every_pair_gets_the_teachers_own_logit(stage: Stage) -> None:
@@ -45,8 +46,8 @@ def test_every_pair_gets_the_teachers_own_logit(stage: Stage) -> None:
     labels = load_labels(stage)
     assert labels.shape == (len(pool),)
     for row in (0, 7, 8, len(pool) - 1):
-        pairs = encode_pairs(teach.encoder, pool.queries[pool.query_of[row]], [pool.products[pool.product_of[row]]])
-        alone = teach.combine(score_pairs(teach.cross_encoder, pairs, 0), pool.cosine[row : row + 1])
+        query, product = pool.queries[pool.query_of[row]], pool.products[pool.product_of[row]]
+        alone = teach.score_pairs([query], [product], pool.cosine[row : row + 1])
         # Loose: the forward pass is bf16 where the machine has it, and the batch differs.
         assert labels[row] == pytest.approx(alone[0], abs=0.02)
 

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from training.losses import (
+    grade_distribution,
     human_cross_entropy,
     listwise_kl,
     margin_mse,
     pointwise_mse,
     ranknet,
+    relevance_logit,
     soft_binary_cross_entropy,
+    soft_cross_entropy,
 )
 
 PerQuery = Callable[[list[float], list[float]], float]
@@ -197,3 +200,57 @@ def test_human_cross_entropy_is_that_of_the_judged_pairs_over_all_pairs() -> Non
     assert logits.grad[[1, 3]].tolist() == [0.0, 0.0]
     assert torch.isfinite(logits.grad).all()
     assert float(human_cross_entropy(logits.detach(), torch.full((4,), math.nan))) == 0.0
+
+
+class_logits = st.integers(2, 6).flatmap(lambda k: st.lists(st.floats(-30, 30), min_size=k, max_size=k))
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=8), st.integers(2, 7))
+def test_a_grade_distribution_has_the_target_as_its_mean_and_two_neighbours(targets: list[float], classes: int) -> None:
+    distribution = grade_distribution(torch.tensor(targets), classes)
+    grades = torch.linspace(0, 1, classes)
+    torch.testing.assert_close(distribution.sum(1), torch.ones(len(targets)))
+    torch.testing.assert_close(distribution @ grades, torch.tensor(targets), atol=1e-6, rtol=1e-5)
+    assert (distribution >= 0).all()
+    for row in distribution:
+        shares = row.nonzero().flatten()
+        assert len(shares) <= 2
+        assert shares.max() - shares.min() <= 1
+
+
+def test_soft_cross_entropy_is_least_at_the_targets_own_distribution() -> None:
+    targets = torch.tensor([0.1, 0.5, 0.9])
+    at_best = grade_distribution(targets, 5).clamp(min=1e-9).log()
+    best = soft_cross_entropy(at_best, targets)
+    assert float(best) < float(soft_cross_entropy(at_best + torch.tensor([0.3, 0.0, 0.0, 0.0, 0.0]), targets))
+    assert float(best) < float(soft_cross_entropy(0.8 * at_best, targets))
+
+
+@given(class_logits)
+def test_the_relevance_logit_is_that_of_the_expected_grade(logits: list[float]) -> None:
+    z = torch.tensor([logits], dtype=torch.float64)
+    expected = float((torch.softmax(z, 1) * torch.linspace(0, 1, len(logits), dtype=torch.float64)).sum())
+    if 1e-9 < expected < 1 - 1e-9:
+        assert float(relevance_logit(z)) == pytest.approx(torch.logit(torch.tensor(expected).double()).item(), abs=1e-5)
+
+
+@given(class_logits, st.data())
+def test_the_relevance_logit_rises_as_mass_moves_up(logits: list[float], data: st.DataObject) -> None:
+    low = data.draw(st.integers(0, len(logits) - 2))
+    raised = list(logits)
+    raised[low] -= 0.5
+    raised[low + 1] += 0.5
+    before, after = relevance_logit(torch.tensor([logits, raised], dtype=torch.float64))
+    assert after >= before
+
+
+def test_the_relevance_logit_is_finite_and_still_tells_pairs_apart_at_both_ends() -> None:
+    ends = torch.tensor([[900.0, 0.0, -900.0], [100.0, 0.0, -100.0], [-100.0, 0.0, 100.0], [-900.0, 0.0, 900.0]])
+    scores = relevance_logit(ends)
+    assert torch.isfinite(scores).all()
+    assert (scores.diff() > 1).all()
+
+
+def test_with_two_classes_or_one_logit_it_is_the_binary_logit() -> None:
+    torch.testing.assert_close(relevance_logit(torch.tensor([[1.0, 3.5], [2.0, 0.0]])), torch.tensor([2.5, -2.0]))
+    torch.testing.assert_close(relevance_logit(torch.tensor([4.0, -1.0])), torch.tensor([4.0, -1.0]))

@@ -67,3 +67,21 @@ def test_a_damaged_manifest_says_what_to_delete(tmp_path: Path) -> None:
     (stage.directory / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunDirectoryError, match=r"delete .*pool to redo it"):
         stage.manifest()
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path: Path) -> None:
+    RunDirectory(tmp_path, {"settings": {"teacher": {"rate": 2}}}).stage("pool").finish({})
+    defaults = {"settings": {"teacher": {"rate": 1, "classes": 1}, "new": None}}
+    with pytest.raises(RunDirectoryError, match=r"changed: settings\.teacher\.classes\)"):
+        changed = {"settings": {"teacher": {"rate": 2, "classes": 5}, "new": None}}
+        RunDirectory(tmp_path, changed, defaults)
+    RunDirectory(tmp_path, {"settings": {"teacher": {"rate": 2, "classes": 1}, "new": None}}, defaults)
+
+
+def test_an_independent_stage_outlives_an_unfinished_one_before_it(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, {})
+    for name in ("teacher", "labels"):
+        run.stage(name, independent=("teacher",)).finish({})
+    run.stage("pool", independent=("teacher",))
+    assert run.stage("teacher").finished
+    assert not (tmp_path / "labels").exists()

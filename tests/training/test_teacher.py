@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 
 from relevance.calibration import Calibration
 from relevance.pair_encoding import EncodedPair
+from relevance.product import Product
 from training.batches import PairGroup, collate
 from training.config import TeacherSettings
+from training.cross_encoder import Logits, Progress
+from training.losses import relevance_logit
 from training.teacher import Teacher, TeacherBatches, TeacherData, teacher_loss
+from training.teacher.members import for_member
 
 PAIR = EncodedPair((101, 5, 102, 6, 102), (0, 0, 0, 1, 1))
 
@@ -53,9 +59,43 @@ def test_judged_pairs_take_soft_target_bce_and_the_others_mse() -> None:
     assert float(teacher_loss(logits, collate(group, 0))) == pytest.approx((1.0 + 0.25) / 2)
 
 
+def test_with_classes_judged_pairs_take_soft_cross_entropy_and_the_others_mse_on_the_relevance_logit() -> None:
+    logits = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 0.0]])
+    group = [PairGroup([PAIR, PAIR], np.array([1.0, 0.25], dtype=np.float32))]
+    shares = torch.tensor([[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]])
+    expected = -(shares * torch.log_softmax(logits, 1)).sum(1).mean()
+    assert float(teacher_loss(logits, collate(group, 0, judged=True))) == pytest.approx(float(expected))
+    gaps = relevance_logit(logits) - torch.tensor([1.0, 0.25])
+    assert float(teacher_loss(logits, collate(group, 0))) == pytest.approx(float((gaps**2).mean()))
+
+
+class Constant:
+    """A member that gives every pair one logit."""
+
+    def __init__(self, logit: float) -> None:
+        self.logit = logit
+
+    def logits(self, queries: Sequence[str], products: Sequence[Product], progress: Progress | None) -> Logits:
+        for _ in queries:
+            progress(1)  # type: ignore[misc]
+        return np.full(len(queries), self.logit, np.float32)
+
+
+def ensemble(*logits: float) -> Teacher:
+    return Teacher([Constant(logit) for logit in logits], None, Calibration(scale=8.0, bias=-3.0), 0.25)  # type: ignore[misc, arg-type]
+
+
+def test_the_ensemble_is_the_mean_of_its_members_weighted_against_the_bi_encoder() -> None:
+    done: list[int] = []
+    products = [Product(title="lamp")] * 3
+    scores = ensemble(2.0, 3.0).score_pairs(["lamp"] * 3, products, np.array([0.5, 0.5, 1.0], np.float32), done.append)
+    assert scores == pytest.approx([0.25 * 2.5 + 0.75 * 1.0] * 2 + [0.25 * 2.5 + 0.75 * 5.0])
+    # Each pair is reported once, however many members score it.
+    assert sum(done) == 3
+
+
 def test_the_ensemble_is_the_weighted_mean_of_logits() -> None:
-    teacher = Teacher(None, None, None, Calibration(scale=8.0, bias=-3.0), 0.25)  # type: ignore[arg-type]
-    combined = teacher.combine(np.array([2.0], np.float32), np.array([0.5], np.float32))
+    combined = ensemble(2.0).combine(np.array([2.0], np.float32), np.array([0.5], np.float32))
     assert combined == pytest.approx(0.25 * 2.0 + 0.75 * (8.0 * 0.5 - 3.0))
 
 
@@ -69,3 +109,11 @@ def test_a_batch_can_tell_its_kind_and_its_queries() -> None:
     assert source.describe(0) == "pool pairs with the bi-encoder's logits of queries 'of the pool'"
     assert source.describe(1).startswith("judged pairs of queries 'judged ")
     assert source.describe(1).endswith(" and 4 more")
+
+
+def test_members_take_their_own_learning_rate_and_batch_size() -> None:
+    members = [{"kind": "encoder"}, {"kind": "encoder", "learning_rate": 0.5, "pairs_per_batch": 3}]
+    settings = TeacherSettings.model_validate({"members": members})
+    first, second = for_member(settings, 0), for_member(settings, 1)
+    assert (first.learning_rate, first.pairs_per_batch) == (settings.learning_rate, settings.pairs_per_batch)
+    assert (second.learning_rate, second.pairs_per_batch) == (0.5, 3)

@@ -12,10 +12,11 @@ from relevance.calibration import Calibration
 from relevance.product import Product
 from training.backbone import load_pair_encoder
 from training.bi_encoder import BiEncoder
-from training.config import STUDENT_TEMPLATE, StudentSettings
+from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
+from training.pair_rule import EncoderInput
 from training.splits import Split
-from training.teacher import Teacher
+from training.teacher import Member, Teacher
 from training.variants import Laboratory, Variant, long_enough, only_rows, part_of_pool, read_references, run_variant
 
 from .tiny import tiny_cross_encoder, tiny_pool
@@ -33,12 +34,12 @@ def laboratory() -> Laboratory:
     judged = Dataset("tiny", products, judgements)
     held_out = Dataset("tiny", products, [Judgement("oak table", key, int(key) / 9) for key in products])
     pool = tiny_pool()
-    teacher = Teacher(
-        tiny_cross_encoder(), load_pair_encoder(STUDENT_TEMPLATE), BiEncoder(), Calibration(scale=8.0, bias=-3.0), 0.5
-    )
+    member = Member(tiny_cross_encoder(), EncoderInput(load_pair_encoder(STUDENT_TEMPLATE)))
+    teacher = Teacher([member], BiEncoder(), Calibration(scale=8.0, bias=-3.0), 0.5)
     labels = np.linspace(-2, 2, len(pool), dtype=np.float32)
     student = StudentSettings(layers=(0,), pairs_per_batch=10)
-    return Laboratory(Split(judged, held_out), pool, labels, teacher, student, seed=0, least_pairs=40)
+    settings = DistillSettings(student=student)
+    return Laboratory(settings, Split(judged, held_out), pool, labels, teacher, least_pairs=40)
 
 
 @given(st.integers(0, 9))
@@ -63,7 +64,7 @@ def test_little_data_is_gone_through_until_enough_pairs_were_seen(laboratory: La
     much = long_enough(laboratory, Variant("9x", 9), pairs=100)
     assert (much.epochs, much.max_steps) == (1, 10)
     other = long_enough(laboratory, Variant("x", 0, {"anchor": 0.0}), pairs=10)
-    assert (other.anchor, laboratory.student.anchor) == (0.0, 0.3)
+    assert (other.anchor, laboratory.settings.student.anchor) == (0.0, 0.3)
 
 
 def test_a_variant_is_trained_and_read_once(laboratory: Laboratory, tmp_path: Path) -> None:

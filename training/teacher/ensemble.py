@@ -1,0 +1,93 @@
+"""The teacher: one or several cross-encoders fine-tuned on soft targets, averaged with the zero-shot bi-encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relevance.calibration import Calibration
+from relevance.product import Product
+from training.bi_encoder import BiEncoder
+from training.calibrate import fit_platt
+from training.cross_encoder import Logits, Progress, score_pairs
+from training.datasets.schema import Dataset
+from training.pair_rule import PairRule
+from training.scorers import CrossEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One cross-encoder of any kind, and the rule by which it reads a pair."""
+
+    model: CrossEncoder
+    rule: PairRule
+
+    def logits(self, queries: Sequence[str], products: Sequence[Product], progress: Progress | None = None) -> Logits:
+        """Relevance logits (n,) of row-aligned pairs."""
+        return score_pairs(self.model, self.rule.encode(queries, products), self.rule.pad_id, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """The ensemble. `cosine_scale` maps the bi-encoder's cosine to a logit; its weight and the members' sum to 1."""
+
+    members: Sequence[Member]
+    bi_encoder: BiEncoder
+    cosine_scale: Calibration
+    cross_encoder_weight: float
+
+    def combine(self, cross_encoder_logits: Logits, cosines: Logits) -> Logits:
+        """Mean of the two logits (n,), weighted."""
+        zero_shot = cosine_logits(cosines, self.cosine_scale)
+        weight = self.cross_encoder_weight
+        return (weight * cross_encoder_logits + (1.0 - weight) * zero_shot).astype(np.float32)
+
+    def score_pairs(
+        self,
+        queries: Sequence[str],
+        products: Sequence[Product],
+        cosines: npt.NDArray[np.float32],
+        progress: Progress | None = None,
+    ) -> Logits:
+        """Logits (n,) of row-aligned pairs with the bi-encoder's `cosines` (n,).
+
+        The members' mean logit is averaged with the bi-encoder's. `progress` gets the number of pairs done.
+        """
+        share = _shared(progress, len(self.members)) if progress else None
+        logits = [member.logits(queries, products, share) for member in self.members]
+        return self.combine(np.mean(logits, axis=0, dtype=np.float32), cosines)
+
+    def score(self, query: str, products: Sequence[Product]) -> Logits:
+        """Logits (len(products),) of one query's candidates."""
+        cosines = self.bi_encoder.cosines(query, products)
+        return self.score_pairs([query] * len(products), products, cosines)
+
+
+def cosine_logits(cosines: npt.NDArray[np.float32], scale: Calibration) -> Logits:
+    """The bi-encoder's logits (n,)."""
+    return (scale.scale * cosines + scale.bias).astype(np.float32)
+
+
+def fit_cosine_scale(dataset: Dataset, bi_encoder: BiEncoder) -> Calibration:
+    """Platt scaling of the cosine on the judged pairs."""
+    cosines, targets = [], []
+    for query, judgements in dataset.by_query().items():
+        products = [dataset.products[judgement.product_id] for judgement in judgements]
+        cosines.append(bi_encoder.cosines(query, products))
+        targets += [judgement.target for judgement in judgements]
+    return fit_platt(np.concatenate(cosines), targets)
+
+
+def _shared(progress: Progress, members: int) -> Progress:
+    """Counts a pair as done in equal parts, one a member, and reports whole pairs."""
+    scored = 0
+
+    def advance(pairs: int) -> None:
+        nonlocal scored
+        before, scored = scored // members, scored + pairs
+        progress(scored // members - before)
+
+    return advance

@@ -1,0 +1,75 @@
+"""A teacher in a run directory: one folder a member, each with its manifest, and the teacher's written last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from relevance.calibration import Calibration
+from training.backbone import load_checkpoint, load_pair_encoder
+from training.bi_encoder import BiEncoder
+from training.config import TeacherSettings
+from training.distributed import is_main, main_first
+from training.pair_rule import EncoderInput
+from training.run_directory import Stage
+from training.teacher.ensemble import Member, Teacher
+from training.teacher.members import TeacherTask, load_member, save_member, train_member
+from training.trainer import TrainingHooks
+
+Surrounding = Callable[[Stage, str], AbstractContextManager[TrainingHooks]]
+"""Told a member's folder and title; gives the hooks to train it with."""
+
+
+def train_teacher(task: TeacherTask, stage: Stage, surrounding: Surrounding) -> None:
+    """Train and save every member that is not finished yet, then the teacher's manifest.
+
+    A killed run goes on with the member that it was at.
+    """
+    members = task.settings.members
+    for number, settings in enumerate(members):
+        folder = member_stage(stage, number)
+        if folder.finished:
+            continue
+        title = "teacher" if len(members) == 1 else f"teacher {number + 1}/{len(members)}"
+        with surrounding(folder, title) as hooks:
+            member, scale = train_member(task, number, hooks)
+            with main_first():
+                if is_main():
+                    save_member(member, settings, folder, scale)
+    with main_first():
+        if is_main():
+            save_teacher(task.settings, stage)
+
+
+def save_teacher(settings: TeacherSettings, stage: Stage) -> None:
+    """Write the ensemble's numbers, once all of its members lie in their folders."""
+    stage.finish(
+        {
+            "cosine_scale": member_stage(stage, 0).manifest()["cosine_scale"],
+            "cross_encoder_weight": settings.cross_encoder_weight,
+            "template": settings.template.model_dump(),
+            "classes": settings.classes,
+            "members": len(settings.members),
+        }
+    )
+
+
+def load_teacher(stage: Stage) -> Teacher:
+    """Read a finished teacher."""
+    manifest = stage.manifest()
+    template = TeacherSettings.model_validate({"template": manifest["template"]}).template
+    if "members" in manifest:
+        folders = [member_stage(stage, number) for number in range(manifest["members"])]
+        members = [load_member(folder, template, manifest["classes"]) for folder in folders]
+    else:
+        # A teacher from before there were several: one packaged MiniLM in the stage's own folder.
+        members = [Member(load_checkpoint(stage.directory), EncoderInput(load_pair_encoder(template)))]
+    scale = Calibration.model_validate(manifest["cosine_scale"])
+    return Teacher(members, BiEncoder(), scale, manifest["cross_encoder_weight"])
+
+
+def member_stage(stage: Stage, number: int) -> Stage:
+    """The folder of one member, made if need be."""
+    directory = stage.directory / f"member-{number}"
+    directory.mkdir(exist_ok=True)
+    return Stage(directory)

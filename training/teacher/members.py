@@ -1,0 +1,107 @@
+"""Building, training, saving and loading one member, whatever its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import TypeAdapter
+
+from relevance.calibration import Calibration
+from relevance.template import Template
+from training.backbone import config_digest
+from training.bi_encoder import BiEncoder
+from training.config import TeacherSettings
+from training.datasets.schema import Dataset
+from training.errors import RunDirectoryError
+from training.member_settings import DecoderMember, MemberSettings
+from training.pool import Pool
+from training.run_directory import Stage
+from training.teacher.decoders import fresh_decoder, save_decoder, saved_decoder
+from training.teacher.encoders import fresh_encoder, save_encoder, saved_encoder
+from training.teacher.ensemble import Member, fit_cosine_scale
+from training.teacher.lessons import (
+    TeacherBatches,
+    TeacherData,
+    held_to_groups,
+    judged_groups,
+    pool_pairs_wanted,
+    teacher_loss,
+)
+from training.trainer import Optimisation, TrainingHooks, train
+
+_MEMBER: TypeAdapter[MemberSettings] = TypeAdapter(MemberSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherTask:
+    """What a teacher is made from: judged datasets (the first one sets the cosine's scale), the pool, settings, seed.
+
+    The pool may be missing where neither warm-up nor retention asks for it.
+    """
+
+    judged: Sequence[Dataset]
+    pool: Pool | None
+    settings: TeacherSettings
+    seed: int
+
+
+def train_member(task: TeacherTask, number: int, hooks: TrainingHooks) -> tuple[Member, Calibration]:
+    """Fine-tune the teacher's member of that number; also returns the cosine's scale that it was held to."""
+    # Members differ by their seed, so that several of one backbone do not agree in their errors too.
+    seed = task.seed + number
+    torch.manual_seed(seed)
+    scale = fit_cosine_scale(task.judged[0], BiEncoder())
+    settings = for_member(task.settings, number)
+    member = fresh_member(task.settings.members[number], settings.template, settings.classes)
+    judged = [group for dataset in task.judged for group in judged_groups(dataset, member.rule)]
+    wanted = pool_pairs_wanted(settings, len(judged))
+    held_to = held_to_groups(task.pool, (wanted, seed), scale, member.rule)
+    batches = TeacherBatches(TeacherData(judged, held_to), settings, member.rule.pad_id, seed)
+    optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
+    train(member.model, batches, teacher_loss, optimisation, hooks)
+    return member, scale
+
+
+def fresh_member(settings: MemberSettings, template: Template, classes: int) -> Member:
+    """A pretrained model of any kind with a new head."""
+    if isinstance(settings, DecoderMember):
+        return fresh_decoder(settings, template, classes)
+    return fresh_encoder(settings, template, classes)
+
+
+def save_member(member: Member, settings: MemberSettings, stage: Stage, scale: Calibration) -> None:
+    """Write the trained weights, then the manifest."""
+    if isinstance(settings, DecoderMember):
+        save_decoder(member, settings, stage.directory)
+    else:
+        save_encoder(member, settings, stage.directory)
+    stage.finish(
+        {
+            "member": settings.model_dump(mode="json"),
+            "backbone_config_sha256": config_digest(settings.backbone),
+            "cosine_scale": scale.model_dump(),
+        }
+    )
+
+
+def load_member(stage: Stage, template: Template, classes: int) -> Member:
+    """Read a finished member; RunDirectoryError if the model that its adapters belong to is another one now."""
+    manifest = stage.manifest()
+    settings = _MEMBER.validate_python(manifest["member"])
+    if not isinstance(settings, DecoderMember):
+        return saved_encoder(settings, template, stage.directory)
+    if settings.tune == "lora" and config_digest(settings.backbone) != manifest["backbone_config_sha256"]:
+        raise RunDirectoryError(
+            f"{stage.directory}: its adapters were trained on another {settings.backbone} (config.json differs); "
+            "restore that model, or delete the folder to train again"
+        )
+    return saved_decoder(settings, template, classes, stage.directory)
+
+
+def for_member(settings: TeacherSettings, number: int) -> TeacherSettings:
+    """The teacher's settings with what the member of that number says otherwise."""
+    member = settings.members[number]
+    own = {"learning_rate": member.learning_rate, "pairs_per_batch": member.pairs_per_batch}
+    return settings.model_copy(update={name: value for name, value in own.items() if value is not None})
