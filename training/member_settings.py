@@ -36,7 +36,7 @@ class LoraSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: Annotated[int, Field(ge=1)] = 16
-    alpha: Annotated[float, Field(gt=0)] = 32
+    alpha: Annotated[int, Field(ge=1)] = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     target_modules: Literal["all-linear"] | tuple[Name, ...] = "all-linear"
     """Names of the linear layers to adapt, such as ["q_proj", "v_proj"]; "all-linear": all but the score head."""

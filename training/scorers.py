@@ -23,6 +23,8 @@ from training.precision import autocast
 class Scorer(nn.Module):
     """Gives logits (n,), or (n, K) with K classes, in fp32."""
 
+    model: Any
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model

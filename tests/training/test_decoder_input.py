@@ -52,8 +52,8 @@ def test_the_longest_field_gives_way_and_the_receipt_says_how_much() -> None:
 
 
 def test_an_endless_query_leaves_the_product_half_of_the_room() -> None:
-    (pair,) = DecoderInput(letters(), TEMPLATE, 100, 0).encode(["lamp " * 50], [PRODUCT])
-    assert len(pair) == 100
+    (pair,) = DecoderInput(letters(), TEMPLATE, 160, 0).encode(["lamp " * 50], [PRODUCT])
+    assert len(pair) == 160
     assert dict(pair.dropped).keys() == {"query", "description"}
 
 

@@ -95,6 +95,7 @@ def test_a_start_that_can_not_work_is_refused_before_anything_is_trained(
         check(bert, student)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_layers_of_another_kind_of_encoder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a modernbert"):
         check(encoder_backbone(tmp_path, "modernbert"), {"layers": [0]})

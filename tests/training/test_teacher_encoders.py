@@ -22,6 +22,9 @@ from training.trainer import TrainingHooks, forward
 
 from .tiny_models import ENCODERS, decoder_backbone, encoder_backbone, tiny_dataset
 
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+"""Importing these two models scripts some of their functions."""
+
 DATASET = tiny_dataset()
 QUERIES = [judgement.query for judgement in DATASET.judgements]
 PRODUCTS = [DATASET.products[judgement.product_id] for judgement in DATASET.judgements]
@@ -65,7 +68,7 @@ def test_several_members_of_several_kinds_are_one_teacher_and_finished_ones_are_
         *({"kind": "encoder", "backbone": backbone} for backbone in backbones),
         {"kind": "decoder", "backbone": str(decoder_backbone(tmp_path)), "learning_rate": 1e-2, "max_tokens": 64},
     ]
-    plan = {"warm_up_pairs": 0, "retention_share": 0.0, "judged_epochs": 5, "learning_rate": 3e-3, "classes": 3}
+    plan = {"warm_up_pairs": 0, "retention_share": 0.0, "judged_epochs": 20, "learning_rate": 3e-3, "classes": 3}
     settings = TeacherSettings.model_validate({"members": members, "pairs_per_batch": 16, **plan})
     task = TeacherTask([DATASET], None, settings, seed=0)
     titles: list[str] = []

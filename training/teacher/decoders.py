@@ -56,13 +56,14 @@ def save_decoder(member: Member, settings: DecoderMember, directory: Path) -> No
         model.save_pretrained(directory, save_embedding_layers=False)
     else:
         model.save_pretrained(directory)
-        AutoTokenizer.from_pretrained(settings.backbone).save_pretrained(directory)
+        tokenizer = AutoTokenizer.from_pretrained(settings.backbone)  # type: ignore[no-untyped-call]
+        tokenizer.save_pretrained(directory)
 
 
 def decoder_rule(settings: DecoderMember, template: Template, source: str) -> DecoderInput:
     """The text rule with a backbone's tokenizer; its pad token, or one that stands in for it."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ConfigError(f"backbone {source}: its tokenizer cannot be loaded ({error})") from error
     if not tokenizer.is_fast:
@@ -106,4 +107,4 @@ def _adapted(model: Any, settings: DecoderMember) -> Any:
     try:
         return get_peft_model(model, config)
     except ValueError as error:
-        raise ConfigError(f"teacher.members: lora.target_modules: {error}") from error
+        raise ConfigError(f"teacher.members: lora.target_modules is {targets}: {error}") from error

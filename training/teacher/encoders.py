@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForSequenceClassification, BertForSequenceClassification
@@ -50,7 +51,7 @@ def saved_encoder(settings: EncoderMember, template: Template, directory: Path) 
 
 def save_encoder(member: Member, settings: EncoderMember, directory: Path) -> None:
     """Write what `saved_encoder` reads."""
-    model = member.model.model if isinstance(member.model, EncoderScorer) else member.model
+    model: Any = member.model.model if isinstance(member.model, EncoderScorer) else member.model
     model.save_pretrained(directory)
     if settings.backbone is not None:
         shutil.copyfile(tokenizer_file(settings.backbone), directory / "tokenizer.json")
