@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.training.datasets.generic_files import JUDGEMENTS, PRODUCTS, write_jsonl
 from training.datasets.generic import read_generic
@@ -146,3 +149,34 @@ def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(tmp_
         path = tmp_path / f"{name}.jsonl"
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
     assert read_generic(tmp_path, "jsonl") == plain
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from(["a", "q", 1, 2]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(["query", "product_id", "grade", "raters"], VALUES))),
+    st.lists(
+        st.fixed_dictionaries({}, optional=dict.fromkeys(["id", "title", "brand", "attributes", "prior"], VALUES))
+    ),
+    st.none() | st.dictionaries(st.text(max_size=2), VALUES, max_size=3),
+)
+def test_any_json_is_read_or_refused_by_name_and_never_crashes(
+    tmp_path_factory: pytest.TempPathFactory, judgements: list[Any], products: list[Any], grades: dict[str, Any] | None
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    write_jsonl(folder, {"products": [*PRODUCTS, *products], "judgements": [*JUDGEMENTS, *judgements]})
+    if grades is not None:
+        (folder / "grades.json").write_text(json.dumps({"4": 1, "3": 0.5, "2": 0, **grades}), encoding="utf-8")
+    try:
+        data = read_generic(folder, "jsonl")
+    except DataError as error:
+        assert str(folder) in str(error)
+        return
+    assert {judgement.product_id for judgement in data.judgements} <= data.products.keys()
+    assert all(0.0 <= judgement.target <= 1.0 for judgement in data.judgements)
