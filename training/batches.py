@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from relevance.pair_encoding import EncodedPair, pad_pairs
 
 BUCKET_BATCHES = 50
 """Batches that are sorted by length together: enough to cut padding, few enough to stay random."""
+
+GroupNumbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,33 +97,48 @@ def _human(group: PairGroup) -> npt.NDArray[np.float32]:
     return np.full(len(group.pairs), np.nan, np.float32) if group.human is None else group.human
 
 
-def plan_epoch(lengths: Sequence[int], sizes: Sequence[int], pairs_per_batch: int, seed: int) -> list[list[int]]:
+class EpochPlan:
+    """Batches of group numbers in the order in which they come; two arrays, however many groups there are."""
+
+    def __init__(self, order: GroupNumbers, starts: npt.NDArray[np.int64], turns: npt.NDArray[np.int64]) -> None:
+        """Batch b of `order` (g,) goes from `starts[b]` to `starts[b + 1]`; `turns` (batches,) says when it comes."""
+        self._order, self._starts, self._turns = order, starts, turns
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def __getitem__(self, step: int) -> GroupNumbers:
+        batch = self._turns[step]
+        return self._order[self._starts[batch] : self._starts[batch + 1]]
+
+    def __iter__(self) -> Iterator[GroupNumbers]:
+        return map(self.__getitem__, range(len(self)))
+
+
+def plan_epoch(lengths: npt.ArrayLike, sizes: npt.ArrayLike, pairs_per_batch: int, seed: int) -> EpochPlan:
     """Cut groups 0 … g−1 into batches of about `pairs_per_batch` pairs, each group once.
 
     `lengths[i]` is the longest pair of group i, `sizes[i]` its number of pairs. Groups are shuffled,
     sorted by length inside buckets of BUCKET_BATCHES batches, cut, and the batches shuffled again.
     """
-    rng = random.Random(seed)
-    order = list(range(len(lengths)))
-    rng.shuffle(order)
-    mean_size = max(1.0, sum(sizes) / max(1, len(sizes)))
+    lengths, sizes = np.asarray(lengths), np.asarray(sizes)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(lengths)).astype(np.int32)
+    mean_size = max(1.0, float(sizes.mean()) if len(sizes) else 1.0)
     bucket = max(1, round(BUCKET_BATCHES * pairs_per_batch / mean_size))
-    batches: list[list[int]] = []
+    starts = [0]
     for start in range(0, len(order), bucket):
-        nearby = sorted(order[start : start + bucket], key=lambda index: lengths[index])
-        batches.extend(_cut(nearby, sizes, pairs_per_batch))
-    rng.shuffle(batches)
-    return batches
+        nearby = order[start : start + bucket]
+        nearby[:] = nearby[np.argsort(lengths[nearby], kind="stable")]
+        starts.extend(start + end for end in _cuts(sizes[nearby], pairs_per_batch))
+    return EpochPlan(order, np.array(starts, dtype=np.int64), rng.permutation(len(starts) - 1))
 
 
-def _cut(groups: Sequence[int], sizes: Sequence[int], pairs_per_batch: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    pairs = 0
-    for index in groups:
-        if batch and pairs + sizes[index] > pairs_per_batch:
-            yield batch
-            batch, pairs = [], 0
-        batch.append(index)
-        pairs += sizes[index]
-    if batch:
-        yield batch
+def _cuts(sizes: npt.NDArray[np.integer[Any]], pairs_per_batch: int) -> Iterator[int]:
+    """Where batches end that take consecutive groups of these sizes until one more would be too much."""
+    ends = np.cumsum(sizes)
+    end = 0
+    while end < len(ends):
+        before = int(ends[end - 1]) if end else 0
+        end = max(end + 1, int(np.searchsorted(ends, before + pairs_per_batch, side="right")))
+        yield end

@@ -18,6 +18,7 @@ BACKBONE_LAYERS = 6
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 DistillationLoss = Literal["margin_mse", "pointwise_mse", "ranknet", "listwise_kl"]
 
 STUDENT_FIELDS = (
@@ -76,6 +77,28 @@ class PoolSettings(_Settings):
     synthetic_products: Annotated[int, Field(ge=0)] = 6_000
     synthetic_queries: Annotated[int, Field(ge=0)] = 3_000
     composed_per_query: Annotated[int, Field(ge=0)] = 3
+    lexical_share: Share = 0.25
+    dense_share: Share = 0.25
+    disagreement_share: Share = 0.15
+    """Share of a query's candidates that one retriever ranks high and the other low or not at all."""
+    category_share: Share = 0.15
+    """Share drawn from the query's category. What the four shares leave is random: plainly irrelevant, mostly."""
+    composed_share: Share = 0.5
+    """Share of the shop's own queries that is composed from its catalogue, more where judgements and log are few."""
+    attribute_share: Share = 0.6
+    """Share of the composed queries made of attributes and constraints; the others are phrases of titles."""
+    misspelt_share: Share = 0.1
+    """Share of the composed queries that is misspelt."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        total = self.lexical_share + self.dense_share + self.disagreement_share + self.category_share
+        if total > 1.0 + 1e-9:
+            raise ValueError(
+                "lexical_share, dense_share, disagreement_share and category_share of the pool must not exceed 1 "
+                f"together, they are {total:g}"
+            )
+        return self
 
 
 class StudentSettings(_Settings):

@@ -21,7 +21,8 @@ from training.datasets.schema import Dataset
 from training.label import PAIRS_PER_SHARD
 from training.losses import pointwise_mse, relevance_logit
 from training.pair_rule import EncoderInput
-from training.pool import PoolSources, gather_sources
+from training.pool_queries import PoolSources
+from training.pool_sources import gather_sources
 from training.scorers import CrossEncoder
 from training.splits import Split
 from training.stages import judged_for_teacher, load_split
@@ -80,7 +81,7 @@ def plan_run(settings: DistillSettings, split: Split, sources: PoolSources) -> P
         judged=len(split.train.judgements),
         held_out=len(split.held_out.judgements),
         queries=len(split.train.by_query()),
-        own_queries=len(sources.own_queries),
+        own_queries=len(sources.own_queries) + len(sources.composed),
         general_queries=len(sources.general_queries),
         products=len(sources.products),
         texts=len({text for product in sources.products for text in bi_encoder_texts(product)}),

@@ -1,231 +1,169 @@
 """The pool: unlabelled (query, product) pairs, far more than the judged ones, for the teacher to label.
 
-Queries come from the judged training queries, the dataset's log, phrases of its catalogue, external
-query logs and the synthetic catalogue's log. Each query gets candidates stratified by rank from BM25
-and the bi-encoder, and random ones: a teacher's margins only teach where products differ.
+Texts (queries and the catalogue) are in memory; pairs are columns on disk, memory-mapped, so that a pool of
+ten million pairs needs no more memory than its texts. `pool_drawing.py` makes one.
 """
 
 from __future__ import annotations
 
-import math
-import random
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from pathlib import Path
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from relevance.product import Product
-from training.bi_encoder import BiEncoder, Progress
-from training.checks import general_check
-from training.composers import compose_products, compose_queries
-from training.config import DistillSettings
-from training.datasets.query_log import read_query_log
-from training.datasets.rows import read_jsonl
-from training.datasets.schema import Dataset, LoggedQuery
-from training.datasets.synthetic import SyntheticSize, build_synthetic
-from training.errors import RunDirectoryError
-from training.retrievers import Bm25, dense_top
+from training.pool_files import PairColumns, read_pairs, read_products, read_queries, write_pairs, write_texts
 from training.run_directory import Stage
-from training.splits import Split, check_leakage, without_held_out
 
-COMPOSED_QUERIES_PER_JUDGED = 20
-SMALLEST_WEIGHT = 1e-9
-"""A weight of zero means last, not never."""
-LARGEST_JUDGED_GROUP = 32
-"""A query with more judged products is cut into several groups, to keep batches of one size."""
-RANDOM_SHARE = 0.3
-"""Share of a query's candidates drawn at random: enough to teach what is plainly irrelevant."""
+PAIRS_AT_ONCE = 1 << 18
+"""How many pairs a walk over a whole column holds in memory."""
+
+Integers = npt.NDArray[np.integer[Any]]
+
+
+class Source(IntEnum):
+    """Why a pair is in the pool."""
+
+    UNRECORDED = 0
+    JUDGED = 1
+    LEXICAL = 2
+    DENSE = 3
+    DISAGREEMENT = 4
+    CATEGORY = 5
+    RANDOM = 6
+
+
+class Origin(IntEnum):
+    """Where a query comes from: the shop's own judgements, log or catalogue, or the rest of the world."""
+
+    UNRECORDED = 0
+    JUDGED = 1
+    OWN = 2
+    COMPOSED = 3
+    GENERAL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class PoolSources:
-    """Where the pool is drawn from: the shop's own queries, general ones, and one catalogue for both.
+class QueryFacts:
+    """What the draw knew of each query: arrays (len(queries),).
 
-    `judged` holds the training queries' judged products as rows of `products`: the pool's first part.
+    `overlap` is the Jaccard index of the two retrievers' first products, nan where nothing was retrieved.
     """
 
-    own_queries: Sequence[LoggedQuery]
-    general_queries: Sequence[LoggedQuery]
-    products: Sequence[Product]
-    judged: Sequence[tuple[str, Sequence[int]]]
+    origin: npt.NDArray[np.int8]
+    misspelt: npt.NDArray[np.bool_]
+    overlap: npt.NDArray[np.float32]
+
+    @classmethod
+    def unrecorded(cls, queries: int) -> QueryFacts:
+        """Facts of queries that were not drawn but given."""
+        zeros = np.zeros(queries)
+        return cls(zeros.astype(np.int8), zeros.astype(np.bool_), np.full(queries, np.nan, dtype=np.float32))
+
+
+class Groups:
+    """The rows of each query's pairs, as slices that are made when asked for."""
+
+    def __init__(self, starts: npt.NDArray[np.int64]) -> None:
+        self._starts = starts
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def __getitem__(self, number: int) -> slice:
+        if not 0 <= number < len(self):
+            raise IndexError(f"there is no group {number} in a pool of {len(self)}")
+        return slice(int(self._starts[number]), int(self._starts[number + 1]))
+
+    def __iter__(self) -> Iterator[slice]:
+        return map(self.__getitem__, range(len(self)))
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
     """`query_of` and `product_of` (n,) index `queries` and `products`; a query's pairs are contiguous.
 
-    `cosine` (n,) is the bi-encoder's, which retrieval computes anyway. `human` (n,) holds people's soft
-    targets, nan for unjudged pairs, where training asks for them (student.with_human_targets).
+    `cosine` (n,) is the bi-encoder's, which retrieval computes anyway; `source` (n,) holds a `Source`.
+    `starts` (groups + 1,) holds the first row of each group, and n. `catalogue` is the number of products
+    that the pool was drawn from. The columns may be read-only views of files.
+    `human` (n,) holds people's soft targets, nan for unjudged pairs, where training asks for them
+    (student.with_human_targets).
     """
 
     queries: Sequence[str]
     products: Sequence[Product]
-    query_of: npt.NDArray[np.int64]
-    product_of: npt.NDArray[np.int64]
+    query_of: Integers
+    product_of: Integers
     cosine: npt.NDArray[np.float32]
+    source: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    facts: QueryFacts = field(default_factory=lambda: QueryFacts.unrecorded(0))
+    catalogue: int = 0
     human: npt.NDArray[np.float32] | None = None
-    groups: list[slice] = field(init=False, repr=False)
+    starts: npt.NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        starts = np.flatnonzero(np.diff(self.query_of, prepend=-1))
-        ends = [*starts[1:].tolist(), len(self.query_of)]
-        object.__setattr__(self, "groups", [slice(a, b) for a, b in zip(starts.tolist(), ends, strict=True)])
+        object.__setattr__(self, "starts", group_starts(self.query_of))
+        if not len(self.source):
+            object.__setattr__(self, "source", np.broadcast_to(np.int8(Source.UNRECORDED), len(self.query_of)))
+        if not len(self.facts.origin):
+            object.__setattr__(self, "facts", QueryFacts.unrecorded(len(self.queries)))
+        object.__setattr__(self, "catalogue", self.catalogue or len(self.products))
 
     def __len__(self) -> int:
         return len(self.query_of)
 
+    @property
+    def groups(self) -> Groups:
+        """The rows of each query, in order."""
+        return Groups(self.starts)
 
-def untouchable(split: Split) -> list[str]:
-    """Queries that nothing may learn from: the held-out ones and those of the general check."""
-    return [*split.held_out.by_query(), *general_check().by_query()]
-
-
-def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
-    """Collect queries and products; nothing held out, nor any near-duplicate of it, gets in."""
-    rng = random.Random(settings.seed)
-    held_out = untouchable(split)
-    own_products = list(split.train.products.values())
-    judged = list(split.train.by_query())
-    composed_queries = compose_queries(own_products, COMPOSED_QUERIES_PER_JUDGED * len(judged), rng)
-    own = [*map(LoggedQuery, judged), *split.train.query_log, *map(LoggedQuery, composed_queries)]
-    logged = [query for path in settings.query_logs for query in read_query_log(path)]
-    general_catalogue = build_synthetic(
-        # Another seed than the judged synthetic dataset's: its products and queries stay unseen.
-        settings.seed + 1,
-        SyntheticSize(
-            products=settings.pool.synthetic_products, queries=0, log_queries=settings.pool.synthetic_queries
-        ),
-    )
-    composed = compose_products(
-        without_held_out((query.text for query in logged), held_out), settings.pool.composed_per_query, rng
-    )
-    sources = PoolSources(
-        own_queries=_allowed(own, held_out),
-        general_queries=_allowed([*logged, *general_catalogue.query_log], held_out),
-        products=[*own_products, *general_catalogue.products.values(), *composed],
-        judged=_judged_rows(split.train),
-    )
-    check_leakage((query.text for query in (*sources.own_queries, *sources.general_queries)), held_out)
-    return sources
+    def blocks(self) -> Iterator[slice]:
+        """All rows in order, in slices that are small enough to hold."""
+        for start in range(0, len(self), PAIRS_AT_ONCE):
+            yield slice(start, min(start + PAIRS_AT_ONCE, len(self)))
 
 
-def draw_pool(
-    sources: PoolSources, settings: DistillSettings, encoder: BiEncoder, progress: Progress | None = None
-) -> Pool:
-    """The judged pairs and `settings.pool.pairs` more; a query that is drawn again gets other candidates.
-
-    Only products that some pair needs are kept. `progress` gets the number of texts encoded in each batch.
-    """
-    plan = settings.pool
-    drawn = _draw_queries(sources, math.ceil(plan.pairs / plan.candidates_per_query), settings)
-    queries = [*(query for query, _ in sources.judged), *drawn]
-    distinct = list(dict.fromkeys(queries))
-    row_of = {query: row for row, query in enumerate(distinct)}
-    lexical = Bm25([product.title for product in sources.products]).top(distinct, plan.retrieval_depth)
-    query_vectors = encoder.encode(distinct)
-    product_vectors = encoder.encode_products(sources.products, progress)
-    dense = dense_top(query_vectors, product_vectors, plan.retrieval_depth)
-    rng = np.random.default_rng(settings.seed)
-    query_of: list[int] = []
-    product_of: list[int] = []
-    cosine: list[npt.NDArray[np.float32]] = []
-    for number, query in enumerate(queries):
-        row = row_of[query]
-        if number < len(sources.judged):
-            rows = list(sources.judged[number][1])
-        else:
-            rows = _candidates(lexical[row], dense[row], len(sources.products), plan.candidates_per_query, rng)
-        query_of += [number] * len(rows)
-        product_of += rows
-        cosine.append(product_vectors[rows] @ query_vectors[row])
-    used, renumbered = np.unique(product_of, return_inverse=True)
-    products = [sources.products[row] for row in used]
-    return Pool(queries, products, np.array(query_of), renumbered, np.concatenate(cosine))
+def group_starts(query_of: Integers) -> npt.NDArray[np.int64]:
+    """The rows (groups + 1,) at which the query changes, then the number of rows; walked block by block."""
+    starts = [np.zeros(min(1, len(query_of)), dtype=np.int64)]
+    for start in range(1, len(query_of), PAIRS_AT_ONCE):
+        block = query_of[start - 1 : start + PAIRS_AT_ONCE]
+        starts.append(start + np.flatnonzero(block[1:] != block[:-1]))
+    return np.concatenate([*starts, [len(query_of)]])
 
 
 def save_pool(pool: Pool, stage: Stage) -> None:
-    """Write the pool's queries, products and pairs, then the stage's manifest."""
-    products = "".join(product.model_dump_json(exclude_defaults=True) + "\n" for product in pool.products)
-    (stage.directory / "products.jsonl").write_text(products, encoding="utf-8")
-    pq.write_table(pa.table({"query": list(pool.queries)}), stage.directory / "queries.parquet")
-    columns = {"query": pool.query_of.astype(np.int32), "product": pool.product_of.astype(np.int32)}
-    pairs = pa.table({**columns, "cosine": pool.cosine})
-    pq.write_table(pairs, stage.directory / "pairs.parquet")
-    stage.finish({"pairs": len(pool), "queries": len(pool.queries), "products": len(pool.products)})
+    """Write a pool that is in memory, then the stage's manifest."""
+    facts = pool.facts
+    write_texts(
+        stage.directory,
+        pool.products,
+        {"query": pool.queries, "origin": facts.origin, "misspelt": facts.misspelt, "overlap": facts.overlap},
+    )
+    blocks = (PairColumns(*(c[rows] for c in (pool.query_of, pool.product_of, pool.cosine, pool.source)))
+              for rows in pool.blocks())  # fmt: skip
+    write_pairs(stage.directory, blocks, len(pool))
+    stage.finish(manifest_of(pool))
+
+
+def manifest_of(pool: Pool) -> dict[str, int]:
+    """The sizes that `load_pool` checks."""
+    sizes = {"pairs": len(pool), "queries": len(pool.queries), "products": len(pool.products)}
+    return {**sizes, "catalogue": pool.catalogue}
 
 
 def load_pool(stage: Stage) -> Pool:
-    """Read a finished pool; RunDirectoryError if its files do not match its manifest."""
-    directory: Path = stage.directory
-    products = [Product.model_validate(row) for _, row in read_jsonl(directory / "products.jsonl")]
-    queries = pq.read_table(directory / "queries.parquet")["query"].to_pylist()
-    pairs = pq.read_table(directory / "pairs.parquet")
-    manifest = stage.manifest()
-    if (len(pairs), len(queries), len(products)) != tuple(manifest[key] for key in ("pairs", "queries", "products")):
-        raise RunDirectoryError(f"{directory} does not hold what its manifest says; delete it to draw the pool again")
-    query_of, product_of = (pairs[name].to_numpy().astype(np.int64) for name in ("query", "product"))
-    return Pool(queries, products, query_of, product_of, pairs["cosine"].to_numpy())
+    """Open a finished pool; RunDirectoryError if its files do not match its manifest."""
+    return open_pool(stage, stage.manifest())
 
 
-def _allowed(queries: Iterable[LoggedQuery], held_out: Collection[str]) -> list[LoggedQuery]:
-    """Each query text once, with the sum of its weights, without the held-out ones and their near-duplicates."""
-    weights: dict[str, float] = defaultdict(float)
-    for query in queries:
-        weights[query.text] += query.weight
-    return [LoggedQuery(text, weights[text]) for text in without_held_out(weights, held_out)]
-
-
-def _judged_rows(train: Dataset) -> list[tuple[str, list[int]]]:
-    row_of = {product_id: row for row, product_id in enumerate(train.products)}
-    return [
-        (query, [row_of[judgement.product_id] for judgement in group[start : start + LARGEST_JUDGED_GROUP]])
-        for query, group in train.by_query().items()
-        for start in range(0, len(group), LARGEST_JUDGED_GROUP)
-    ]
-
-
-def _draw_queries(sources: PoolSources, count: int, settings: DistillSettings) -> list[str]:
-    """`count` queries, `own_share` of them the shop's; a short list is gone through several times.
-
-    Within one going through, a query comes the earlier the greater its weight, by chance: a long list that
-    is cut keeps the frequent queries more often.
-    """
-    rng = random.Random(settings.seed)
-    own = round(count * settings.pool.own_share) if sources.general_queries else count
-    return _cycled(sources.own_queries, own, rng) + _cycled(sources.general_queries, count - own, rng)
-
-
-def _cycled(queries: Sequence[LoggedQuery], count: int, rng: random.Random) -> list[str]:
-    drawn: list[str] = []
-    while queries and len(drawn) < count:
-        # Weighted sampling without replacement (Efraimidis & Spirakis 2006): order by u^(1/w), here in logs.
-        order = sorted(queries, key=lambda query: rng.expovariate(1.0) / max(query.weight, SMALLEST_WEIGHT))
-        drawn += [query.text for query in order]
-    return drawn[:count]
-
-
-def _candidates(
-    lexical: npt.NDArray[np.int64], dense: npt.NDArray[np.int64], products: int, count: int, rng: np.random.Generator
-) -> list[int]:
-    """`count` distinct product rows: half of the retrieved ones from each retriever, then random ones."""
-    retrieved = round(count * (1.0 - RANDOM_SHARE) / 2.0)
-    chosen = dict.fromkeys(stratified(lexical, retrieved, rng) + stratified(dense, retrieved, rng))
-    # Twice what is missing: duplicates fall out, and one draw is then nearly always enough.
-    fill = rng.integers(0, products, size=2 * count)
-    chosen.update(dict.fromkeys(fill.tolist()))
-    return [int(row) for row in list(chosen)[:count]]
-
-
-def stratified(ranked: npt.NDArray[np.int64], count: int, rng: np.random.Generator) -> list[int]:
-    """`count` of the `ranked` rows (best first), one from each stratum; strata widen with the rank.
-
-    The top of a ranking is where margins are small and matter, so half of the strata lie in its first quarter.
-    """
-    edges = np.unique(np.round(len(ranked) * np.linspace(0.0, 1.0, count + 1) ** 2).astype(int))
-    return [int(ranked[rng.integers(low, high)]) for low, high in pairwise(edges)]
+def open_pool(stage: Stage, manifest: dict[str, Any]) -> Pool:
+    """Open the pool's files, whose sizes `manifest` tells."""
+    table = read_queries(stage.directory, manifest["queries"])
+    facts = QueryFacts(table.origin, table.misspelt, table.overlap)
+    pairs = read_pairs(stage.directory, manifest["pairs"])
+    products = read_products(stage.directory, manifest["products"])
+    return Pool(table.texts, products, *pairs, facts=facts, catalogue=manifest["catalogue"])

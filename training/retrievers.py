@@ -14,7 +14,8 @@ logging.getLogger("bm25s").setLevel(logging.ERROR)
 
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
-QUERIES_PER_BLOCK = 256
+CELLS_PER_BLOCK = 1 << 22
+"""How many similarities are held at once: 16 MB of them, and twice that in row numbers."""
 WORD = r"(?u)\b\w+\b"
 """Words of one letter too: sizes and models differ by them."""
 
@@ -38,6 +39,13 @@ class Bm25:
         )
         return np.asarray(rows, dtype=np.int64)
 
+    def matches(self, queries: Sequence[str], depth: int) -> list[Rows]:
+        """For each query its best rows, at most `depth`, best first: only those that hold a word of it."""
+        rows, scores = self._index.retrieve(
+            _tokens(queries), k=min(depth, self._size), show_progress=False, return_as="tuple"
+        )
+        return [np.asarray(best[score > 0.0], dtype=np.int64) for best, score in zip(rows, scores, strict=True)]
+
     def scores(self, query: str) -> npt.NDArray[np.float32]:
         """The score of every text (size,) for one query; zeros where no word is known."""
         known = [token for token in _tokens([query])[0] if token in self._index.vocab_dict]
@@ -47,11 +55,15 @@ class Bm25:
 
 
 def dense_top(query_vectors: Vectors, product_vectors: Vectors, depth: int) -> Rows:
-    """Best `depth` products by cosine, best first, from vectors (q, d) and (p, d); blocked to bound memory."""
+    """Best `depth` products by cosine, best first, from vectors (q, d) and (p, d); blocked to bound memory.
+
+    The result is (q, depth): for many queries call it for a part of them at a time.
+    """
     depth = min(depth, len(product_vectors))
+    queries_per_block = max(1, CELLS_PER_BLOCK // max(1, len(product_vectors)))
     blocks = []
-    for start in range(0, len(query_vectors), QUERIES_PER_BLOCK):
-        similarity = query_vectors[start : start + QUERIES_PER_BLOCK] @ product_vectors.T
+    for start in range(0, len(query_vectors), queries_per_block):
+        similarity = query_vectors[start : start + queries_per_block] @ product_vectors.T
         best = np.argpartition(-similarity, depth - 1, axis=1)[:, :depth]
         order = np.argsort(-np.take_along_axis(similarity, best, axis=1), axis=1, kind="stable")
         blocks.append(np.take_along_axis(best, order, axis=1))

@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import BertForSequenceClassification
 
 from training.backbone import load_checkpoint
-from training.bi_encoder import BiEncoder, bi_encoder_texts
+from training.bi_encoder import BiEncoder
 from training.checkpoint import CheckpointStore
 from training.config import DistillSettings
 from training.cross_encoder import Logits
@@ -23,7 +23,9 @@ from training.errors import RunDirectoryError
 from training.finish import evaluate_run, export_run
 from training.initial_student import check_start, initial_student
 from training.label import label_pool, load_labels
-from training.pool import Pool, draw_pool, gather_sources, load_pool, save_pool, untouchable
+from training.pool import Pool, load_pool
+from training.pool_drawing import draw_pool
+from training.pool_sources import gather_sources, untouchable
 from training.progress import progress_bar, training_bar
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, split_by_query, without_queries
@@ -103,10 +105,7 @@ def pool_stage(run: Run) -> Pool:
         stage = run.directory.stage("pool", independent)
         if not stage.finished:
             log.info("pool: gathering queries and candidates")
-            sources = gather_sources(run.settings, run.split)
-            texts = len({text for product in sources.products for text in bi_encoder_texts(product)})
-            with progress_bar("pool: encoding", texts) as progress:
-                save_pool(draw_pool(sources, run.settings, BiEncoder(), progress), stage)
+            draw_pool(gather_sources(run.settings, run.split), run.settings, BiEncoder(), stage, progress_bar)
     return load_pool(stage)
 
 

@@ -8,22 +8,19 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
-from relevance.pair_encoding import EncodedText, PairEncoder
-from relevance.product import Product
 from training.backbone import load_pair_encoder
-from training.batches import Batch, PairGroup, collate, plan_epoch
+from training.batches import Batch
 from training.config import StudentSettings
 from training.cross_encoder import Logits
 from training.datasets.schema import Dataset
-from training.divergence import name_queries
 from training.errors import ConfigError, RunDirectoryError
 from training.losses import human_cross_entropy, listwise_kl, margin_mse, pointwise_mse, ranknet
 from training.pool import Pool
+from training.pool_batches import PoolBatches
 from training.trainer import Optimisation, TrainingHooks, train
 
 
@@ -36,55 +33,6 @@ def student_from(teacher: BertForSequenceClassification, layers: Sequence[int]) 
     student.bert.encoder.layer = torch.nn.ModuleList([student.bert.encoder.layer[layer] for layer in layers])
     student.config.num_hidden_layers = len(layers)
     return student
-
-
-class PoolBatches:
-    """The labelled pool as batches: whole queries, several epochs, each in its own order.
-
-    For a part of the queries of each epoch (`title_only_share`) the products are rendered by their title
-    alone, so that the student also serves shops that send nothing else.
-    """
-
-    def __init__(self, pool: Pool, labels: Logits, encoder: PairEncoder, settings: StudentSettings, seed: int) -> None:
-        self._pool, self._labels, self._encoder = pool, labels, encoder
-        self._queries = encoder.encode_queries(pool.queries)
-        self._full = encoder.encode_products(pool.products)
-        self._bare = encoder.encode_products([Product(title=product.title) for product in pool.products])
-        sizes = [rows.stop - rows.start for rows in pool.groups]
-        lengths = [max(len(self._full[row].ids) for row in pool.product_of[rows]) for rows in pool.groups]
-        self._epochs = settings.epochs
-        self._steps: list[tuple[list[int], npt.NDArray[np.bool_]]] = []
-        self._epoch_of: list[int] = []
-        for epoch in range(settings.epochs):
-            rng = np.random.default_rng((seed, epoch))
-            for groups in plan_epoch(lengths, sizes, settings.pairs_per_batch, seed + epoch):
-                self._steps.append((groups, rng.random(len(groups)) < settings.title_only_share))
-                self._epoch_of.append(epoch)
-        if settings.max_steps is not None:
-            del self._steps[settings.max_steps :]
-
-    def __len__(self) -> int:
-        return len(self._steps)
-
-    def __getitem__(self, step: int) -> Batch:
-        groups, bare = self._steps[step]
-        chosen = [
-            self._group(self._pool.groups[number], self._bare if title_only else self._full)
-            for number, title_only in zip(groups, bare, strict=True)
-        ]
-        return collate(chosen, self._encoder.pad_id)
-
-    def describe(self, step: int) -> str:
-        """The epoch and the queries of a step's batch, for an error message."""
-        groups, _ = self._steps[step]
-        texts = (self._pool.queries[self._pool.query_of[self._pool.groups[number].start]] for number in groups)
-        return f"epoch {self._epoch_of[step] + 1} of {self._epochs}, {name_queries(texts)}"
-
-    def _group(self, rows: slice, products: Sequence[EncodedText]) -> PairGroup:
-        query = self._queries[self._pool.query_of[rows.start]]
-        pairs = [self._encoder.pair(query, products[row]) for row in self._pool.product_of[rows]]
-        human = None if self._pool.human is None else self._pool.human[rows]
-        return PairGroup(pairs, self._labels[rows], human)
 
 
 def distillation_loss(logits: Tensor, batch: Batch, settings: StudentSettings) -> Tensor:

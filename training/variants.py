@@ -6,7 +6,7 @@ A study trains them on nested parts of one labelled pool and reads them on the s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def part_of_pool(pool: Pool, judged_pairs: int, multiple: int, seed: int) -> npt
     The judged pairs are the pool's first. A seed draws the others in one order for every multiple, so that
     the smaller part lies within the larger.
     """
-    ends = np.array([rows.stop for rows in pool.groups])
+    ends = pool.starts[1:]
     first = int(np.searchsorted(ends, judged_pairs)) + 1
     others = first + np.random.default_rng(seed).permutation(len(ends) - first)
     sizes = np.diff(ends, prepend=0)
@@ -73,8 +73,8 @@ def part_of_pool(pool: Pool, judged_pairs: int, multiple: int, seed: int) -> npt
 
 def only_rows(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     """The pool with these pairs alone."""
-    human = None if pool.human is None else pool.human[rows]
-    return Pool(pool.queries, pool.products, pool.query_of[rows], pool.product_of[rows], pool.cosine[rows], human)
+    columns = {name: getattr(pool, name)[rows] for name in ("query_of", "product_of", "cosine", "source")}
+    return replace(pool, **columns, human=None if pool.human is None else pool.human[rows])
 
 
 def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +25,22 @@ def test_every_group_comes_once_and_batches_keep_their_size(
 
 def test_the_seed_alone_decides_the_order() -> None:
     lengths, sizes = list(range(10, 110)), [4] * 100
-    assert plan_epoch(lengths, sizes, 16, 1) == plan_epoch(lengths, sizes, 16, 1)
-    assert plan_epoch(lengths, sizes, 16, 1) != plan_epoch(lengths, sizes, 16, 2)
+    first, again, other = ([batch.tolist() for batch in plan_epoch(lengths, sizes, 16, seed)] for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_plan_costs_the_same_few_bytes_for_every_group() -> None:
+    per_group = []
+    for groups in (20_000, 200_000):
+        lengths = np.random.default_rng(0).integers(8, 64, size=groups)
+        tracemalloc.start()
+        plan = plan_epoch(lengths, np.full(groups, 16), 64, 0)
+        per_group.append(tracemalloc.get_traced_memory()[0] / groups)
+        tracemalloc.stop()
+        assert sum(map(len, plan)) == groups
+    # A Python list of batches takes over 30 bytes for each group.
+    assert max(per_group) < 12
 
 
 def test_bucketing_saves_most_of_the_padding() -> None:

@@ -20,6 +20,7 @@ def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
     [
         ("sede = 4", "sede"),
         ("[pool]\npairs = 0", r"pool\.pairs"),
+        ("[pool]\nlexical_share = 0.5\ndense_share = 0.5", "must not exceed 1 together, they are 1.3"),
         ("[student]\nlayers = [2, 0]", "layers must be distinct and ascending"),
         ("[teacher]\nlearning_rate = -1", r"teacher\.learning_rate"),
         ("seed = ", "not valid TOML"),

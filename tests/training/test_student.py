@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from relevance.product import Product
+from training import pool_batches
 from training.backbone import load_pair_encoder
 from training.config import STUDENT_TEMPLATE, StudentSettings
 from training.datasets.schema import Dataset, Judgement
@@ -63,6 +64,28 @@ def test_each_epoch_visits_every_pair_once_with_its_label() -> None:
     batches = PoolBatches(pool, labels, load_pair_encoder(STUDENT_TEMPLATE), settings, seed=0)
     seen = np.concatenate([batches[step].targets.numpy() for step in range(len(batches))])
     assert sorted(seen.tolist()) == sorted([*labels.tolist(), *labels.tolist()])
+
+
+def test_queries_of_several_sizes_give_their_own_longest_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_batches, "GROUPS_AT_ONCE", 3)
+    query_of, product_of = np.repeat([0, 1, 2, 3, 4], [1, 3, 2, 1, 2]), np.array([2, 0, 1, 0, 0, 2, 3, 2, 0])
+    pool = replace(tiny_pool(), query_of=query_of, product_of=product_of, source=np.zeros(0, np.int8))
+    assert pool_batches.longest_of_groups([4, 7, 5, 9], pool).tolist() == [5, 7, 5, 9, 5]
+
+
+def test_epochs_differ_and_follow_from_the_seed() -> None:
+    pool = tiny_pool(queries=20)
+    labels = np.arange(len(pool), dtype=np.float32)
+    settings = StudentSettings(epochs=2, pairs_per_batch=10)
+
+    def order(seed: int) -> list[float]:
+        batches = PoolBatches(pool, labels, load_pair_encoder(STUDENT_TEMPLATE), settings, seed)
+        return [float(target) for step in range(len(batches)) for target in batches[step].targets]
+
+    first = order(0)
+    assert first == order(0)
+    assert first != order(1)
+    assert first[: len(pool)] != first[len(pool) :]
 
 
 def test_training_can_end_before_the_epoch_does() -> None:
