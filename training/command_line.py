@@ -32,6 +32,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help=f"{FORMS}; default: synthetic")
     parser.add_argument("--query-log", type=Path, action="append", help="unjudged queries for the pool; repeatable")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--engine", choices=("local", "ray"), help="where the pool is labelled (default: local)")
     parser.add_argument("--threads", type=int, help="CPU threads for torch")
 
 
@@ -39,7 +40,9 @@ def settings_from(options: argparse.Namespace) -> DistillSettings:
     """The settings file with the command line's on top, or with `--resume` the run directory's own."""
     if getattr(options, "resume", False):
         return _settings_of_run(options)
-    given = {"data": options.data, "seed": options.seed, "query_logs": options.query_log}
+    given: dict[str, Any] = {"data": options.data, "seed": options.seed, "query_logs": options.query_log}
+    if options.engine is not None:
+        given["labelling"] = {"engine": options.engine}
     return load_settings(options.config, {name: value for name, value in given.items() if value is not None})
 
 
@@ -65,6 +68,8 @@ def _settings_of_run(options: argparse.Namespace) -> DistillSettings:
     path = options.run_dir / SETTINGS
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if options.engine is not None:
+            content["labelling"] = {**content.get("labelling", {}), "engine": options.engine}
         return DistillSettings.model_validate(content)
     except OSError as error:
         raise RunDirectoryError(f"nothing to resume: {path} cannot be read ({error.strerror})") from error

@@ -153,6 +153,20 @@ class StudentSettings(_Settings):
         return self
 
 
+class LabellingSettings(_Settings):
+    """Where and in what pieces the pool is labelled. Decides no weight: the logits differ by rounding at most."""
+
+    engine: Literal["local", "ray"] = "local"
+    """`local`: in this process. `ray`: on the cluster at RAY_ADDRESS, or on a Ray of this machine's own."""
+    pairs_per_shard: Positive = 8_192
+    """What a killed run loses at most, and what one worker takes at a time; a run keeps what it began with."""
+    ray_workers: Positive = 2
+    ray_cpus_per_worker: Positive = 1
+    """Also the threads of torch in each worker."""
+    ray_gpus_per_worker: Annotated[float, Field(ge=0)] = 1.0
+    """Only where the cluster has GPUs."""
+
+
 class DistillSettings(_Settings):
     """One run: `data` is `synthetic` or READER:DIR, the readers being those of `training/datasets/loading.py`."""
 
@@ -171,6 +185,7 @@ class DistillSettings(_Settings):
     teacher: TeacherSettings = TeacherSettings()
     pool: PoolSettings = PoolSettings()
     student: StudentSettings = StudentSettings()
+    labelling: LabellingSettings = LabellingSettings()
 
     @model_validator(mode="after")
     def _student_has_a_start(self) -> Self:
@@ -187,7 +202,7 @@ class DistillSettings(_Settings):
         Nor the size of micro-batches: the gradient is the same, so a run may go on with less memory.
         """
         content = self.public()
-        for name in ("name", "licences", "precisions"):
+        for name in ("name", "licences", "precisions", "labelling"):
             del content[name]
         for model in ("teacher", "student"):
             del content[model]["micro_batch_pairs"]
@@ -222,7 +237,17 @@ def load_settings(file: Path | None, overrides: dict[str, Any]) -> DistillSettin
         except ValueError as error:
             raise ConfigError(f"{file} is not valid TOML: {error}") from error
     try:
-        return DistillSettings.model_validate({**content, **overrides})
+        return DistillSettings.model_validate(_merged(content, overrides))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{file or 'command line'}: {problems}") from error
+
+
+def _merged(content: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """`overrides` on top; a table is overridden setting by setting."""
+    tables = {
+        name: {**content[name], **value}
+        for name, value in overrides.items()
+        if isinstance(value, dict) and isinstance(content.get(name), dict)
+    }
+    return {**content, **overrides, **tables}

@@ -18,7 +18,6 @@ from training.batches import Batch, PairGroup, collate
 from training.bi_encoder import BiEncoder, bi_encoder_texts
 from training.config import DistillSettings, TeacherSettings
 from training.datasets.schema import Dataset
-from training.label import PAIRS_PER_SHARD
 from training.losses import pointwise_mse, relevance_logit
 from training.pair_rule import EncoderInput
 from training.pool_queries import PoolSources
@@ -134,7 +133,7 @@ def describe(plan: Plan, speeds: Speeds) -> str:
         f"judged pairs: {plan.judged:,} of {plan.queries:,} queries to learn from, {plan.held_out:,} held out",
         f"queries to draw from: {plan.own_queries:,} of the shop, {plan.general_queries:,} general",
         f"products: {plan.products:,}",
-        f"pool: {plan.pool_pairs:,} pairs in {math.ceil(plan.pool_pairs / PAIRS_PER_SHARD):,} shards of labels",
+        f"pool: {plan.pool_pairs:,} pairs",
         "",
     ]
     lines += [

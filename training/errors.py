@@ -5,7 +5,8 @@ TrainingError
 ├── ConfigError         a setting cannot work
 ├── RunDirectoryError   a run directory belongs to another configuration, or is damaged
 ├── DivergenceError     a loss stopped being a finite number
-└── ProcessError        one of several training processes can not go on
+├── ProcessError        one of several training processes can not go on
+└── LabellingError      the workers that label the pool died too often
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class DivergenceError(TrainingError):
 
 class ProcessError(TrainingError):
     """One of the processes that train together can not go on with the others."""
+
+
+class LabellingError(TrainingError):
+    """Workers that label the pool died more often than they are started again."""

@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 LOSSES_AVERAGED = 50
 SECONDS_BETWEEN_LINES = 30.0
@@ -21,7 +31,10 @@ Report = Callable[[int, int, str], None]
 
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Progress over `total` items; call what it yields with the number of items just done."""
+    """Progress over `total` items; call what it yields with the number of items just done.
+
+    The first call sets the clock: resumed work tells in it what was there before, and only the rest is speed.
+    """
     done = 0
 
     with _report(title) as report:
@@ -57,15 +70,24 @@ class ProgressLines:
         self._first: int | None = None
 
     def report(self, done: int, total: int, note: str) -> None:
-        """Tell where the work is; the rate leaves out what was done before this process began."""
+        """Tell where the work is; the rate is that since the first call, whatever had been done by then."""
         now = self._clock()
-        self._first = done if self._first is None else self._first
+        if self._first is None:
+            self._first, self._started = done, now
         if done < total and now - self._written < SECONDS_BETWEEN_LINES:
             return
         self._written = now
         rate = (done - self._first) / max(now - self._started, 1e-9)
         left = f"{(total - done) / rate:.0f} s left" if rate else "time left unknown"
         print(f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip(), file=self._stream, flush=True)
+
+
+class SpeedColumn(ProgressColumn):
+    """Items a second, as a bar in a terminal shows them. Like the time left, it counts from the first report."""
+
+    def render(self, task: Task) -> Text:
+        """The speed of `task`, once there is one."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 @contextmanager
@@ -75,6 +97,7 @@ def _report(title: str) -> Iterator[Report]:
         yield ProgressLines(title, sys.stderr).report
         return
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console) as bars:
+    speed = (SpeedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, *speed, console=console) as bars:
         task = bars.add_task(title, total=None, note="")
         yield lambda done, total, note: bars.update(task, completed=done, total=total, note=note)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -93,9 +94,27 @@ class RunDirectory:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write atomically: a kill leaves the old file or the new one, never half of one."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(without_nan(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a `.partial` to write, which becomes `path` when the block ends well, and is removed when it does not.
+
+    RunDirectoryError if the disk does not take it: full, over quota, read-only.
+    """
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(without_nan(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} cannot be written ({error}); free space there and run again: what is finished is kept"
+        ) from error
+    finally:
+        # After success there is none; half a file must not go on filling a full disk.
+        partial.unlink(missing_ok=True)
 
 
 def without_nan(content: Any) -> Any:

@@ -126,7 +126,7 @@ def labels_stage(run: Run, pool: Pool, teacher: Teacher) -> Logits:
         stage = run.directory.stage("labels")
         if not stage.finished:
             with progress_bar("labels", len(pool)) as progress:
-                label_pool(teacher, pool, stage, progress)
+                label_pool(teacher, pool, stage, progress, run.settings.labelling)
     return load_labels(stage)
 
 

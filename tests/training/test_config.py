@@ -15,6 +15,13 @@ def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
     assert (settings.seed, settings.data, settings.pool.pairs) == (7, "chorus:x", 99)
 
 
+def test_the_command_line_overrides_one_setting_of_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[labelling]\nray_workers = 5\n", encoding="utf-8")
+    labelling = load_settings(file, {"labelling": {"engine": "ray"}}).labelling
+    assert (labelling.engine, labelling.ray_workers) == ("ray", 5)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -57,7 +64,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_public_settings_hold_no_path(tmp_path: Path) -> None:
     settings = load_settings(None, {"data": f"jsonl:{tmp_path}/shop", "query_logs": [tmp_path / "log.txt"]})
     public = settings.public()
-    assert not {"name", "licences", "precisions"} & settings.of_the_weights().keys()
+    assert not {"name", "licences", "precisions", "labelling"} & settings.of_the_weights().keys()
     assert public["data"] == "jsonl:shop"
     assert public["query_logs"] == ["log.txt"]
     assert str(tmp_path) not in str(public)

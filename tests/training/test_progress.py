@@ -8,13 +8,15 @@ from training.progress import ProgressLines
 def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left() -> None:
     now, stream = 0.0, io.StringIO()
     lines = ProgressLines("labels", stream, clock=lambda: now)
+    now = 20.0  # what the reading of 1000 finished pairs took
+    lines.report(1000, 4000, "")
     for second in range(1, 101):
-        now = float(second)
+        now = 20.0 + second
         lines.report(1000 + 10 * second, 4000, "")
-    # Of a resumed run's 4000 pairs 1000 were there before: they do not count as speed.
+    # Of a resumed run's 4000 pairs 1000 were there before: neither they nor their time count as speed.
     written = stream.getvalue().splitlines()
-    assert len(written) == 3
-    assert written[0] == "labels: 1300/4000, 9.7/s, 279 s left"
+    assert len(written) == 4
+    assert written[0] == "labels: 1100/4000, 10.0/s, 290 s left"
 
 
 def test_the_end_is_always_told() -> None:

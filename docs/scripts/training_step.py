@@ -1,0 +1,114 @@
+"""What a step of the trainer costs over the model's forward and backward pass, as one JSON line.
+
+`python docs/scripts/training_step.py` distils a student of three layers of the packaged model on synthetic pairs, in
+interleaved rounds with the bare passes over the same batches, made beforehand: no batching, clipping, optimiser.
+`ratio` is the median of the rounds' ratios. `milliseconds` tells where the rest goes, and what AdamW's kinds cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from labelling_throughput import synthetic_pool
+from transformers import BertForSequenceClassification
+
+from training.backbone import load_cross_encoder, load_pair_encoder
+from training.batches import Batch
+from training.config import StudentSettings
+from training.prefetch import Prefetched
+from training.student import PoolBatches, distillation_loss, student_from
+from training.trainer import Optimisation, TrainingHooks, forward, train
+
+SETTINGS = StudentSettings()
+LOSS = partial(distillation_loss, anchor=SETTINGS.anchor)
+ADAMW: dict[str, dict[str, bool]] = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    source, student = source_and_student(options.steps)
+    batches = [source[step] for step in range(len(source))]
+    seconds: dict[str, list[float]] = {"bare": [], "train": [], "train_prefetched": []}
+    ways: dict[str, Callable[[], None]] = {
+        "bare": lambda: bare(student, batches),
+        "train": lambda: train(student, source, LOSS, Optimisation(1e-5), TrainingHooks()),
+        "train_prefetched": lambda: prefetched(student, source),
+    }
+    bare(student, batches[:1])
+    for number in range(options.rounds):
+        for name in sorted(ways, reverse=bool(number % 2)):
+            seconds[name].append(timed(ways[name]))
+    ratios = {
+        name: round(statistics.median(a / b for a, b in zip(seconds["bare"], taken, strict=True)), 3)
+        for name, taken in seconds.items()
+        if name != "bare"
+    }
+    step = {name: round(1000 * statistics.median(taken) / len(batches), 1) for name, taken in seconds.items()}
+    report = {**vars(options), "device": str(student.device), "ratio": ratios}
+    print(json.dumps({**report, "milliseconds": {**step, **parts(student, source, options.rounds)}}))
+
+
+def source_and_student(steps: int) -> tuple[PoolBatches, BertForSequenceClassification]:
+    """Batches of 64 pairs with made-up labels, and the student as train_student() prepares it."""
+    pool = synthetic_pool(steps * SETTINGS.pairs_per_batch)
+    labels = np.random.default_rng(1).normal(size=len(pool)).astype(np.float32)
+    student = student_from(load_cross_encoder(), SETTINGS.layers)
+    student.bert.embeddings.requires_grad_(False)
+    return PoolBatches(pool, labels, load_pair_encoder(SETTINGS.template), SETTINGS, seed=0), student
+
+
+def bare(student: BertForSequenceClassification, batches: list[Batch]) -> None:
+    """Forward and backward, and nothing else."""
+    student.train()
+    for batch in batches:
+        student.zero_grad(set_to_none=True)
+        LOSS(forward(student, batch), batch.to(student.device)).backward()  # type: ignore[no-untyped-call]
+
+
+def prefetched(student: BertForSequenceClassification, source: PoolBatches) -> None:
+    """The trainer with the next batch made in a background thread."""
+    with Prefetched(source) as ahead:
+        train(student, ahead, LOSS, Optimisation(1e-5), TrainingHooks())
+
+
+def parts(student: BertForSequenceClassification, source: PoolBatches, rounds: int) -> dict[str, float]:
+    """Medians of what surrounds the passes: making a batch, clipping, AdamW in each of its kinds."""
+    trainable = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    bare(student, [source[0]])
+    work: dict[str, Callable[[], Any]] = {
+        "batch": lambda: source[0],
+        "clip": lambda: torch.nn.utils.clip_grad_norm_(trainable, 1.0),
+    }
+    for name, kind in ADAMW.items():
+        work[f"adamw_{name}"] = torch.optim.AdamW(trainable, lr=1e-5, **kind).step
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds + 1):
+        for name, function in work.items():
+            taken[name].append(timed(function))
+    # The first round makes the optimisers' state.
+    return {name: round(1000 * statistics.median(times[1:]), 2) for name, times in taken.items()}
+
+
+def timed(function: Callable[[], Any]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
