@@ -13,6 +13,8 @@ Gain = Literal["linear", "exponential"]
 
 
 GRADE_OF_TARGET_ONE = 3.0
+SIGNS_AT_ONCE = 1 << 20
+"""Random signs held in memory at once by the randomisation test."""
 
 
 class Interval(NamedTuple):
@@ -21,6 +23,14 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+class ReliabilityBin(NamedTuple):
+    """The pairs whose probability falls into one bin: their mean probability, mean target, and number."""
+
+    probability: float
+    target: float
+    pairs: int
 
 
 def ndcg_at_k(grades: npt.ArrayLike, scores: npt.ArrayLike, k: int, gain: Gain = "linear") -> float:
@@ -95,10 +105,20 @@ def expected_calibration_error(targets: npt.ArrayLike, probabilities: npt.ArrayL
 
     Targets may be soft labels in [0, 1] (Guo et al., ICML 2017, with soft labels in place of hits).
     """
+    filled = reliability_bins(targets, probabilities, bins)
+    return sum(each.pairs * abs(each.target - each.probability) for each in filled) / sum(each.pairs for each in filled)
+
+
+def reliability_bins(targets: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10) -> list[ReliabilityBin]:
+    """The equal-width bins of [0, 1] that hold any of the pairs (n,), from the lowest probability up."""
     targets_, probabilities_ = _pair_of_arrays(targets, probabilities)
     which = np.minimum((probabilities_ * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(which, weights=targets_ - probabilities_, minlength=bins)
-    return float(np.abs(gaps).sum() / targets_.size)
+    counts = np.bincount(which)
+    target_sums, probability_sums = (np.bincount(which, weights=values) for values in (targets_, probabilities_))
+    return [
+        ReliabilityBin(float(probability_sums[b] / counts[b]), float(target_sums[b] / counts[b]), int(counts[b]))
+        for b in np.flatnonzero(counts)
+    ]
 
 
 def bootstrap_interval(per_query: npt.ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
@@ -112,6 +132,45 @@ def bootstrap_interval(per_query: npt.ArrayLike, level: float = 0.95, resamples:
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def randomisation_p_value(differences: npt.ArrayLike, permutations: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value of the paired randomisation test on per-query differences (q,); nan queries are left out.
+
+    If two systems do not differ, each difference could as well have had the other sign: p is the share of sign
+    vectors whose mean is as far from 0 as the one seen (Smucker et al., CIKM 2007). All 2^q are gone through
+    where they are at most `permutations`; else that many are drawn, and the one seen counts as one more, so that
+    p is never 0 (Phipson & Smyth 2010). nan without any query.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if values.size == 0:
+        return float("nan")
+    # A difference of 0 is the same with either sign: without it there are fewer vectors to go through.
+    values = values[values != 0.0]
+    # Sums of the same numbers in another order may differ in the last bits.
+    seen = abs(float(values.sum())) - 1e-9 * float(np.abs(values).sum())
+    if 2**values.size <= permutations:
+        return float(np.mean(np.abs(_every_flip(values)) >= seen))
+    rng = np.random.default_rng(seed)
+    block = max(1, SIGNS_AT_ONCE // values.size)
+    sizes = [min(block, permutations - start) for start in range(0, permutations, block)]
+    extreme = sum(int(np.count_nonzero(np.abs(_random_flips(values, size, rng)) >= seen)) for size in sizes)
+    return (1 + extreme) / (1 + permutations)
+
+
+def _every_flip(values: FloatArray) -> FloatArray:
+    """Sums (2^q,) of `values` (q,) under every choice of signs."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums - value, sums + value])
+    return sums
+
+
+def _random_flips(values: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
+    """Sums (count,) of `values` (q,) under random signs."""
+    positive = rng.integers(0, 2, size=(count, values.size), dtype=np.int8)
+    return np.asarray(2.0 * (positive @ values) - values.sum())
 
 
 def _tie_averaged(gains: FloatArray, scores: FloatArray) -> FloatArray:

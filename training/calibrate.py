@@ -1,4 +1,4 @@
-"""Fitting Platt scaling to soft targets."""
+"""Fitting Platt scaling to soft targets, and probabilities of pairs that it was not fitted on."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ def fit_platt(logits: npt.ArrayLike, targets: npt.ArrayLike) -> Calibration:
             break
     scale = max(float(weights[0]) / spread, SMALLEST_SCALE)
     return Calibration(scale=scale, bias=float(weights[1]) - scale * centre)
+
+
+def cross_fitted_probabilities(
+    logits: npt.NDArray[np.float64], targets: npt.NDArray[np.float64], query_numbers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Calibrated probabilities (n,), each half of the queries by the other half's fit; nan with one query."""
+    side = query_numbers % 2
+    probabilities = np.full(len(targets), np.nan)
+    if not (side == 1).any():
+        return probabilities
+    for number in (0, 1):
+        fitted = fit_platt(logits[side != number], targets[side != number])
+        probabilities[side == number] = fitted.probability(logits[side == number])
+    return probabilities

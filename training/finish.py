@@ -12,7 +12,6 @@ from export.bundle import BundleRequest, Source, export_bundle
 from export.parity import JudgedList
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
-from relevance.ranking_metrics import expected_calibration_error
 from training.backbone import load_pair_encoder, tokenizer_file
 from training.calibrate import fit_platt
 from training.card import licences, model_card, provenance
@@ -20,12 +19,16 @@ from training.checks import general_check
 from training.config import DistillSettings
 from training.cross_encoder import encode_pairs, score_pairs
 from training.datasets.schema import Dataset
-from training.evaluate import Evaluation, System, all_targets, as_json, baselines, evaluate, table
+from training.evaluate import System, baselines, evaluate
+from training.measure import HEADLINE, as_json, table
+from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage, write_json
+from training.scored_pairs import SCORES, ScoredPairs, load_scores, save_scores
+from training.slices import slices_of
 from training.splits import Split
+from training.summary import calibration_errors, further_figures
 from training.teacher import Teacher
 
-HEADLINE = "ndcg@10"
 METRICS = "metrics.json"
 
 
@@ -44,7 +47,9 @@ def evaluate_run(
     models: tuple[Teacher, BertForSequenceClassification],
 ) -> dict[str, Any]:
     """Baselines, teacher and student side by side on the held-out queries and on the general check."""
+    scores = stage.directory / SCORES
     if stage.finished:
+        load_scores(scores)  # The report needs them: an evaluation without them is refused here, not at the end.
         return stage.manifest()
     teacher, student = models
     trained = {
@@ -54,7 +59,7 @@ def evaluate_run(
     held_out = evaluate(split.held_out, {**baselines(split.held_out, teacher.bi_encoder, settings.seed), **trained})
     general = general_check()
     elsewhere = evaluate(general, {**baselines(general, teacher.bi_encoder, settings.seed), **trained})
-    calibrated = calibrate(split.held_out, held_out)
+    calibrated = calibrate(held_out.pairs)
     report = {
         HEADLINE: held_out.means(HEADLINE),
         "student_minus_cosine": held_out.difference(HEADLINE, "student", "cosine")._asdict(),
@@ -65,8 +70,10 @@ def evaluate_run(
         "calibration_error": calibrated.cross_fitted_error,
         "held_out": as_json(held_out),
         "general": as_json(elsewhere),
+        **further_figures({"held_out": held_out, "general": elsewhere}, slices_of(split.held_out)),
         "tables": "\n\n".join((table(held_out, "held-out queries"), table(elsewhere, "general check"))),
     }
+    save_scores(scores, {"held_out": held_out.pairs, "general": elsewhere.pairs})
     stage.finish(report)
     return report
 
@@ -76,21 +83,13 @@ def student_system(model: BertForSequenceClassification, encoder: PairEncoder) -
     return lambda query, products: score_pairs(model, encode_pairs(encoder, query, products), encoder.pad_id)
 
 
-def calibrate(dataset: Dataset, evaluation: Evaluation) -> Calibrated:
+def calibrate(pairs: ScoredPairs) -> Calibrated:
     """Platt scaling of the student on the held-out judgements.
 
     The error is cross-fitted: each half of the queries is calibrated by the other half's fit.
     """
-    targets, logits = all_targets(dataset), evaluation.scores["student"]
-    sizes = [len(group) for group in dataset.by_query().values()]
-    if len(sizes) < 2:
-        return Calibrated(fit_platt(logits, targets), float("nan"))
-    half = np.repeat(np.arange(len(sizes)) % 2, sizes)
-    probabilities = np.zeros(len(targets))
-    for side in (0, 1):
-        fitted = fit_platt(logits[half != side], targets[half != side])
-        probabilities[half == side] = fitted.probability(logits[half == side])
-    return Calibrated(fit_platt(logits, targets), expected_calibration_error(targets, probabilities))
+    fitted = fit_platt(pairs.scores["student"], pairs.targets)
+    return Calibrated(fitted, calibration_errors(pairs, "student")["cross_fitted"])
 
 
 def judged_lists(dataset: Dataset, encoder: PairEncoder) -> list[JudgedList]:
@@ -106,7 +105,7 @@ def judged_lists(dataset: Dataset, encoder: PairEncoder) -> list[JudgedList]:
 def export_run(
     directory: RunDirectory, settings: DistillSettings, split: Split, evaluation: dict[str, Any]
 ) -> dict[str, Any]:
-    """Export the student to `RUN/bundle`, checked on held-out pairs; returns and writes the run's metrics."""
+    """Export the student to `RUN/bundle`, checked on held-out pairs; writes the run's metrics and report."""
     stage = directory.stage("export")
     bundle = directory.path / "bundle"
     wanted = {"name": settings.name, "licences": list(settings.licences), "precisions": list(settings.precisions)}
@@ -126,4 +125,5 @@ def export_run(
         stage.finish({"settings": wanted, "parity": export_bundle(source, lists, request, (bundle, model_card))})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
     write_json(directory.path / METRICS, metrics)
+    write_report(directory.path)
     return metrics

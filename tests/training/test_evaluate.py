@@ -8,8 +8,9 @@ from relevance.ranking_metrics import expected_calibration_error
 from training.bi_encoder import BiEncoder
 from training.checks import general_check
 from training.datasets.schema import Dataset, Judgement
-from training.evaluate import as_json, baselines, evaluate, table
+from training.evaluate import baselines, evaluate
 from training.finish import calibrate
+from training.measure import as_json, table
 
 TITLES = ["red shoe", "blue shoe", "usb cable", "oak table"]
 PRODUCTS = {str(n): Product(id=str(n), title=title) for n, title in enumerate(TITLES)}
@@ -59,7 +60,7 @@ def test_the_baselines_rank_the_obvious() -> None:
 def test_calibration_turns_logits_into_probabilities_of_relevance() -> None:
     data = dataset()
     evaluation = evaluate(data, {"student": lambda query, products: np.array([9.0, 7.0, 5.0, 5.0])})
-    calibrated = calibrate(data, evaluation)
+    calibrated = calibrate(evaluation.pairs)
     targets = np.tile([1.0, 0.5, 0.0, 0.0], 8)
     raw = 1 / (1 + np.exp(-evaluation.scores["student"]))
     assert calibrated.cross_fitted_error < 0.1 < expected_calibration_error(targets, raw)

@@ -1,0 +1,1 @@
+"""The report of a run, for people: what was measured, drawn, and the worst mistakes to read."""

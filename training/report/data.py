@@ -1,0 +1,60 @@
+"""What a report is made from: the files that a finished run left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import RunDirectoryError
+from training.loss_log import LOSSES, read_losses
+from training.run_directory import FINGERPRINT, Stage
+from training.scored_pairs import SCORES, ScoredPairs, load_scores
+
+POOL_REPORT = Path("pool") / "report.md"
+TRAINED_STAGES = ("teacher", "student")
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """One run's results. `figures` is the evaluation stage's manifest, where an undefined number is None.
+
+    `losses` is stage → (step, loss) of the stages that logged them.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    held_out: ScoredPairs
+    losses: Mapping[str, Sequence[tuple[int, float]]]
+    pool_report: str | None
+
+
+def read_run(directory: Path) -> RunData:
+    """Read a run whose evaluation is finished; RunDirectoryError says what is missing and what to do."""
+    stage = Stage(directory / "evaluation")
+    if not stage.finished:
+        raise RunDirectoryError(
+            f"{directory} holds no finished evaluation; run python -m training.distill --run-dir {directory} first"
+        )
+    scores = load_scores(stage.directory / SCORES)
+    logs = {name: directory / name / LOSSES for name in TRAINED_STAGES}
+    pool_report = directory / POOL_REPORT
+    return RunData(
+        name=directory.resolve().name,
+        settings=_settings(directory / FINGERPRINT),
+        figures=stage.manifest(),
+        held_out=scores["held_out"],
+        losses={name: read_losses(path) for name, path in logs.items() if path.is_file()},
+        pool_report=pool_report.read_text(encoding="utf-8") if pool_report.is_file() else None,
+    )
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunDirectoryError(f"{path} cannot be read ({error}); it belongs to every run directory") from error
+    return settings
