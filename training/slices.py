@@ -15,6 +15,8 @@ from training.datasets.schema import Dataset, Judgement
 from training.measure import HEADLINE, RELEVANT_TARGET, Evaluation
 
 LARGEST_CATEGORIES = 8
+SMALLEST_CATEGORY = 3
+"""Queries; a category of fewer says nothing and goes to the rest."""
 NEARLY_ALL = 0.9
 DIGITS_OF_A_NUMBER = 3
 CANDIDATE_BOUNDS = (5, 10, 20, 50)
@@ -116,7 +118,8 @@ def _category(dataset: Dataset, judgements: Sequence[Judgement]) -> str:
 def _largest(category_of: Mapping[str, str]) -> Callable[[str], str]:
     """Query → its category if that is one of the largest, else `other`."""
     sizes = Counter(category for category in category_of.values() if category != "unknown")
-    kept = {category for category, _ in sizes.most_common(LARGEST_CATEGORIES)} | {"unknown"}
+    largest = sizes.most_common(LARGEST_CATEGORIES)
+    kept = {category for category, size in largest if size >= SMALLEST_CATEGORY} | {"unknown"}
     return lambda query: category_of[query] if category_of[query] in kept else "other"
 
 

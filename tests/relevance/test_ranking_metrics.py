@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, permutation_test
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from relevance.ranking_metrics import (
@@ -17,6 +17,8 @@ from relevance.ranking_metrics import (
     kendall_tau,
     mrr_at_k,
     ndcg_at_k,
+    randomisation_p_value,
+    reliability_bins,
 )
 
 # Few distinct values, so that ties are common.
@@ -111,3 +113,59 @@ def test_the_bootstrap_is_seeded_and_leaves_undefined_queries_out() -> None:
 def test_arrays_that_do_not_fit_are_refused(grades: list[float], scores: list[float]) -> None:
     with pytest.raises(ValueError, match=r"arrays|nan"):
         ndcg_at_k(grades, scores, 10)
+
+
+def exact_p_value(differences: list[float]) -> float:
+    seen = abs(sum(differences)) - 1e-9
+    flips = itertools.product((-1, 1), repeat=len(differences))
+    return float(np.mean([abs(np.dot(signs, differences)) >= seen for signs in flips]))
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=8))
+def test_the_randomisation_test_of_few_queries_is_exact(differences: list[int]) -> None:
+    assert randomisation_p_value(differences) == pytest.approx(exact_p_value([float(d) for d in differences]))
+
+
+def test_the_randomisation_test_is_scipys() -> None:
+    differences = np.random.default_rng(2).normal(0.3, 1.0, size=10)
+    reference = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert randomisation_p_value(differences) == pytest.approx(reference.pvalue)
+
+
+def test_drawn_signs_come_near_to_all_of_them_and_are_seeded() -> None:
+    differences = np.random.default_rng(3).normal(0.4, 1.0, size=12)
+    exact = randomisation_p_value(differences)
+    drawn = randomisation_p_value(differences, permutations=4000)
+    assert drawn != exact
+    assert drawn == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 4000))
+    assert drawn == randomisation_p_value(differences, permutations=4000)
+
+
+def test_drawn_signs_in_several_blocks_are_all_counted() -> None:
+    # 2^20 signs at once and 3000 queries: 349 draws a block, and the last block is a part of one.
+    rng = np.random.default_rng(4)
+    assert randomisation_p_value(rng.normal(1.0, 1.0, size=3000), permutations=999) == 1 / 1000
+    assert randomisation_p_value(np.tile([1.0, -1.0], 1500), permutations=999) == 1.0
+
+
+def test_a_p_value_is_of_the_defined_queries_and_needs_one() -> None:
+    assert randomisation_p_value([float("nan"), 1.0, 2.0, 3.0]) == randomisation_p_value([1.0, 2.0, 3.0]) == 2 / 8
+    assert randomisation_p_value([0.0, 0.0]) == 1.0
+    assert math.isnan(randomisation_p_value([float("nan")]))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=10))
+def test_a_p_value_does_not_depend_on_which_system_comes_first(differences: list[float]) -> None:
+    p = randomisation_p_value(differences)
+    assert 0.0 < p <= 1.0
+    assert randomisation_p_value([-difference for difference in differences]) == pytest.approx(p)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30), st.integers(1, 12))
+def test_reliability_bins_hold_every_pair_once(pairs: list[tuple[float, float]], bins: int) -> None:
+    targets, probabilities = (list(part) for part in zip(*pairs, strict=True))
+    found = reliability_bins(targets, probabilities, bins)
+    assert sum(each.pairs for each in found) == len(pairs)
+    assert sum(each.pairs * each.target for each in found) == pytest.approx(sum(targets))
+    assert [each.probability for each in found] == sorted(each.probability for each in found)
+    assert 0.0 <= expected_calibration_error(targets, probabilities, bins) <= 1.0

@@ -26,13 +26,6 @@ class Paragraph:
 
 
 @dataclass(frozen=True, slots=True)
-class Preformatted:
-    """Text of another tool, kept as it is."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
     """A table's column; numbers stand on the right."""
 
@@ -62,7 +55,7 @@ class Picture:
     png: bytes
 
 
-Block = Heading | Paragraph | Preformatted | Table | Picture
+Block = Heading | Paragraph | Table | Picture
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from training.report.document import Block, Heading, Paragraph, Picture, Preformatted, Table, one_line
+from training.report.document import Block, Heading, Paragraph, Picture, Table, one_line
 
 # The policy lets a browser fetch nothing and run nothing, whatever a title holds.
 _HEAD = """<!DOCTYPE html>
@@ -30,7 +30,7 @@ _STYLE = """:root {
   :root { --text: #e6e8ea; --soft: #9aa3ab; --line: #3a4148; --page: #16191c; --band: #1f2428; }
 }
 body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 70rem; margin: 0 auto; padding: 1.5rem; }
+main { max-width: 76rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.7rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); } h3 { margin-top: 1.8rem; }
 p { max-width: 48rem; }
 .table { overflow-x: auto; }
@@ -39,10 +39,9 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th { color: var(--soft); font-weight: 600; border-bottom-width: 2px; }
 tbody tr:nth-child(even) { background: var(--band); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td:not(.number) { overflow-wrap: anywhere; }
-figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; }
-img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
-pre { overflow-x: auto; padding: .8rem; background: var(--band); font-size: .85rem; }"""
+td:not(.number) { overflow-wrap: break-word; min-width: 5rem; max-width: 26rem; }
+figure { margin: 1rem 0; max-width: 52rem; } figcaption { color: var(--soft); font-size: .9rem; }
+img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }"""
 
 
 def render_html(blocks: Sequence[Block]) -> str:
@@ -58,8 +57,6 @@ def _block(block: Block) -> str:
             return f"<h{level}>{_text(text)}</h{level}>"
         case Paragraph(text):
             return f"<p>{_text(text)}</p>"
-        case Preformatted(text):
-            return f"<pre>{escape(text)}</pre>"
         case Table():
             return _table(block)
         case Picture():

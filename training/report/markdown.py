@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from training.report.document import Block, Heading, Paragraph, Picture, Preformatted, Table, one_line
+from training.report.document import Block, Heading, Paragraph, Picture, Table, one_line
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#!&])")
 _SCHEME = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
@@ -27,10 +27,6 @@ def _block(block: Block) -> str:
             return f"{'#' * level} {_text(text)}"
         case Paragraph(text):
             return _text(text)
-        case Preformatted(text):
-            # A fence must be longer than any within.
-            fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))
-            return f"{fence}text\n{text.rstrip()}\n{fence}"
         case Table():
             return _table(block)
         case Picture():

@@ -13,7 +13,7 @@ from training.scored_pairs import FloatArray
 
 BINS = 10
 HISTOGRAM_BINS = 40
-STEPS_AVERAGED = 50
+LARGEST_AVERAGE = 50
 
 
 def reliability_diagram(targets: FloatArray, probabilities: Mapping[str, FloatArray]) -> Figure:
@@ -59,7 +59,7 @@ def loss_curve(losses: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:
     figure = new_figure(8.4, 2.8 * len(losses))
     for axes, (name, logged) in zip(figure.subplots(len(losses), 1, squeeze=False)[:, 0], losses.items(), strict=True):
         steps, values = (np.array(part, dtype=np.float64) for part in zip(*logged, strict=True))
-        width = min(STEPS_AVERAGED, len(values))
+        width = max(1, min(LARGEST_AVERAGE, len(values) // 10))
         axes.plot(steps, values, color=GREY, linewidth=0.6, alpha=0.6, label="each step")
         averaged = np.convolve(values, np.full(width, 1.0 / width), mode="valid")
         axes.plot(steps[width - 1 :], averaged, color=BLUE, label=f"mean of the last {width} steps")

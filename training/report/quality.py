@@ -71,24 +71,26 @@ def tests_section(figures: Mapping[str, Any]) -> list[Block]:
 
 def slices_section(figures: Mapping[str, Any]) -> list[Block]:
     """nDCG@10 by kind of query."""
-    columns = [Column("by", False), Column("slice", False), Column("queries"), Column("with nDCG")]
-    columns += [Column(system) for system in SYSTEMS]
-    columns += [Column(name) for name in DIFFERENCE_NAMES.values()]
-    columns.append(Column("student against teacher", False))
-    rows = [
-        [dimension, value, str(cell["queries"]), str(cell["ranked"]), *_slice_cells(cell)]
-        for dimension, by_value in figures["slices"].items()
-        for value, cell in by_value.items()
+    columns = [
+        Column("slice", False),
+        Column("queries"),
+        *map(Column, SYSTEMS),
+        *map(Column, DIFFERENCE_NAMES.values()),
     ]
+    columns.append(Column("student against teacher", False))
     text = (
-        "nDCG@10 of the held-out queries by kind of query, mean [95 % interval]. Slices are many and small: about one "
-        "interval in twenty misses by chance alone, and none is corrected for that. Below "
+        "Mean nDCG@10 of the held-out queries by kind of query; differences with their 95 % interval. Slices are many "
+        "and small: about one interval in twenty misses by chance alone, and none is corrected for that. Below "
         f"{FEWEST_QUERIES} queries nothing is claimed. A query names a brand if the words of a brand of the catalogue "
         "stand in it; a model number is a token of letters and digits (500gb too) or of three digits or more; the "
         "category is the product type of the query's most relevant products; a candidate is relevant from a human "
-        "target of 0.5 on."
+        "target of 0.5 on. “7 of 9” queries: the others have no product of any relevance, so nothing to rank."
     )
-    return [Heading("Slices"), Paragraph(text), Table(columns, rows)]
+    blocks: list[Block] = [Heading("Slices"), Paragraph(text)]
+    for dimension, by_value in figures["slices"].items():
+        rows = [[value, _counted(cell), *_slice_cells(cell)] for value, cell in by_value.items()]
+        blocks += [Heading(f"By {dimension}", 3), Table(columns, rows)]
+    return blocks
 
 
 def _systems_table(by_metric: Mapping[str, Any]) -> Table:
@@ -98,7 +100,15 @@ def _systems_table(by_metric: Mapping[str, Any]) -> Table:
     return Table(columns, rows)
 
 
+def _counted(cell: Mapping[str, Any]) -> str:
+    """Queries that count; `7 of 9` where not all have an nDCG."""
+    ranked, queries = cell["ranked"], cell["queries"]
+    return str(queries) if ranked == queries else f"{ranked} of {queries}"
+
+
 def _slice_cells(cell: Mapping[str, Any]) -> list[str]:
     means = [number(cell[HEADLINE][system]["mean"]) for system in SYSTEMS]
-    differences = [interval(cell[key], "+") for key in DIFFERENCE_NAMES]
+    # One query has a value, but no interval.
+    shown = interval if cell["ranked"] > 1 else lambda values, sign: number(values["mean"], f"{sign}.3f")
+    differences = [shown(cell[key], "+") for key in DIFFERENCE_NAMES]
     return [*means, *differences, verdict(cell["student_minus_teacher"], cell["ranked"])]

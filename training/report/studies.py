@@ -11,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from relevance.ranking_metrics import Interval
-from training.report.canvas import BLUE, COLOURS, GREY, ORANGE, new_figure, plain_axes
+from training.report.canvas import BLUE, COLOURS, GREY, new_figure, plain_axes
 
 HELD_OUT = "held-out queries"
 Band = Literal["seeds", "queries"]
+REFERENCE_STYLES = (("#000000", "--"), (GREY, ":"), (GREY, "-."))
+"""Told apart by their dashes as well, and never of a series' colour."""
 MULTIPLE_BASE = 4
 """The pool's multiples go by fours: 1, 4, 16, 64."""
 
@@ -55,13 +57,16 @@ def scaling_curve(points: Sequence[ScalingPoint], references: Sequence[Reference
     mean of the seeds' bounds), which tells how far other queries could have moved the whole curve.
     """
     panels = list(dict.fromkeys(point.panel for point in points))
+    names = dict.fromkeys(reference.name for reference in references)
+    styles = {name: REFERENCE_STYLES[number % len(REFERENCE_STYLES)] for number, name in enumerate(names)}
     figure = new_figure(5.6 * len(panels) + 0.6, 4.6)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         here = [point for point in points if point.panel == panel]
         for number, name in enumerate(dict.fromkeys(point.series for point in here)):
             _series(axes, [point for point in here if point.series == name], COLOURS[number % len(COLOURS)], band)
-        for reference, style in zip((r for r in references if r.panel == panel), _styles(references), strict=False):
-            _reference(axes, reference, style)
+        for reference in references:
+            if reference.panel == panel:
+                _reference(axes, reference, styles[reference.name])
         multiples = sorted({point.multiple for point in here})
         axes.set_xticks([_position(multiple) for multiple in multiples], [f"{multiple:g}×" for multiple in multiples])
         around = "lowest to highest seed" if band == "seeds" else "95 % interval over queries"
@@ -71,8 +76,9 @@ def scaling_curve(points: Sequence[ScalingPoint], references: Sequence[Reference
 
 
 def loss_ablation(rows: Sequence[Dot]) -> Figure:
-    """Losses side by side, the best on top."""
-    return dot_plot(sorted(rows, key=lambda row: row.ndcg10.mean, reverse=True))
+    """Losses side by side, the best of the first panel on top."""
+    panels = list(dict.fromkeys(row.panel for row in rows))
+    return dot_plot(sorted(rows, key=lambda row: (panels.index(row.panel), _from_the_best(row.ndcg10.mean))))
 
 
 def dot_plot(rows: Sequence[Dot]) -> Figure:
@@ -126,17 +132,15 @@ def _reference(axes: Axes, reference: Reference, style: tuple[str, str]) -> None
     axes.axhline(given.mean, color=colour, linestyle=line, linewidth=1.2, label=f"{reference.name}, {given.mean:.3f}")
 
 
-def _styles(references: Sequence[Reference]) -> list[tuple[str, str]]:
-    """Reference lines are told apart by dashes as well as by colour."""
-    every = [(ORANGE, "--"), (GREY, ":"), ("#000000", "-."), (GREY, "-")]
-    return [every[number % len(every)] for number in range(len(references))]
-
-
 def _position(multiple: float) -> float:
     """Where a multiple stands on the axis: 0 at 0, then a step for each factor of four from 1 on."""
     if multiple < 1:
         return multiple
     return 1.0 + math.log(multiple, MULTIPLE_BASE)
+
+
+def _from_the_best(mean: float) -> float:
+    return math.inf if math.isnan(mean) else -mean
 
 
 def _mean(values: Sequence[float]) -> float:

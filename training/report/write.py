@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from training.report.data import RunData, read_run
-from training.report.document import Block, Column, Heading, Paragraph, Picture, Preformatted, Table
+from training.report.document import Block, Column, Heading, Paragraph, Picture, Table
 from training.report.html import render_html
 from training.report.markdown import picture_file, render_markdown
 from training.report.mistakes import mistakes_section
+from training.report.pool_text import blocks_of_markdown
 from training.report.quality import slices_section, systems_section, tests_section
 from training.report.scores import calibration_section, histogram_section, training_section
 
@@ -54,7 +55,7 @@ def report_blocks(data: RunData) -> list[Block]:
 
 
 def _pool_section(report: str | None) -> list[Block]:
-    return [] if report is None else [Heading("Pool"), Preformatted(report)]
+    return [] if report is None else [Heading("Pool"), *blocks_of_markdown(report)]
 
 
 def _summary(figures: Mapping[str, Any]) -> str:

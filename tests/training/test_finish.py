@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relevance.calibration import Calibration
+from tests.training.hand_made import dataset
+from training.backbone import load_pair_encoder
+from training.bi_encoder import BiEncoder
+from training.config import DistillSettings
+from training.errors import RunDirectoryError
+from training.finish import evaluate_run
+from training.report.write import write_report
+from training.run_directory import Stage, write_json
+from training.scored_pairs import SCORES, load_scores
+from training.splits import Split
+from training.teacher import Teacher
+
+from .tiny import tiny_cross_encoder
+
+SETTINGS = DistillSettings()
+
+
+def split() -> Split:
+    return Split(train=dataset(("cup",)), held_out=dataset())
+
+
+def test_an_evaluation_stores_what_its_report_is_made_from(tmp_path: Path) -> None:
+    encoder = load_pair_encoder(SETTINGS.student.template)
+    teacher = Teacher(tiny_cross_encoder(), encoder, BiEncoder(), Calibration(), 0.5)
+    stage = Stage(tmp_path / "evaluation")
+    stage.directory.mkdir()
+    figures = evaluate_run(stage, SETTINGS, split(), (teacher, tiny_cross_encoder(1)))
+    sets = load_scores(stage.directory / SCORES)
+    assert {name: len(pairs.targets) for name, pairs in sets.items()} == {"held_out": 20, "general": 1000}
+    assert set(sets["held_out"].scores) == {"random", "bm25", "cosine", "teacher", "student"}
+    assert figures["calibration_error"] == figures["calibration_errors"]["student"]["cross_fitted"]
+    assert figures["tests"]["held_out"]["student_minus_cosine"]["mean"] == figures["student_minus_cosine"]["mean"]
+    # The models are not needed again, neither for the manifest nor for the report.
+    assert evaluate_run(stage, SETTINGS, split(), (None, None))["ndcg@10"] == figures["ndcg@10"]  # type: ignore[arg-type]
+    write_json(tmp_path / "run.json", {"settings": SETTINGS.of_the_weights(), "data": {}})
+    assert "5 held-out queries (20 judged pairs)" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_an_evaluation_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "evaluation")
+    stage.directory.mkdir()
+    stage.finish({"ndcg@10": {}})
+    with pytest.raises(RunDirectoryError, match=rf"older version.*delete {stage.directory} and run"):
+        evaluate_run(stage, SETTINGS, split(), (None, None))  # type: ignore[arg-type]
