@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,9 @@ SMALLEST_CATEGORY = 3
 """Queries; a category of fewer says nothing and goes to the rest."""
 NEARLY_ALL = 0.9
 DIGITS_OF_A_NUMBER = 3
+LENGTHS = ("1 word", "2 words", "3 words", "4+ words")
 CANDIDATE_BOUNDS = (5, 10, 20, 50)
+"""Each the largest number of candidates of its slice; beyond the last one is one more."""
 SYSTEMS = ("cosine", "teacher", "student")
 DIFFERENCES = {"student_minus_teacher": ("student", "teacher"), "student_minus_cosine": ("student", "cosine")}
 
@@ -27,6 +30,9 @@ Slices = Mapping[str, Mapping[str, Sequence[str]]]
 """Dimension → value → its queries. Within a dimension each query has one value; an empty value is left out."""
 
 _WORD = re.compile(r"\w+", re.UNICODE)
+_SIZES = ("1–5", "6–10", "11–20", "21–50", "51 or more")
+_NONE, _SOME, _ALL = "none", "some", "nearly all (90 % or more)"
+_RELEVANT = (_NONE, _SOME, _ALL)
 
 
 def slices_of(dataset: Dataset) -> Slices:
@@ -34,15 +40,12 @@ def slices_of(dataset: Dataset) -> Slices:
     groups = dataset.by_query()
     brands = {_words(product.brand) for product in dataset.products.values() if product.brand} - {()}
     category_of = {query: _category(dataset, judgements) for query, judgements in groups.items()}
-    lengths = [f"{count} word{'s' * (count > 1)}" for count in (1, 2, 3)]
     return {
-        "query length": _cut(groups, query_length, [*lengths, "4+ words"]),
+        "query length": _cut(groups, query_length, LENGTHS),
         "brand": _cut(groups, lambda query: "names a brand" if names_brand(query, brands) else "no brand"),
         "model number": _cut(groups, lambda query: "has one" if has_model_number(query) else "has none"),
         "category": _cut(groups, _largest(category_of), last=["other", "unknown"]),
-        "candidates": _cut(
-            groups, lambda query: _size(len(groups[query])), [_size(n) for n in (*CANDIDATE_BOUNDS, 51)]
-        ),
+        "candidates": _cut(groups, lambda query: _size(len(groups[query])), _SIZES),
         "relevant candidates": _cut(groups, lambda query: _relevant_share(groups[query]), _RELEVANT),
     }
 
@@ -64,8 +67,7 @@ def slice_figures(evaluation: Evaluation, slices: Slices) -> dict[str, Any]:
 
 def query_length(query: str) -> str:
     """Number of words, as a slice's name."""
-    count = len(query.split())
-    return "4+ words" if count > 3 else f"{max(count, 1)} word{'s' * (count > 1)}"
+    return LENGTHS[min(max(len(query.split()), 1), len(LENGTHS)) - 1]
 
 
 def names_brand(query: str, brands: Iterable[tuple[str, ...]]) -> bool:
@@ -86,10 +88,6 @@ def has_model_number(query: str) -> bool:
     return False
 
 
-_NONE, _SOME, _ALL = "none", "some", "nearly all (90 % or more)"
-_RELEVANT = (_NONE, _SOME, _ALL)
-
-
 def _relevant_share(judgements: Sequence[Judgement]) -> str:
     """Queries where none or nearly all candidates are relevant leave little to rank."""
     share = float(np.mean([judgement.target >= RELEVANT_TARGET for judgement in judgements]))
@@ -99,12 +97,7 @@ def _relevant_share(judgements: Sequence[Judgement]) -> str:
 
 
 def _size(candidates: int) -> str:
-    low = 1
-    for bound in CANDIDATE_BOUNDS:
-        if candidates <= bound:
-            return f"{low}–{bound}"
-        low = bound + 1
-    return f"{low} or more"
+    return _SIZES[bisect_left(CANDIDATE_BOUNDS, candidates)]
 
 
 def _category(dataset: Dataset, judgements: Sequence[Judgement]) -> str:

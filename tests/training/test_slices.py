@@ -97,6 +97,15 @@ def test_queries_with_little_to_rank_are_told_apart() -> None:
     assert slices["brand"] == {"no brand": list(shares)}
 
 
+@pytest.mark.parametrize(
+    ("candidates", "expected"), [(1, "1–5"), (5, "1–5"), (6, "6–10"), (20, "11–20"), (50, "21–50"), (51, "51 or more")]
+)
+def test_the_number_of_candidates(candidates: int, expected: str) -> None:
+    products = {str(n): Product(id=str(n), title="t") for n in range(candidates)}
+    data = Dataset("d", products, [Judgement("a", key, 1.0) for key in products])
+    assert slices_of(data)["candidates"] == {expected: ["a"]}
+
+
 def test_a_categorys_type_is_that_of_the_most_relevant_products() -> None:
     kinds = ("shoe", "bag", "bag", "hat", "hat", "hat")
     products = {str(n): Product(id=str(n), title="t", product_type=kind) for n, kind in enumerate(kinds)}
