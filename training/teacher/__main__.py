@@ -17,7 +17,8 @@ from training.checks import general_check
 from training.command_line import add_run_options, run_command, settings_from
 from training.config import DistillSettings
 from training.distributed import is_main
-from training.evaluate import as_json, baselines, evaluate, table
+from training.evaluate import baselines, evaluate
+from training.measure import as_json, table
 from training.run_directory import without_nan, write_json
 from training.stages import open_run, pool_stage, teacher_stage
 
