@@ -108,7 +108,7 @@ def _read_examples(path: Path, options: EsciOptions) -> pa.Table:
     """Columns example_id, query, product_id, esci_label, split of the chosen examples, checked."""
     version = f"{options.version}_version"
     columns = ["example_id", "query", "product_id", "esci_label", "split"]
-    chosen = (arrow.field("product_locale") == options.locale) & (arrow.field(version) == 1)
+    chosen = (arrow.field("product_locale") == options.locale) & (arrow.field(version).cast("int64") == 1)
     batches = [batch.select(columns) for batch in scan_parquet(path, [*columns, "product_locale", version], chosen)]
     if not sum(map(len, batches)):
         raise DataError(f"{path} has no examples of locale {options.locale!r} in the {options.version} version")

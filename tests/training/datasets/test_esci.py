@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -51,6 +52,15 @@ def test_a_product_is_known_by_id_and_locale(tmp_path: Path) -> None:
 
 def test_the_large_version_has_the_easy_queries_too(tmp_path: Path) -> None:
     assert ("cheap cup", "C1", 1.0) in pairs(read_esci(write_esci(tmp_path), EsciOptions(version="large")))
+
+
+@pytest.mark.parametrize("dtype", [pa.bool_(), pa.int8(), pa.float64()])
+def test_the_versions_flags_may_be_of_any_type(tmp_path: Path, dtype: pa.DataType) -> None:
+    table = pq.read_table(write_esci(tmp_path) / EXAMPLES)
+    flags = table["small_version"].cast(dtype)
+    table = table.set_column(table.schema.get_field_index("small_version"), "small_version", flags)
+    pq.write_table(table, tmp_path / EXAMPLES)
+    assert len(read_esci(tmp_path, US).judgements) == 6
 
 
 def test_test_queries_are_held_out_and_their_near_duplicates_left_out(
