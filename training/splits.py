@@ -40,9 +40,14 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
 
     The seed shuffles the queries once; `fold` 0, 1, 2 ... holds out the first, second, third ... such part of
     them, so that cross-validation judges every query once. A dataset with held-out queries of its own is split
-    by these, whatever fraction, seed and fold.
+    by these, whatever fraction and seed, and has but one fold.
     """
     if dataset.held_out_queries is not None:
+        if fold:
+            raise DataError(
+                f"dataset {dataset.name}: fold is {fold}, but its own split holds out the same queries in every fold; "
+                "use another split (esci: split=random), or fold 0"
+            )
         return _official_split(dataset, dataset.held_out_queries)
     groups: dict[str, list[str]] = defaultdict(list)
     for query in dataset.by_query():

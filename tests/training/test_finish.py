@@ -11,11 +11,12 @@ from training.bi_encoder import BiEncoder
 from training.config import DistillSettings
 from training.errors import RunDirectoryError
 from training.finish import evaluate_run
+from training.pair_rule import EncoderInput
 from training.report.write import write_report
 from training.run_directory import Stage, write_json
 from training.scored_pairs import SCORES, load_scores
 from training.splits import Split
-from training.teacher import Teacher
+from training.teacher import Member, Teacher
 
 from .tiny import tiny_cross_encoder
 
@@ -27,8 +28,8 @@ def split() -> Split:
 
 
 def test_an_evaluation_stores_what_its_report_is_made_from(tmp_path: Path) -> None:
-    encoder = load_pair_encoder(SETTINGS.student.template)
-    teacher = Teacher(tiny_cross_encoder(), encoder, BiEncoder(), Calibration(), 0.5)
+    rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
+    teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
     stage = Stage(tmp_path / "evaluation")
     stage.directory.mkdir()
     figures = evaluate_run(stage, SETTINGS, split(), (teacher, tiny_cross_encoder(1)))

@@ -17,15 +17,18 @@ import torch
 from relevance.calibration import Calibration
 from training import label_ray
 from training.backbone import load_pair_encoder
-from training.bi_encoder import BiEncoder
-from training.config import STUDENT_TEMPLATE, LabellingSettings
+from training.config import STUDENT_TEMPLATE, LabellingSettings, TeacherSettings
 from training.errors import ConfigError, DivergenceError, LabellingError, RunDirectoryError
 from training.label import label_pool, load_labels, shard_path
 from training.label_ray import ATTEMPTS, ShardLabeller, attempts_path, check
 from training.label_shards import Shard
+from training.member_settings import EncoderMember
+from training.pair_rule import EncoderInput
 from training.pool import Pool, load_pool, save_pool
 from training.run_directory import RunDirectory, Stage
-from training.teacher import Teacher, load_teacher, save_teacher
+from training.teacher import Member, Teacher, load_teacher, save_teacher
+from training.teacher.files import member_stage
+from training.teacher.members import save_member
 
 from .tiny import tiny_cross_encoder, tiny_pool
 
@@ -42,9 +45,11 @@ def prepared(path: Path, bias: float = 0.0) -> tuple[Teacher, Pool, Stage]:
     save_pool(tiny_pool(), directory.stage("pool"))
     model = tiny_cross_encoder()
     model.classifier.bias.data.fill_(bias)
-    encoder = load_pair_encoder(STUDENT_TEMPLATE)
-    save_teacher(Teacher(model, encoder, BiEncoder(), Calibration(scale=8, bias=-3), 0.5), directory.stage("teacher"))
-    return load_teacher(directory.stage("teacher")), load_pool(directory.stage("pool")), directory.stage("labels")
+    member = Member(model, EncoderInput(load_pair_encoder(STUDENT_TEMPLATE)))
+    stage = directory.stage("teacher")
+    save_member(member, EncoderMember(), member_stage(stage, 0), Calibration(scale=8, bias=-3))
+    save_teacher(TeacherSettings(template=STUDENT_TEMPLATE), stage)
+    return load_teacher(stage), load_pool(directory.stage("pool")), directory.stage("labels")
 
 
 def labels_of_the_local_engine(teacher: Teacher, pool: Pool, path: Path) -> np.ndarray:

@@ -104,6 +104,11 @@ def test_a_split_of_the_datasets_own_goes_before_fraction_and_seed() -> None:
     assert split == split_by_query(data, 0.1, 6)
 
 
+def test_a_split_of_the_datasets_own_has_one_fold() -> None:
+    with pytest.raises(DataError, match="fold is 1, but its own split"):
+        split_by_query(official(["oak desk", "red shoe"], {"red shoe"}), 0.5, 0, fold=1)
+
+
 def test_near_duplicates_of_its_held_out_queries_leave_the_training_side_and_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

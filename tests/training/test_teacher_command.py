@@ -10,7 +10,7 @@ import pytest
 from training.checks import general_check
 from training.config import load_settings
 from training.datasets.schema import Dataset
-from training.distill import open_run, pool_stage, teacher_stage
+from training.stages import open_run, pool_stage, teacher_stage
 from training.teacher import __main__ as command
 
 from .tiny_models import decoder_backbone
