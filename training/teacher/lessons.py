@@ -93,7 +93,8 @@ def held_to_groups(pool: Pool | None, wanted: tuple[int, int], scale: Calibratio
     if pool is None:
         return []
     count, seed = wanted
-    rows = np.random.default_rng(seed).permutation(len(pool))[:count]
+    # Not a permutation of the pool, which may be far larger than what is wanted of it.
+    rows = np.random.default_rng(seed).choice(len(pool), min(count, len(pool)), replace=False)
     queries = [pool.queries[row] for row in pool.query_of[rows]]
     pairs = rule.encode(queries, [pool.products[row] for row in pool.product_of[rows]])
     targets = cosine_logits(pool.cosine[rows], scale)
