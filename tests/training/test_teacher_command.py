@@ -13,10 +13,9 @@ from training.datasets.schema import Dataset
 from training.stages import open_run, pool_stage, teacher_stage
 from training.teacher import __main__ as command
 
-from .tiny_models import decoder_backbone
+from .tiny_models import decoder_backbone, tiny_dataset
 
 TINY = """
-synthetic_judged_queries = 4
 [teacher]
 warm_up_pairs = 0
 retention_share = 0.0
@@ -35,6 +34,16 @@ initialise_from = "backbone"
 """
 
 
+def data_folder(folder: Path) -> Path:
+    folder.mkdir()
+    dataset = tiny_dataset()
+    products = "".join(product.model_dump_json(exclude_none=True) + "\n" for product in dataset.products.values())
+    (folder / "products.jsonl").write_text(products, encoding="utf-8")
+    rows = ({"query": j.query, "product_id": j.product_id, "grade": j.target} for j in dataset.judgements)
+    (folder / "judgements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
 def few_general_queries() -> Dataset:
     whole = general_check()
     return Dataset(whole.name, whole.products, whole.judgements[:30])
@@ -46,7 +55,8 @@ def test_it_shows_the_teacher_and_leaves_it_for_a_distillation(
     monkeypatch.setattr(command, "general_check", few_general_queries)
     config, folder = tmp_path / "tiny.toml", tmp_path / "run"
     config.write_text(TINY.format(backbone=decoder_backbone(tmp_path)), encoding="utf-8")
-    assert command.main(["--config", str(config), "--run-dir", str(folder)]) == 0
+    data = f"jsonl:{data_folder(tmp_path / 'data')}"
+    assert command.main(["--config", str(config), "--run-dir", str(folder), "--data", data]) == 0
     printed = capsys.readouterr().out
     figures = json.loads(printed.splitlines()[-1])
     assert set(figures["ndcg@10"]) == set(figures["general_ndcg@10"]) == {"random", "bm25", "cosine", "teacher"}
@@ -56,7 +66,7 @@ def test_it_shows_the_teacher_and_leaves_it_for_a_distillation(
     # This teacher needs no pool, so none was drawn; drawing it later leaves the teacher as it is.
     assert not (folder / "pool").exists()
     trained = (folder / "teacher" / "manifest.json").stat().st_mtime_ns
-    run = open_run(load_settings(config, {}), folder)
+    run = open_run(load_settings(config, {"data": data}), folder)
     pool = pool_stage(run)
     assert len(teacher_stage(run, pool).members) == 1
     assert (folder / "teacher" / "manifest.json").stat().st_mtime_ns == trained
