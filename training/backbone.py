@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 """Digest of the published all-MiniLM-L6-v2 weights."""
 
 
+@cache
 def backbone_directory() -> Path:
     """Directory of the packaged model, once its weights are seen to be the published ones."""
     spec = importlib.util.find_spec(PACKAGE)
@@ -102,5 +104,5 @@ def _file_of(backbone: str | None, name: str) -> Path:
         return backbone_directory() / name
     try:
         return Path(str(cached_file(backbone, name)))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"backbone {backbone}: no {name} in that directory or on the hub ({error})") from error

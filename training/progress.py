@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from training.distributed import is_main
+
 LOSSES_AVERAGED = 50
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -92,6 +94,9 @@ class SpeedColumn(ProgressColumn):
 
 @contextmanager
 def _report(title: str) -> Iterator[Report]:
+    if not is_main():
+        yield lambda done, total, note: None
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield ProgressLines(title, sys.stderr).report

@@ -62,6 +62,9 @@ class RunDirectory:
         wanted = json.loads(json.dumps(fingerprint))
         if marker.exists():
             old = json.loads(marker.read_text(encoding="utf-8"))
+            if old == wanted:
+                # Written by an earlier start, or by the first of several processes.
+                return
             self._refuse_changes(_completed(old, json.loads(json.dumps(defaults or {}))), wanted)
         elif any(entry.name != f"{FINGERPRINT}.partial" for entry in path.iterdir()):
             raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")

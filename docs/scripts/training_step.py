@@ -1,6 +1,6 @@
 """What a step of the trainer costs over the model's forward and backward pass, as one JSON line.
 
-`python docs/scripts/training_step.py` distils a student of three layers of the packaged model on synthetic pairs, in
+`python -m docs.scripts.training_step` distils a student of three layers of the packaged model on synthetic pairs, in
 interleaved rounds with the bare passes over the same batches, made beforehand: no batching, clipping, optimiser.
 `ratio` is the median of the rounds' ratios. `milliseconds` tells where the rest goes, and what AdamW's kinds cost.
 """
@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from labelling_throughput import synthetic_pool
 from transformers import BertForSequenceClassification
 
+from docs.scripts.labelling_throughput import synthetic_pool
 from training.backbone import load_cross_encoder, load_pair_encoder
 from training.batches import Batch
 from training.config import StudentSettings
-from training.prefetch import Prefetched
-from training.student import PoolBatches, distillation_loss, student_from
+from training.pool_batches import PoolBatches
+from training.student import distillation_loss, freeze, student_from
 from training.trainer import Optimisation, TrainingHooks, forward, train
 
 SETTINGS = StudentSettings()
-LOSS = partial(distillation_loss, anchor=SETTINGS.anchor)
+LOSS = partial(distillation_loss, settings=SETTINGS)
 ADAMW: dict[str, dict[str, bool]] = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 
 
@@ -42,23 +42,18 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     source, student = source_and_student(options.steps)
     batches = [source[step] for step in range(len(source))]
-    seconds: dict[str, list[float]] = {"bare": [], "train": [], "train_prefetched": []}
+    seconds: dict[str, list[float]] = {"bare": [], "train": []}
     ways: dict[str, Callable[[], None]] = {
         "bare": lambda: bare(student, batches),
         "train": lambda: train(student, source, LOSS, Optimisation(1e-5), TrainingHooks()),
-        "train_prefetched": lambda: prefetched(student, source),
     }
     bare(student, batches[:1])
     for number in range(options.rounds):
         for name in sorted(ways, reverse=bool(number % 2)):
             seconds[name].append(timed(ways[name]))
-    ratios = {
-        name: round(statistics.median(a / b for a, b in zip(seconds["bare"], taken, strict=True)), 3)
-        for name, taken in seconds.items()
-        if name != "bare"
-    }
+    ratio = round(statistics.median(a / b for a, b in zip(seconds["bare"], seconds["train"], strict=True)), 3)
     step = {name: round(1000 * statistics.median(taken) / len(batches), 1) for name, taken in seconds.items()}
-    report = {**vars(options), "device": str(student.device), "ratio": ratios}
+    report = {**vars(options), "device": str(student.device), "ratio": ratio}
     print(json.dumps({**report, "milliseconds": {**step, **parts(student, source, options.rounds)}}))
 
 
@@ -67,7 +62,7 @@ def source_and_student(steps: int) -> tuple[PoolBatches, BertForSequenceClassifi
     pool = synthetic_pool(steps * SETTINGS.pairs_per_batch)
     labels = np.random.default_rng(1).normal(size=len(pool)).astype(np.float32)
     student = student_from(load_cross_encoder(), SETTINGS.layers)
-    student.bert.embeddings.requires_grad_(False)
+    freeze(student, SETTINGS.frozen_layers)
     return PoolBatches(pool, labels, load_pair_encoder(SETTINGS.template), SETTINGS, seed=0), student
 
 
@@ -77,12 +72,6 @@ def bare(student: BertForSequenceClassification, batches: list[Batch]) -> None:
     for batch in batches:
         student.zero_grad(set_to_none=True)
         LOSS(forward(student, batch), batch.to(student.device)).backward()  # type: ignore[no-untyped-call]
-
-
-def prefetched(student: BertForSequenceClassification, source: PoolBatches) -> None:
-    """The trainer with the next batch made in a background thread."""
-    with Prefetched(source) as ahead:
-        train(student, ahead, LOSS, Optimisation(1e-5), TrainingHooks())
 
 
 def parts(student: BertForSequenceClassification, source: PoolBatches, rounds: int) -> dict[str, float]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from training import distill
 from training.checks import general_check
 from training.config import load_settings
 from training.datasets.schema import Dataset
 from training.stages import open_run, pool_stage, teacher_stage
 from training.teacher import __main__ as command
 
+from .tiny import tiny_pool
 from .tiny_models import decoder_backbone, tiny_dataset
 
 TINY = """
@@ -66,6 +69,9 @@ def test_it_shows_the_teacher_and_leaves_it_for_a_distillation(
     # This teacher needs no pool, so none was drawn; drawing it later leaves the teacher as it is.
     assert not (folder / "pool").exists()
     trained = (folder / "teacher" / "manifest.json").stat().st_mtime_ns
+    # Any pool will do: drawing a real one takes longer than all the rest.
+    monkeypatch.setattr(distill, "gather_sources", lambda settings, split: SimpleNamespace(products=[]))
+    monkeypatch.setattr(distill, "draw_pool", lambda *inputs: tiny_pool())
     run = open_run(load_settings(config, {"data": data}), folder)
     pool = pool_stage(run)
     assert len(teacher_stage(run, pool).members) == 1

@@ -40,14 +40,19 @@ def read_run(directory: Path) -> RunData:
             f"{directory} holds no finished evaluation; run python -m training.distill --run-dir {directory} first"
         )
     scores = load_scores(stage.directory / SCORES)
-    logs = {name: directory / name / LOSSES for name in TRAINED_STAGES}
+    # A teacher's members are folders of its stage.
+    logs = {
+        path.parent.relative_to(directory).as_posix(): path
+        for name in TRAINED_STAGES
+        for path in sorted((directory / name).rglob(LOSSES))
+    }
     pool_report = directory / POOL_REPORT
     return RunData(
         name=directory.resolve().name,
         settings=_settings(directory / FINGERPRINT),
         figures=stage.manifest(),
         held_out=scores["held_out"],
-        losses={name: read_losses(path) for name, path in logs.items() if path.is_file()},
+        losses={name: read_losses(path) for name, path in logs.items()},
         pool_report=pool_report.read_text(encoding="utf-8") if pool_report.is_file() else None,
     )
 

@@ -11,7 +11,7 @@ __main__.py   `python -m training.teacher`
 from training.teacher.ensemble import Member, Teacher
 from training.teacher.files import load_teacher, save_teacher, train_teacher
 from training.teacher.lessons import TeacherBatches, TeacherData, teacher_loss
-from training.teacher.members import TeacherTask
+from training.teacher.members import TeacherTask, check_members
 
 __all__ = [
     "Member",
@@ -19,6 +19,7 @@ __all__ = [
     "TeacherBatches",
     "TeacherData",
     "TeacherTask",
+    "check_members",
     "load_teacher",
     "save_teacher",
     "teacher_loss",

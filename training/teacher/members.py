@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from relevance.calibration import Calibration
 from relevance.template import Template
-from training.backbone import config_digest
+from training.backbone import backbone_config, config_digest, load_pair_encoder
 from training.bi_encoder import BiEncoder
 from training.config import TeacherSettings
 from training.datasets.schema import Dataset
@@ -18,7 +18,7 @@ from training.errors import RunDirectoryError
 from training.member_settings import DecoderMember, MemberSettings
 from training.pool import Pool
 from training.run_directory import Stage
-from training.teacher.decoders import fresh_decoder, save_decoder, saved_decoder
+from training.teacher.decoders import decoder_rule, fresh_decoder, save_decoder, saved_decoder
 from training.teacher.encoders import fresh_encoder, save_encoder, saved_encoder
 from training.teacher.ensemble import Member, fit_cosine_scale
 from training.teacher.lessons import (
@@ -45,6 +45,16 @@ class TeacherTask:
     pool: Pool | None
     settings: TeacherSettings
     seed: int
+
+
+def check_members(settings: TeacherSettings) -> None:
+    """Refuse a backbone that is not there, or whose tokenizer can not be used, before anything is computed."""
+    for member in settings.members:
+        backbone_config(member.backbone)
+        if isinstance(member, DecoderMember):
+            decoder_rule(member, settings.template, member.backbone)
+        else:
+            load_pair_encoder(settings.template, member.backbone)
 
 
 def train_member(task: TeacherTask, number: int, hooks: TrainingHooks) -> tuple[Member, Calibration]:
