@@ -73,7 +73,7 @@ def padded(batch: Batch, left: int, right: int, pad_id: int) -> Batch:
 @torch.no_grad()
 @pytest.mark.parametrize("kind", DECODERS)
 def test_a_pair_scores_the_same_alone_and_padded_on_either_side(kind: str, tmp_path: Path) -> None:
-    member = fresh_decoder(member_settings(decoder_backbone(tmp_path, kind)), TEACHER_TEMPLATE, 1)
+    member = fresh_decoder(member_settings(decoder_backbone(tmp_path, kind), tune="all"), TEACHER_TEMPLATE, 1)
     member.model.train(False)
     batch = batch_of(member)
     together = forward(member.model, batch)

@@ -10,6 +10,7 @@ from transformers import (
     AutoModel,
     BertConfig,
     DebertaV2Config,
+    GPT2Config,
     LlamaConfig,
     MistralConfig,
     ModernBertConfig,
@@ -32,6 +33,8 @@ DECODERS: dict[str, type[PretrainedConfig]] = {
     "mistral": MistralConfig,
     "qwen2": Qwen2Config,
     "qwen3": Qwen3Config,
+    # Its positions are absolute, so that it notices padding which the others' relative ones forgive.
+    "gpt2": GPT2Config,
 }
 ENCODERS: dict[str, type[PretrainedConfig]] = {
     "bert": BertConfig,
