@@ -1,1 +1,16 @@
-"""Offline: teacher → pool → soft labels → student → evaluation."""
+"""Offline: teacher → pool → soft labels → student → evaluation.
+
+distill.py    the command; stages.py: the stages in order, each in its folder of run_directory.py
+config.py     every setting; member_settings.py: those of a teacher's members
+datasets/     readers of judgements; splits.py: held-out queries
+pool/         unlabelled pairs
+models/       backbones, cross-encoder, bi-encoder and what they read
+optimise/     batches, losses, the one training loop
+teacher/      the model that labels the pool
+labels/       its labels
+student/      the model that learns from them
+evaluation/   systems side by side; checks/: the general check, never training data
+finish.py     evaluation, calibration, export; card.py: the model card; report/: the report for people
+study/        the paper's claims on one's own data
+command_line.py, dry_run.py, progress.py, errors.py   what the commands share
+"""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.backbone import WEIGHTS_SHA256
 from training.config import DistillSettings
+from training.models.backbone import WEIGHTS_SHA256
 from training.run_directory import RunDirectory
 from training.splits import Split
 

@@ -17,8 +17,8 @@ from transformers.utils import logging as transformers_logging
 from export.errors import ExportError
 from training.config import DistillSettings, load_settings
 from training.datasets.loading import FORMS
-from training.distributed import process_group
 from training.errors import ConfigError, RunDirectoryError, TrainingError
+from training.optimise.distributed import process_group
 from training.stages import SETTINGS
 
 OF_THE_RUN = ("config", "data", "query_log", "seed")

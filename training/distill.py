@@ -15,10 +15,10 @@ from typing import Any
 
 from training.command_line import add_run_options, run_command, settings_from
 from training.config import DistillSettings
-from training.distributed import is_main
 from training.dry_run import estimate
 from training.errors import ConfigError
 from training.finish import METRICS
+from training.optimise.distributed import is_main
 from training.run_directory import STAGES, StageName, without_nan
 from training.stages import check_can_start, open_run, run_stages
 

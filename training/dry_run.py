@@ -13,21 +13,21 @@ from torch import Tensor
 
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
-from training.backbone import load_cross_encoder, load_pair_encoder
-from training.batches import Batch, PairGroup, collate
-from training.bi_encoder import BiEncoder, bi_encoder_texts
 from training.config import DistillSettings, TeacherSettings
 from training.datasets.schema import Dataset
-from training.losses import pointwise_mse, relevance_logit
-from training.pair_rule import EncoderInput
-from training.pool_queries import PoolSources
-from training.pool_sources import gather_sources
-from training.scorers import CrossEncoder
+from training.models.backbone import load_cross_encoder, load_pair_encoder
+from training.models.bi_encoder import BiEncoder, bi_encoder_texts
+from training.models.pair_rule import EncoderInput
+from training.optimise.batches import Batch, PairGroup, collate
+from training.optimise.losses import pointwise_mse, relevance_logit
+from training.optimise.scorers import CrossEncoder
+from training.optimise.trainer import Optimisation, TrainingHooks, train
+from training.pool.queries import PoolSources
+from training.pool.sources import gather_sources
 from training.splits import Split
 from training.stages import judged_for_teacher, load_split
 from training.student import freeze, student_from
 from training.teacher.members import for_member, fresh_member
-from training.trainer import Optimisation, TrainingHooks, train
 
 PROBE_TEXTS = 512
 PROBE_PAIRS = 512

@@ -12,21 +12,21 @@ from export.bundle import BundleRequest, Source, export_bundle
 from export.parity import JudgedList
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
-from training.backbone import load_pair_encoder, tokenizer_file
-from training.calibrate import fit_platt
 from training.card import licences, model_card, provenance
 from training.checks import general_check
 from training.config import DistillSettings
-from training.cross_encoder import encode_pairs, score_pairs
 from training.datasets.schema import Dataset
-from training.evaluate import System, baselines, evaluate
-from training.measure import HEADLINE, as_json, table
+from training.evaluation.calibrate import fit_platt
+from training.evaluation.evaluate import System, baselines, evaluate
+from training.evaluation.measure import HEADLINE, as_json, table
+from training.evaluation.scored_pairs import SCORES, ScoredPairs, load_scores, save_scores
+from training.evaluation.slices import slices_of
+from training.evaluation.summary import calibration_errors, further_figures
+from training.models.backbone import load_pair_encoder, tokenizer_file
+from training.models.cross_encoder import encode_pairs, score_pairs
 from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage, write_json
-from training.scored_pairs import SCORES, ScoredPairs, load_scores, save_scores
-from training.slices import slices_of
 from training.splits import Split
-from training.summary import calibration_errors, further_figures
 from training.teacher import Teacher
 
 METRICS = "metrics.json"

@@ -52,7 +52,7 @@ class DecoderMember(_Member):
     gradient_checkpointing: bool = False
     """Computes activations again in the backward pass instead of keeping them: less memory, a third more time."""
     max_tokens: Annotated[int, Field(ge=SMALLEST_BUDGET)] = 256
-    """Most tokens of a pair, all included (training/decoder_input.py)."""
+    """Most tokens of a pair, all included (training/models/decoder_input.py)."""
 
 
 MemberSettings = Annotated[EncoderMember | DecoderMember, Field(discriminator="kind")]

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from training.distributed import is_main
+from training.optimise.distributed import is_main
 
 LOSSES_AVERAGED = 50
 SECONDS_BETWEEN_LINES = 30.0

@@ -10,31 +10,30 @@ from pathlib import Path
 
 from transformers import BertForSequenceClassification
 
-from training.backbone import load_checkpoint
-from training.bi_encoder import BiEncoder
-from training.checkpoint import CheckpointStore
 from training.config import DistillSettings
-from training.cross_encoder import Logits
 from training.datasets.loading import data_digests, load_dataset
 from training.datasets.schema import Dataset
 from training.datasets.synthetic import SyntheticSize, build_synthetic
-from training.distributed import is_main, main_first
 from training.errors import RunDirectoryError
 from training.finish import evaluate_run, export_run
-from training.initial_student import check_start, initial_student
-from training.label import label_pool, load_labels
-from training.loss_log import LOSSES, LossLog
+from training.labels import label_pool, load_labels
+from training.models.backbone import load_checkpoint
+from training.models.bi_encoder import BiEncoder
+from training.models.cross_encoder import Logits
+from training.optimise.checkpoint import CheckpointStore
+from training.optimise.distributed import is_main, main_first
+from training.optimise.loss_log import LOSSES, LossLog
+from training.optimise.trainer import TrainingHooks
 from training.pool import Pool, load_pool
-from training.pool_drawing import draw_pool
-from training.pool_report import write_pool_report
-from training.pool_sources import gather_sources, untouchable
+from training.pool.drawing import draw_pool
+from training.pool.report import write_pool_report
+from training.pool.sources import gather_sources, untouchable
 from training.progress import progress_bar, training_bar
 from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, split_by_query, without_queries
-from training.student import train_student, with_human_targets
+from training.student import check_start, initial_student, train_student, with_human_targets
 from training.teacher import Teacher, TeacherTask, check_members, load_teacher, train_teacher
-from training.trainer import TrainingHooks
 
 SETTINGS = "settings.json"
 """All settings of a run with this machine's paths, for `--resume`; the fingerprint beside it has no paths."""

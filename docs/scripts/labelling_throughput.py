@@ -19,19 +19,19 @@ import numpy as np
 import torch
 
 from relevance.calibration import Calibration
-from training.backbone import load_cross_encoder, load_pair_encoder
-from training.batches import Batch, PairGroup, collate
-from training.bi_encoder import BiEncoder
 from training.config import TEACHER_TEMPLATE
-from training.cross_encoder import TOKENS_PER_BATCH
 from training.datasets.synthetic import SyntheticSize, build_synthetic
-from training.label import label_pool
-from training.pair_rule import EncoderInput
+from training.labels import label_pool
+from training.models.backbone import load_cross_encoder, load_pair_encoder
+from training.models.bi_encoder import BiEncoder
+from training.models.cross_encoder import TOKENS_PER_BATCH
+from training.models.pair_rule import EncoderInput
+from training.optimise.batches import Batch, PairGroup, collate
+from training.optimise.scorers import CrossEncoder
+from training.optimise.trainer import forward
 from training.pool import Pool
 from training.run_directory import Stage
-from training.scorers import CrossEncoder
 from training.teacher import Member, Teacher
-from training.trainer import forward
 
 PER_QUERY = 16
 

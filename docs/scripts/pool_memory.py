@@ -55,8 +55,8 @@ def draw(folder: Path, pairs: int) -> None:
     from relevance.product import Product  # noqa: PLC0415
     from training.config import DistillSettings, PoolSettings  # noqa: PLC0415
     from training.datasets.schema import LoggedQuery  # noqa: PLC0415
-    from training.pool_drawing import draw_pool  # noqa: PLC0415
-    from training.pool_queries import PoolSources  # noqa: PLC0415
+    from training.pool.drawing import draw_pool  # noqa: PLC0415
+    from training.pool.queries import PoolSources  # noqa: PLC0415
     from training.progress import progress_bar  # noqa: PLC0415
     from training.run_directory import Stage  # noqa: PLC0415
 
@@ -71,7 +71,7 @@ def draw(folder: Path, pairs: int) -> None:
 def label(folder: Path, pairs: int) -> None:
     """Write a logit for each pair, block by block."""
     from training.pool import load_pool  # noqa: PLC0415
-    from training.pool_report import write_pool_report  # noqa: PLC0415
+    from training.pool.report import write_pool_report  # noqa: PLC0415
     from training.run_directory import Stage  # noqa: PLC0415
 
     pool = load_pool(Stage(folder / "pool"))
@@ -84,11 +84,11 @@ def label(folder: Path, pairs: int) -> None:
 
 def batches(folder: Path, pairs: int, walked: int = 2000) -> None:
     """Plan the whole epoch and make the first batches of it."""
-    from training.backbone import load_pair_encoder  # noqa: PLC0415
     from training.config import STUDENT_TEMPLATE, StudentSettings  # noqa: PLC0415
+    from training.models.backbone import load_pair_encoder  # noqa: PLC0415
     from training.pool import load_pool  # noqa: PLC0415
-    from training.pool_batches import PoolBatches  # noqa: PLC0415
     from training.run_directory import Stage  # noqa: PLC0415
+    from training.student.pool_batches import PoolBatches  # noqa: PLC0415
 
     labels = np.load(folder / "labels.npy", mmap_mode="r")
     source = PoolBatches(

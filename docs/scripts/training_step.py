@@ -20,12 +20,12 @@ import torch
 from transformers import BertForSequenceClassification
 
 from docs.scripts.labelling_throughput import synthetic_pool
-from training.backbone import load_cross_encoder, load_pair_encoder
-from training.batches import Batch
 from training.config import StudentSettings
-from training.pool_batches import PoolBatches
+from training.models.backbone import load_cross_encoder, load_pair_encoder
+from training.optimise.batches import Batch
+from training.optimise.trainer import Optimisation, TrainingHooks, forward, train
 from training.student import distillation_loss, freeze, student_from
-from training.trainer import Optimisation, TrainingHooks, forward, train
+from training.student.pool_batches import PoolBatches
 
 SETTINGS = StudentSettings()
 LOSS = partial(distillation_loss, settings=SETTINGS)

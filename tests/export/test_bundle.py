@@ -15,8 +15,8 @@ from export.parity import BOUNDS, Bounds, JudgedList, check_parity
 from relevance.bundle import load_bundle
 from relevance.calibration import Calibration
 from relevance.pair_encoding import EncodedPair
-from training.backbone import backbone_directory, load_cross_encoder
 from training.config import STUDENT_TEMPLATE
+from training.models.backbone import backbone_directory, load_cross_encoder
 from training.student import student_from
 
 REQUEST = BundleRequest("tiny", STUDENT_TEMPLATE, Calibration(), {}, {}, ("none",))

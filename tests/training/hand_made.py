@@ -8,12 +8,12 @@ import numpy as np
 
 from relevance.product import Product
 from training.datasets.schema import Dataset, Judgement
-from training.loss_log import LOSSES, LossLog
-from training.measure import as_json, measure
+from training.evaluation.measure import as_json, measure
+from training.evaluation.scored_pairs import SCORES, ScoredPairs, save_scores
+from training.evaluation.slices import slices_of
+from training.evaluation.summary import further_figures
+from training.optimise.loss_log import LOSSES, LossLog
 from training.run_directory import Stage, write_json
-from training.scored_pairs import SCORES, ScoredPairs, save_scores
-from training.slices import slices_of
-from training.summary import further_figures
 
 QUERIES = ("lamp", "acme lamp", "red oak table", "sony wh-1000xm4 head phones", "dëlta sound bar")
 TARGETS = (1.0, 0.5, 0.0, 0.0)

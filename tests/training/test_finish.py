@@ -6,15 +6,15 @@ import pytest
 
 from relevance.calibration import Calibration
 from tests.training.hand_made import dataset
-from training.backbone import load_pair_encoder
-from training.bi_encoder import BiEncoder
 from training.config import DistillSettings
 from training.errors import RunDirectoryError
+from training.evaluation.scored_pairs import SCORES, load_scores
 from training.finish import evaluate_run
-from training.pair_rule import EncoderInput
+from training.models.backbone import load_pair_encoder
+from training.models.bi_encoder import BiEncoder
+from training.models.pair_rule import EncoderInput
 from training.report.write import write_report
 from training.run_directory import Stage, write_json
-from training.scored_pairs import SCORES, load_scores
 from training.splits import Split
 from training.teacher import Member, Teacher
 

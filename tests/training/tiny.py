@@ -12,7 +12,7 @@ from transformers.models.bert.modeling_bert import BertPooler
 
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
-from training.batches import Batch, PairGroup, collate
+from training.optimise.batches import Batch, PairGroup, collate
 from training.pool import Pool
 
 

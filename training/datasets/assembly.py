@@ -6,7 +6,7 @@
   the raters saw, so it is an error.
 - A judgement of a product that is not in the catalogue is an error.
 - A pair that was judged several times gets the mean of its targets, as if by several raters.
-- A query with one product is kept: pointwise losses learn from it, margins pass it by (`training/losses.py`).
+- A query with one product is kept: pointwise losses learn from it, margins pass it by (`training/optimise/losses.py`).
 - One target over the whole dataset teaches nothing, whatever grade table it came from: an error. Within one query it
   is fine.
 """

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import RunDirectoryError
-from training.loss_log import LOSSES, read_losses
+from training.evaluation.scored_pairs import SCORES, ScoredPairs, load_scores
+from training.optimise.loss_log import LOSSES, read_losses
 from training.run_directory import FINGERPRINT, Stage
-from training.scored_pairs import SCORES, ScoredPairs, load_scores
 
 POOL_REPORT = Path("pool") / "report.md"
 TRAINED_STAGES = ("teacher", "student")

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from relevance.ranking_metrics import soft_target_ndcg
-from training.measure import RELEVANT_TARGET
+from training.evaluation.measure import RELEVANT_TARGET
+from training.evaluation.scored_pairs import FloatArray, ScoredPairs
+from training.evaluation.summary import calibrated_probabilities
 from training.report.document import Block, Column, Heading, Paragraph, Table
 from training.report.numbers import number
-from training.scored_pairs import FloatArray, ScoredPairs
-from training.summary import calibrated_probabilities
 
 PAIRS_SHOWN = 15
 QUERIES_SHOWN = 5

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from relevance.ranking_metrics import expected_calibration_error, reliability_bins
+from training.evaluation.scored_pairs import FloatArray
 from training.report.canvas import BLUE, GREY, ORANGE, new_figure, plain_axes
-from training.scored_pairs import FloatArray
 
 BINS = 10
 HISTOGRAM_BINS = 40

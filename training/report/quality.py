@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.measure import HEADLINE, METRICS, TAU
+from training.evaluation.measure import HEADLINE, METRICS, TAU
+from training.evaluation.slices import DIFFERENCES, SYSTEMS
 from training.report.canvas import png
 from training.report.document import Block, Column, Heading, Paragraph, Picture, Table
 from training.report.numbers import FEWEST_QUERIES, as_interval, interval, number, p_value, verdict
 from training.report.studies import Dot, dot_plot
-from training.slices import DIFFERENCES, SYSTEMS
 
 SETS = {"held_out": "held-out queries", "general": "general check"}
 NAMES = {

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from training.measure import RELEVANT_TARGET
+from training.evaluation.measure import RELEVANT_TARGET
+from training.evaluation.scored_pairs import ScoredPairs
+from training.evaluation.summary import LOGIT_SYSTEMS, calibrated_probabilities, raw_probabilities
 from training.report.canvas import png
 from training.report.document import Block, Column, Heading, Paragraph, Picture, Table
 from training.report.numbers import number
 from training.report.plots import loss_curve, reliability_diagram, score_histogram
-from training.scored_pairs import ScoredPairs
-from training.summary import LOGIT_SYSTEMS, calibrated_probabilities, raw_probabilities
 
 
 def calibration_section(figures: Mapping[str, Any], pairs: ScoredPairs) -> list[Block]:

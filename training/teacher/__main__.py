@@ -16,9 +16,9 @@ from typing import Any
 from training.checks import general_check
 from training.command_line import add_run_options, run_command, settings_from
 from training.config import DistillSettings
-from training.distributed import is_main
-from training.evaluate import baselines, evaluate
-from training.measure import as_json, table
+from training.evaluation.evaluate import baselines, evaluate
+from training.evaluation.measure import as_json, table
+from training.optimise.distributed import is_main
 from training.run_directory import without_nan, write_json
 from training.stages import open_run, pool_stage, teacher_stage
 

@@ -14,12 +14,12 @@ from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from relevance.template import Template
-from training.backbone import backbone_config, placed
-from training.decoder_input import DecoderInput
 from training.errors import ConfigError
 from training.member_settings import DecoderMember
-from training.precision import best_device, has_bf16
-from training.scorers import DecoderScorer
+from training.models.backbone import backbone_config, placed
+from training.models.decoder_input import DecoderInput
+from training.optimise.precision import best_device, has_bf16
+from training.optimise.scorers import DecoderScorer
 from training.teacher.ensemble import Member
 
 

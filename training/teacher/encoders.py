@@ -10,7 +10,9 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertForSequenceClassification
 
 from relevance.template import Template
-from training.backbone import (
+from training.errors import ConfigError
+from training.member_settings import EncoderMember
+from training.models.backbone import (
     backbone_config,
     load_checkpoint,
     load_cross_encoder,
@@ -18,10 +20,8 @@ from training.backbone import (
     placed,
     tokenizer_file,
 )
-from training.errors import ConfigError
-from training.member_settings import EncoderMember
-from training.pair_rule import EncoderInput
-from training.scorers import CrossEncoder, EncoderScorer
+from training.models.pair_rule import EncoderInput
+from training.optimise.scorers import CrossEncoder, EncoderScorer
 from training.teacher.ensemble import Member
 
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from relevance.calibration import Calibration
 from relevance.product import Product
-from training.bi_encoder import BiEncoder
-from training.calibrate import fit_platt
-from training.cross_encoder import Logits, Progress, score_pairs
 from training.datasets.schema import Dataset
-from training.pair_rule import PairRule
-from training.scorers import CrossEncoder
+from training.evaluation.calibrate import fit_platt
+from training.models.bi_encoder import BiEncoder
+from training.models.cross_encoder import Logits, Progress, score_pairs
+from training.models.pair_rule import PairRule
+from training.optimise.scorers import CrossEncoder
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from relevance.calibration import Calibration
-from training.backbone import load_checkpoint, load_pair_encoder
-from training.bi_encoder import BiEncoder
 from training.config import TeacherSettings
-from training.distributed import is_main, main_first
-from training.pair_rule import EncoderInput
+from training.models.backbone import load_checkpoint, load_pair_encoder
+from training.models.bi_encoder import BiEncoder
+from training.models.pair_rule import EncoderInput
+from training.optimise.distributed import is_main, main_first
+from training.optimise.trainer import TrainingHooks
 from training.run_directory import Stage
 from training.teacher.ensemble import Member, Teacher
 from training.teacher.members import TeacherTask, load_member, save_member, train_member
-from training.trainer import TrainingHooks
 
 Surrounding = Callable[[Stage, str], AbstractContextManager[TrainingHooks]]
 """Told a member's folder and title; gives the hooks to train it with."""

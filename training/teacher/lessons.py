@@ -16,12 +16,12 @@ import numpy as np
 from torch import Tensor
 
 from relevance.calibration import Calibration
-from training.batches import Batch, PairGroup, collate, plan_epoch
 from training.config import TeacherSettings
 from training.datasets.schema import Dataset
-from training.divergence import name_queries
-from training.losses import pointwise_mse, relevance_logit, soft_binary_cross_entropy, soft_cross_entropy
-from training.pair_rule import PairRule
+from training.models.pair_rule import PairRule
+from training.optimise.batches import Batch, PairGroup, collate, plan_epoch
+from training.optimise.divergence import name_queries
+from training.optimise.losses import pointwise_mse, relevance_logit, soft_binary_cross_entropy, soft_cross_entropy
 from training.pool import Pool
 from training.teacher.ensemble import cosine_logits
 

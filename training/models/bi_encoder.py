@@ -1,0 +1,98 @@
+"""The zero-shot bi-encoder: cosine of mean-pooled MiniLM vectors. Baseline, retriever, and half of the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from transformers import BertModel
+
+from relevance.product import Product
+from training.models.backbone import backbone_directory, load_encoder
+from training.optimise.precision import autocast
+
+MAX_TOKENS = 96
+TOKENS_PER_BATCH = 8192
+
+Vectors = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+
+
+class BiEncoder:
+    """Encodes texts one by one, each independent of any query."""
+
+    def __init__(self, model: BertModel | None = None) -> None:
+        self._model = model or load_encoder()
+        self._model.train(False)
+        self._tokenizer = Tokenizer.from_file(str(backbone_directory() / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Unit vectors (len(texts), 384), in the order of the texts; `progress` gets each batch's size."""
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        vectors = np.zeros((len(ids), self._model.config.hidden_size), dtype=np.float32)
+        for rows in _length_sorted_batches(ids):
+            vectors[rows] = self._encode_batch([ids[row] for row in rows])
+            if progress:
+                progress(len(rows))
+        return vectors
+
+    def encode_products(self, products: Sequence[Product], progress: Progress | None = None) -> Vectors:
+        """For each product the mean of its title's and its full text's unit vector: (len(products), 384).
+
+        Its dot product with a query's vector is the mean of the two cosines. The title alone misses what
+        only the description says; the description alone drowns what the product is.
+        """
+        texts = [bi_encoder_texts(product) for product in products]
+        row_of = {text: row for row, text in enumerate(dict.fromkeys(text for both in texts for text in both))}
+        vectors = self.encode(list(row_of), progress)
+        titles, full = ([row_of[both[side]] for both in texts] for side in (0, 1))
+        mean: Vectors = (vectors[titles] + vectors[full]) / 2.0
+        return mean
+
+    def cosines(self, query: str, products: Sequence[Product]) -> npt.NDArray[np.float32]:
+        """Cosine (len(products),) of one query with each product, title and full text averaged."""
+        cosines: npt.NDArray[np.float32] = self.encode_products(products) @ self.encode([query])[0]
+        return cosines
+
+    def title_cosines(self, query: str, products: Sequence[Product]) -> npt.NDArray[np.float32]:
+        """Cosine (len(products),) of one query with each title: what a shop does without training."""
+        return self.cosines(query, [Product(title=product.title) for product in products])
+
+    @torch.inference_mode()
+    def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        width = max(map(len, ids))
+        device = self._model.device
+        tokens = torch.zeros((len(ids), width), dtype=torch.long)
+        mask = torch.zeros_like(tokens)
+        for row, sequence in enumerate(ids):
+            tokens[row, : len(sequence)] = torch.tensor(sequence)
+            mask[row, : len(sequence)] = 1
+        mask = mask.to(device)
+        with autocast(device):
+            hidden = self._model(tokens.to(device), attention_mask=mask).last_hidden_state.float()
+        weights = mask.unsqueeze(-1).float()
+        pooled = (hidden * weights).sum(1) / weights.sum(1)
+        result: Vectors = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+        return result
+
+
+def bi_encoder_texts(product: Product) -> tuple[str, str]:
+    """A product's title and its full text, which are the same where it has nothing but a title."""
+    return product.title, " ".join(part for part in (product.title, product.product_type, product.description) if part)
+
+
+def _length_sorted_batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Row numbers in batches of at most TOKENS_PER_BATCH padded tokens, longest texts first."""
+    order = sorted(range(len(ids)), key=lambda row: len(ids[row]), reverse=True)
+    batches: list[list[int]] = []
+    start = 0
+    while start < len(order):
+        count = max(1, TOKENS_PER_BATCH // max(1, len(ids[order[start]])))
+        batches.append(order[start : start + count])
+        start += count
+    return batches

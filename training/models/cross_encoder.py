@@ -1,0 +1,49 @@
+"""Scoring many pairs with a cross-encoder: length-sorted batches, results in the order of the pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from relevance.pair_encoding import EncodedPair, PairEncoder
+from relevance.product import Product
+from training.optimise.batches import PairGroup, collate
+from training.optimise.losses import relevance_logit
+from training.optimise.scorers import CrossEncoder
+from training.optimise.trainer import forward
+
+TOKENS_PER_BATCH = 4096
+
+Logits = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+
+
+def encode_pairs(encoder: PairEncoder, query: str, products: Sequence[Product]) -> list[EncodedPair]:
+    """The pairs of one query with several products."""
+    encoded = encoder.encode_queries([query])[0]
+    return [encoder.pair(encoded, product) for product in encoder.encode_products(products)]
+
+
+@torch.inference_mode()
+def score_pairs(
+    model: CrossEncoder,
+    pairs: Sequence[EncodedPair],
+    pad_id: int,
+    progress: Progress | None = None,
+) -> Logits:
+    """Relevance logits (len(pairs),) in fp32; `progress` gets the number of pairs done in each batch."""
+    model.train(False)
+    order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]), reverse=True)
+    logits = np.zeros(len(pairs), dtype=np.float32)
+    start = 0
+    while start < len(order):
+        rows = order[start : start + max(1, TOKENS_PER_BATCH // len(pairs[order[start]]))]
+        group = PairGroup([pairs[row] for row in rows], np.zeros(len(rows), dtype=np.float32))
+        logits[rows] = relevance_logit(forward(model, collate([group], pad_id))).cpu().numpy()
+        start += len(rows)
+        if progress:
+            progress(len(rows))
+    return logits

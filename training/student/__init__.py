@@ -1,0 +1,25 @@
+"""The student: a few layers of the teacher, distilled on the labelled pool.
+
+initial.py       the student before it learns
+pool_batches.py  the labelled pool as its batches
+distillation.py  train_student: its loss, its training, the averaging of its weights
+"""
+
+from training.student.distillation import (
+    distillation_loss,
+    freeze,
+    student_from,
+    train_student,
+    with_human_targets,
+)
+from training.student.initial import check_start, initial_student
+
+__all__ = [
+    "check_start",
+    "distillation_loss",
+    "freeze",
+    "initial_student",
+    "student_from",
+    "train_student",
+    "with_human_targets",
+]

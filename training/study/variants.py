@@ -1,0 +1,131 @@
+"""Students of one teacher that differ in one thing: how much of the pool they see, or by which loss they learn.
+
+A study trains them on nested parts of one labelled pool and reads them on the same held-out queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training.checks import general_check
+from training.config import DistillSettings, StudentSettings
+from training.datasets.schema import Dataset
+from training.evaluation.evaluate import System, baselines, evaluate
+from training.finish import student_system
+from training.models.backbone import load_pair_encoder
+from training.models.cross_encoder import Logits
+from training.pool import Pool
+from training.run_directory import Stage
+from training.splits import Split
+from training.stages import surrounding
+from training.student import initial_student, train_student, with_human_targets
+from training.teacher import Teacher
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One student: `multiple` unjudged pool pairs for each judged one, and settings that differ from the run's."""
+
+    name: str
+    multiple: int
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """What all variants of one seed share. `least_pairs`: a small part of the pool is gone through until so
+    many pairs were seen, so that little data does not also mean little training."""
+
+    settings: DistillSettings
+    split: Split
+    pool: Pool
+    labels: Logits
+    teacher: Teacher
+    least_pairs: int
+
+    @property
+    def judged_pairs(self) -> int:
+        """Number of judged pairs that the split leaves to learn from."""
+        return len(self.split.train.judgements)
+
+
+def part_of_pool(pool: Pool, judged_pairs: int, multiple: int, seed: int) -> npt.NDArray[np.int64]:
+    """Rows of the judged pairs and of `multiple` times as many others, whole queries.
+
+    The judged pairs are the pool's first. A seed draws the others in one order for every multiple, so that
+    the smaller part lies within the larger.
+    """
+    ends = pool.starts[1:]
+    first = int(np.searchsorted(ends, judged_pairs)) + 1
+    others = first + np.random.default_rng(seed).permutation(len(ends) - first)
+    sizes = np.diff(ends, prepend=0)
+    taken = others[: int(np.searchsorted(np.cumsum(sizes[others]), multiple * judged_pairs, side="right"))]
+    chosen = [*range(first), *sorted(taken.tolist())]
+    return np.concatenate([np.arange(pool.groups[group].start, pool.groups[group].stop) for group in chosen])
+
+
+def only_rows(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
+    """The pool with these pairs alone."""
+    columns = {name: getattr(pool, name)[rows] for name in ("query_of", "product_of", "cosine", "source")}
+    return replace(pool, **columns, human=None if pool.human is None else pool.human[rows])
+
+
+def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> dict[str, Any]:
+    """Train and read one variant, or load what was read; a killed one goes on from its checkpoint."""
+    directory.mkdir(parents=True, exist_ok=True)
+    stage = Stage(directory)
+    if stage.finished:
+        return stage.manifest()
+    rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.settings.seed)
+    settings = long_enough(laboratory, variant, len(rows))
+    changed = laboratory.settings.model_copy(update={"student": settings})
+    student = initial_student(laboratory.teacher, changed)
+    with surrounding(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
+        pool = laboratory.pool
+        if settings.human_weight:
+            pool = with_human_targets(pool, laboratory.split.train)
+        train_student(
+            student, only_rows(pool, rows), laboratory.labels[rows], settings, (laboratory.settings.seed, hooks)
+        )
+    system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
+    readings = read(laboratory.split, lambda _: {"student": system})
+    stage.finish({"pairs": len(rows), "steps": settings.max_steps, **readings})
+    return stage.manifest()
+
+
+def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
+    """Read the teacher and the baselines, or load what was read."""
+    directory.mkdir(parents=True, exist_ok=True)
+    stage = Stage(directory)
+    if not stage.finished:
+        teacher = laboratory.teacher
+
+        def systems(dataset: Dataset) -> Mapping[str, System]:
+            return {**baselines(dataset, teacher.bi_encoder, laboratory.settings.seed), "teacher": teacher.score}
+
+        stage.finish(read(laboratory.split, systems))
+    return stage.manifest()
+
+
+def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> dict[str, Any]:
+    """Per-query values of every metric: `held_out` and `general` → metric → system → list over queries."""
+
+    def values(dataset: Dataset) -> dict[str, dict[str, list[float]]]:
+        evaluation = evaluate(dataset, systems(dataset))
+        return {m: {name: v.tolist() for name, v in by.items()} for m, by in evaluation.values.items()}
+
+    return {"held_out": values(split.held_out), "general": values(general_check())}
+
+
+def long_enough(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
+    """The run's student settings with the variant's changes, one epoch or as many as `least_pairs` asks for."""
+    epochs = max(1, -(-laboratory.least_pairs // pairs))
+    settings = {**laboratory.settings.student.model_dump(), **variant.changes, "epochs": epochs}
+    size = laboratory.settings.student.pairs_per_batch
+    return StudentSettings.model_validate({**settings, "max_steps": -(-max(pairs, laboratory.least_pairs) // size)})
