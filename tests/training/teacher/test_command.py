@@ -10,10 +10,12 @@ import pytest
 
 from tests.training.tiny import tiny_pool
 from tests.training.tiny_models import decoder_backbone, tiny_dataset
-from training import distill
+from training import stages
 from training.checks import general_check
 from training.config import load_settings
 from training.datasets.schema import Dataset
+from training.pool import save_pool
+from training.run_directory import Stage
 from training.stages import open_run, pool_stage, teacher_stage
 from training.teacher import __main__ as command
 
@@ -51,6 +53,10 @@ def few_general_queries() -> Dataset:
     return Dataset(whole.name, whole.products, whole.judgements[:30])
 
 
+def save_tiny_pool(sources: object, settings: object, encoder: object, stage: Stage, progress: object) -> None:
+    save_pool(tiny_pool(), stage)
+
+
 def test_it_shows_the_teacher_and_leaves_it_for_a_distillation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,8 +75,8 @@ def test_it_shows_the_teacher_and_leaves_it_for_a_distillation(
     assert not (folder / "pool").exists()
     trained = (folder / "teacher" / "manifest.json").stat().st_mtime_ns
     # Any pool will do: drawing a real one takes longer than all the rest.
-    monkeypatch.setattr(distill, "gather_sources", lambda settings, split: SimpleNamespace(products=[]))
-    monkeypatch.setattr(distill, "draw_pool", lambda *inputs: tiny_pool())
+    monkeypatch.setattr(stages, "gather_sources", lambda settings, split: SimpleNamespace(products=[]))
+    monkeypatch.setattr(stages, "draw_pool", save_tiny_pool)
     run = open_run(load_settings(config, {"data": data}), folder)
     pool = pool_stage(run)
     assert len(teacher_stage(run, pool).members) == 1
