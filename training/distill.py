@@ -27,7 +27,7 @@ def distill(
     settings: DistillSettings, run_directory: Path, wanted: tuple[StageName, ...] = STAGES
 ) -> dict[str, Any] | None:
     """Run the wanted stages that are not finished; returns the run's metrics if export was among them."""
-    check_can_start(run_directory, wanted)
+    check_can_start(settings, run_directory, wanted)
     last = max(wanted, key=STAGES.index)
     for name in run_stages(open_run(settings, run_directory)):
         if name == last:

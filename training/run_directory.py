@@ -87,12 +87,16 @@ class RunDirectory:
 
     def _refuse_changes(self, old: Any, wanted: Any) -> None:
         changed = sorted(_differences(old, wanted))
-        # Before the first stage is finished nothing was made that could be mixed up.
-        if changed and any((self.path / name / MANIFEST).exists() for name in STAGES):
+        if not changed:
+            return
+        if any((self.path / name / MANIFEST).exists() for name in STAGES):
             raise RunDirectoryError(
                 f"{self.path} was started with other settings or data (changed: {', '.join(changed)}); "
                 "use another --run-dir, or delete this one to start over"
             )
+        # No stage is finished, but parts of one may be: a teacher's member, a checkpoint, a block of the pool.
+        for name in STAGES:
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -90,10 +90,18 @@ def run_stages(run: Run) -> Iterator[StageName]:
     yield "export"
 
 
-def check_can_start(run_directory: Path, wanted: tuple[StageName, ...]) -> None:
-    """RunDirectoryError if a stage that the wanted ones need is neither wanted nor finished."""
-    needed = STAGES[: max(map(STAGES.index, wanted))]
-    missing = [name for name in needed if name not in wanted and not (run_directory / name / MANIFEST).exists()]
+def check_can_start(settings: DistillSettings, run_directory: Path, wanted: tuple[StageName, ...]) -> None:
+    """RunDirectoryError if a stage that the wanted ones need is neither wanted nor finished.
+
+    A stage is made anew after an unfinished one, so it has to be wanted too: nothing long is redone unasked.
+    """
+    missing: list[StageName] = []
+    remade: list[StageName] = []
+    for name in STAGES[: max(map(STAGES.index, wanted)) + 1]:
+        apart = name == "teacher" and not settings.teacher.needs_pool
+        if (run_directory / name / MANIFEST).exists() and (not remade or apart):
+            continue
+        (remade if name in wanted else missing).append(name)
     if missing:
         raise RunDirectoryError(
             f"--stages {','.join(wanted)} needs {', '.join(missing)}, not finished in {run_directory}: name them too"

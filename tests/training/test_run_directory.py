@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import RunDirectoryError
-from training.run_directory import STAGES, RunDirectory
+from training.run_directory import STAGES, RunDirectory, Stage
 
 
 def test_the_same_settings_go_on(tmp_path: Path) -> None:
@@ -27,6 +27,16 @@ def test_before_anything_is_finished_settings_may_be_mended(tmp_path: Path) -> N
     RunDirectory(tmp_path, {"settings": {"seed": 2}}).stage("pool").finish({})
     with pytest.raises(RunDirectoryError, match=r"changed: settings\.seed"):
         RunDirectory(tmp_path, {"settings": {"seed": 1}})
+
+
+def test_parts_of_an_unfinished_stage_do_not_outlive_its_settings(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, {"settings": {"seed": 1}})
+    member = run.stage("teacher").directory / "member-0"
+    member.mkdir()
+    Stage(member).finish({})
+    assert RunDirectory(tmp_path, {"settings": {"seed": 1}}).stage("teacher").directory.joinpath("member-0").exists()
+    mended = RunDirectory(tmp_path, {"settings": {"seed": 2}})
+    assert not mended.stage("teacher").directory.joinpath("member-0").exists()
 
 
 def test_a_kill_during_the_very_first_write_is_no_obstacle(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A study trains them on nested parts of one labelled pool and reads them on the s
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +28,9 @@ from training.stages import surrounding
 from training.student import initial_student, train_student, with_human_targets
 from training.teacher import Teacher
 
+LABELS = "labels.sha256"
+"""Which labels a variant's folder was made from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -39,13 +43,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """What all variants of one seed share. `least_pairs`: a small part of the pool is gone through until so
-    many pairs were seen, so that little data does not also mean little training."""
+    """What all variants of one seed share. `labels` are the pool's, and their digest.
+
+    `least_pairs`: a small part of the pool is gone through until so many pairs were seen, so that little data
+    does not also mean little training.
+    """
 
     settings: DistillSettings
     split: Split
     pool: Pool
-    labels: Logits
+    labels: tuple[Logits, str]
     teacher: Teacher
     least_pairs: int
 
@@ -78,8 +85,8 @@ def only_rows(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
 
 def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> dict[str, Any]:
     """Train and read one variant, or load what was read; a killed one goes on from its checkpoint."""
-    directory.mkdir(parents=True, exist_ok=True)
-    stage = Stage(directory)
+    labels, digest = laboratory.labels
+    stage = _stage(directory, digest)
     if stage.finished:
         return stage.manifest()
     rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.settings.seed)
@@ -90,19 +97,16 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
         pool = laboratory.pool
         if settings.human_weight:
             pool = with_human_targets(pool, laboratory.split.train)
-        train_student(
-            student, only_rows(pool, rows), laboratory.labels[rows], settings, (laboratory.settings.seed, hooks)
-        )
-    system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
-    readings = read(laboratory.split, lambda _: {"student": system})
-    stage.finish({"pairs": len(rows), "steps": settings.max_steps, **readings})
+        train_student(student, only_rows(pool, rows), labels[rows], settings, (laboratory.settings.seed, hooks))
+        system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
+        readings = read(laboratory.split, lambda _: {"student": system})
+        stage.finish({"pairs": len(rows), "epochs": settings.epochs, **readings})
     return stage.manifest()
 
 
 def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
     """Read the teacher and the baselines, or load what was read."""
-    directory.mkdir(parents=True, exist_ok=True)
-    stage = Stage(directory)
+    stage = _stage(directory, laboratory.labels[1])
     if not stage.finished:
         teacher = laboratory.teacher
 
@@ -126,6 +130,16 @@ def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> di
 def long_enough(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
     """The run's student settings with the variant's changes, one epoch or as many as `least_pairs` asks for."""
     epochs = max(1, -(-laboratory.least_pairs // pairs))
-    settings = {**laboratory.settings.student.model_dump(), **variant.changes, "epochs": epochs}
-    size = laboratory.settings.student.pairs_per_batch
-    return StudentSettings.model_validate({**settings, "max_steps": -(-max(pairs, laboratory.least_pairs) // size)})
+    settings = {**laboratory.settings.student.model_dump(), **variant.changes, "epochs": epochs, "max_steps": None}
+    return StudentSettings.model_validate(settings)
+
+
+def _stage(directory: Path, digest: str) -> Stage:
+    """The folder of what was read, emptied if that was of other labels: of a teacher that was trained again since."""
+    directory.mkdir(parents=True, exist_ok=True)
+    marker = directory / LABELS
+    if not marker.exists() or marker.read_text(encoding="utf-8") != digest:
+        shutil.rmtree(directory)
+        directory.mkdir()
+        marker.write_text(digest, encoding="utf-8")
+    return Stage(directory)

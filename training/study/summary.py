@@ -1,0 +1,109 @@
+"""What came of a study: one row a system over the queries of all seeds, as JSON, as a table, as a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from relevance.ranking_metrics import Interval, bootstrap_interval
+from training.report.studies import Dot, Reference, ScalingPoint, loss_ablation, scaling_curve
+
+REFERENCES = ("bm25", "cosine", "teacher")
+PANELS = {"held_out": "held-out queries", "general": "general check"}
+
+Readings = Mapping[str, Any]
+"""What variants.read gives: place → metric → system → value per query; `pairs` for a student."""
+BySeed = Mapping[int, Mapping[str, Readings]]
+"""Seed → variant's name, or `references` → readings."""
+Values = npt.NDArray[np.float64]
+
+
+def summarise(by_seed: BySeed) -> list[dict[str, Any]]:
+    """Means and 95 % intervals over the queries of all seeds, and nDCG@10 of each seed."""
+    names = [name for name in next(iter(by_seed.values())) if name != "references"]
+    systems = [(name, "references", name) for name in REFERENCES] + [(name, name, "student") for name in names]
+    teacher, cosine = (held_out(by_seed, "references", name) for name in ("teacher", "cosine"))
+    return [
+        {
+            "system": label,
+            "pairs": [readings[entry].get("pairs") for readings in by_seed.values()],
+            "seeds": [float(np.nanmean(values(readings[entry], "held_out", system))) for readings in by_seed.values()],
+            "ndcg@10": bootstrap_interval(held_out(by_seed, entry, system))._asdict(),
+            "auc": bootstrap_interval(held_out(by_seed, entry, system, "auc"))._asdict(),
+            "general_ndcg@10": bootstrap_interval(general(by_seed, entry, system))._asdict(),
+            "minus_teacher": bootstrap_interval(held_out(by_seed, entry, system) - teacher)._asdict(),
+            "minus_cosine": bootstrap_interval(held_out(by_seed, entry, system) - cosine)._asdict(),
+        }
+        for label, entry, system in systems
+    ]
+
+
+def values(readings: Readings, place: str, system: str, metric: str = "ndcg@10") -> Values:
+    """Per-query values (q,) of one system, nan where the metric is undefined (null in the file)."""
+    return np.array(readings[place][metric][system], dtype=np.float64)
+
+
+def held_out(by_seed: BySeed, entry: str, system: str, metric: str = "ndcg@10") -> Values:
+    """The seeds' held-out queries one after another: they are different ones."""
+    return np.concatenate([values(readings[entry], "held_out", system, metric) for readings in by_seed.values()])
+
+
+def general(by_seed: BySeed, entry: str, system: str) -> Values:
+    """Mean over the seeds for each query of the general check, which is the same for all."""
+    each: Values = np.mean([values(readings[entry], "general", system) for readings in by_seed.values()], axis=0)
+    return each
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as Markdown."""
+    lines = ["| system | pairs | nDCG@10 | by seed | − teacher | − cosine | AUC | general check |"]
+    lines.append("| --- | --: | --: | --: | --: | --: | --: | --: |")
+    for row in rows:
+        pairs = "" if row["pairs"][0] is None else f"{np.mean(row['pairs']):,.0f}"
+        seeds = " ".join(f"{value:.3f}" for value in row["seeds"])
+        differences = " | ".join(_signed(row[name]) for name in ("minus_teacher", "minus_cosine"))
+        ten = row["ndcg@10"]
+        lines.append(
+            f"| {row['system']} | {pairs} | {ten['mean']:.4f} [{ten['low']:.3f}, {ten['high']:.3f}] | {seeds} "
+            f"| {differences} | {row['auc']['mean']:.4f} | {row['general_ndcg@10']['mean']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def scaling_plot(by_seed: BySeed, multiples: Sequence[int]) -> Figure:
+    """nDCG@10 against the pool's size, with teacher and cosine as lines."""
+    points = [
+        ScalingPoint(multiple, seed, _interval(readings[f"{multiple}x"], place, "student"), panel=panel)
+        for place, panel in PANELS.items()
+        for seed, readings in by_seed.items()
+        for multiple in multiples
+    ]
+    lines = [
+        Reference(name, bootstrap_interval(pool(by_seed, "references", name)), panel)
+        for (panel, pool) in ((PANELS["held_out"], held_out), (PANELS["general"], general))
+        for name in ("teacher", "cosine")
+    ]
+    return scaling_curve(points, lines)
+
+
+def dots(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """The rows' nDCG@10 side by side, on the held-out queries and on the general check."""
+    return loss_ablation(
+        [
+            Dot(row["system"], Interval(**row[metric]), panel)
+            for metric, panel in (("ndcg@10", PANELS["held_out"]), ("general_ndcg@10", PANELS["general"]))
+            for row in rows
+        ]
+    )
+
+
+def _interval(readings: Readings, place: str, system: str) -> Interval:
+    return bootstrap_interval(values(readings, place, system))
+
+
+def _signed(interval: Mapping[str, float]) -> str:
+    return f"{interval['mean']:+.4f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
