@@ -18,7 +18,7 @@ from export.errors import ExportError
 from training.config import DistillSettings, load_settings
 from training.datasets.loading import FORMS
 from training.errors import ConfigError, RunDirectoryError, TrainingError
-from training.optimise.distributed import process_group
+from training.optimise.distributed import is_main, process_group
 from training.stages import SETTINGS
 
 OF_THE_RUN = ("config", "data", "query_log", "seed")
@@ -54,6 +54,9 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     torch.set_num_threads(options.threads or torch.get_num_threads())
     try:
         with process_group():
+            if not is_main():
+                # Each says the same; process 0 says it.
+                logging.getLogger().setLevel(logging.ERROR)
             command(options)
     except (TrainingError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
