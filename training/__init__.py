@@ -10,7 +10,8 @@ teacher/      the model that labels the pool
 labels/       its labels
 student/      the model that learns from them
 evaluation/   systems side by side; checks/: the general check, never training data
-finish.py     evaluation, calibration, export; card.py: the model card; report/: the report for people
+finish.py     evaluation, calibration, export; provenance.py, card.py: what the bundle tells of its making
+report/       the report for people
 study/        the paper's claims on one's own data
 command_line.py, dry_run.py, progress.py, errors.py   what the commands share
 """

@@ -1,65 +1,10 @@
-"""The model card, and what a bundle's manifest tells of its making. Written from the run, never by hand."""
+"""The model card: a bundle's README.md. Written from the manifest's fields, never by hand."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from training.config import DistillSettings
-from training.models.backbone import WEIGHTS_SHA256
-from training.run_directory import RunDirectory
-from training.splits import Split
-
-LICENCE_OF_BACKBONE = "Initial weights: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0"
-MINILM_TEACHER = "cross-encoder fine-tuned on soft targets, averaged with the zero-shot bi-encoder"
-LICENCE_OF_CATALOGUE = "Synthetic catalogue: part of Aisle"
-LICENCES_OF_DATA = {
-    "chorus": (
-        "Judgements: querqy/chorus, Apache-2.0",
-        "Product text: Icecat, Open Content Licence (attribution: Icecat)",
-    ),
-    "wands": ("Judgements and product text: wayfair/WANDS, MIT",),
-    "esci": ("Judgements and product text: amazon-science/esci-data (Shopping Queries Dataset), Apache-2.0",),
-}
-"""By reader; the licences of data that Aisle does not know are for its owner to add."""
-
-
-def licences(settings: DistillSettings) -> tuple[str, ...]:
-    """Licences of everything that the weights were learnt from."""
-    reader = settings.data.partition(":")[0]
-    logs = tuple(f"Query log: {path.name}" for path in settings.query_logs)
-    public = settings.public()
-    # The packaged bi-encoder is part of every teacher; what else weights came from is licensed by its owners.
-    named = (*(member["backbone"] for member in public["teacher"]["members"]), public["student"]["backbone"])
-    others = tuple(f"Initial weights: {name}, under its owner's licence" for name in dict.fromkeys(named) if name)
-    data = LICENCES_OF_DATA.get(reader, ())
-    return (LICENCE_OF_BACKBONE, *others, LICENCE_OF_CATALOGUE, *data, *logs, *settings.licences)
-
-
-def provenance(directory: RunDirectory, settings: DistillSettings, split: Split) -> dict[str, Any]:
-    """How the bundle was made: settings, data hashes, sizes, the split."""
-    return {
-        "backbone_sha256": WEIGHTS_SHA256,
-        "settings": settings.public(),
-        "data_sha256": directory.fingerprint["data"],
-        "judged_pairs": {"train": len(split.train.judgements), "held_out": len(split.held_out.judgements)},
-        "queries": {"train": len(split.train.by_query()), "held_out": len(split.held_out.by_query())},
-        "split": "by the dataset's own split" if split.official else f"by query, seed {settings.seed}",
-        "pool": directory.stage("pool").manifest(),
-        "teacher": teacher_in_words(settings),
-        "loss": f"all-pairs MarginMSE + {settings.student.anchor:g} · MSE on teacher logits",
-    }
-
-
-def teacher_in_words(settings: DistillSettings) -> str:
-    """Which models the teacher is, and what they learnt by."""
-    members = settings.public()["teacher"]["members"]
-    if [member["backbone"] for member in members] == [None] and settings.teacher.classes == 1:
-        return MINILM_TEACHER
-    names = ", ".join(f"{member['backbone'] or 'all-MiniLM-L6-v2'} ({member['kind']})" for member in members)
-    targets = f"{settings.teacher.classes}-class soft targets" if settings.teacher.classes > 1 else "soft targets"
-    return f"mean of {names}, fine-tuned on {targets}, averaged with the zero-shot bi-encoder"
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:

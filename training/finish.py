@@ -12,7 +12,7 @@ from export.bundle import BundleRequest, Source, export_bundle
 from export.parity import JudgedList
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
-from training.card import licences, model_card, provenance
+from training.card import model_card
 from training.checks import general_check
 from training.config import DistillSettings
 from training.datasets.schema import Dataset
@@ -24,12 +24,15 @@ from training.evaluation.slices import slices_of
 from training.evaluation.summary import calibration_errors, further_figures
 from training.models.backbone import load_pair_encoder, tokenizer_file
 from training.models.cross_encoder import encode_pairs, score_pairs
+from training.provenance import licences, provenance
 from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage, write_json
 from training.splits import Split
 from training.teacher import Teacher
 
 METRICS = "metrics.json"
+UNPUBLISHED = frozenset(("tables", "slices"))
+"""Not for a bundle: tables are for people, and slices name the product types of a catalogue that may be private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def export_run(
             template=settings.student.template,
             calibration=Calibration.model_validate(evaluation["calibration"]),
             training=provenance(directory, settings, split),
-            metrics={key: value for key, value in evaluation.items() if key != "tables"},
+            metrics={key: value for key, value in evaluation.items() if key not in UNPUBLISHED},
             licences=licences(settings),
             precisions=settings.precisions,
         )

@@ -9,7 +9,9 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
+from training.checks import general_check
 from training.datasets.schema import Dataset
 from training.errors import DataError
 
@@ -40,7 +42,7 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
 
     The seed shuffles the queries once; `fold` 0, 1, 2 ... holds out the first, second, third ... such part of
     them, so that cross-validation judges every query once. A dataset with held-out queries of its own is split
-    by these, whatever fraction and seed, and has but one fold.
+    by these, whatever fraction and seed, and has but one fold. What is left to learn from is `apart_from_checks`.
     """
     if dataset.held_out_queries is not None:
         if fold:
@@ -48,7 +50,7 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
                 f"dataset {dataset.name}: fold is {fold}, but its own split holds out the same queries in every fold; "
                 "use another split (esci: split=random), or fold 0"
             )
-        return _official_split(dataset, dataset.held_out_queries)
+        return apart_from_checks(_official_split(dataset, dataset.held_out_queries))
     groups: dict[str, list[str]] = defaultdict(list)
     for query in dataset.by_query():
         groups[query_key(query)].append(query)
@@ -69,7 +71,21 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
         raise DataError(f"dataset {dataset.name}: fold {fold} of {wanted} queries each lies past its {passed} queries")
     split = Split(train=_only(dataset, held_out, inside=False), held_out=_only(dataset, held_out, inside=True))
     check_leakage(split.train.by_query(), held_out)
-    return split
+    return apart_from_checks(split)
+
+
+def apart_from_checks(split: Split) -> Split:
+    """The split without judged training queries that are near-duplicates of the general check's.
+
+    The teacher and, through the pool, the student learn from `train` as it is: what the check asks must not be in it.
+    """
+    train = without_queries(split.train, _checked_queries())
+    if left_out := len(split.train.by_query()) - len(train.by_query()):
+        message = "%s: training queries left out as near-duplicates of the general check's: %d"
+        log.info(message, train.name, left_out)
+    if not train.judgements:
+        raise DataError(f"dataset {train.name}: all of its training queries are also queries of the general check")
+    return replace(split, train=train)
 
 
 def without_held_out(queries: Iterable[str], held_out: Collection[str]) -> list[str]:
@@ -82,6 +98,11 @@ def without_queries(dataset: Dataset, held_out: Collection[str]) -> Dataset:
     """The dataset without the judgements of held-out queries and their near-duplicates."""
     allowed = set(without_held_out(dataset.by_query(), held_out))
     return replace(dataset, judgements=[j for j in dataset.judgements if j.query in allowed])
+
+
+@cache
+def _checked_queries() -> frozenset[str]:
+    return frozenset(general_check().by_query())
 
 
 def check_leakage(training_queries: Iterable[str], held_out: Collection[str]) -> None:

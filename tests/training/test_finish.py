@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,12 @@ from tests.training.hand_made import dataset
 from training.config import DistillSettings
 from training.errors import RunDirectoryError
 from training.evaluation.scored_pairs import SCORES, load_scores
-from training.finish import evaluate_run
+from training.finish import evaluate_run, export_run
 from training.models.backbone import load_pair_encoder
 from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
 from training.report.write import write_report
-from training.run_directory import Stage, write_json
+from training.run_directory import RunDirectory, Stage, write_json
 from training.splits import Split
 from training.teacher import Member, Teacher
 
@@ -42,6 +43,27 @@ def test_an_evaluation_stores_what_its_report_is_made_from(tmp_path: Path) -> No
     assert evaluate_run(stage, SETTINGS, split(), (None, None))["ndcg@10"] == figures["ndcg@10"]  # type: ignore[arg-type]
     write_json(tmp_path / "run.json", {"settings": SETTINGS.of_the_weights(), "data": {}})
     assert "5 held-out queries (20 judged pairs)" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_bundle_does_not_tell_the_product_types_of_the_catalogue(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run", {"settings": {}, "data": {}})
+    directory.stage("pool").finish({"pairs": 1, "queries": 1})
+    student = tiny_cross_encoder(1)
+    student.save_pretrained(directory.stage("student").directory)
+    directory.stage("student").finish({})
+    rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
+    teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
+    settings = SETTINGS.model_copy(update={"precisions": ("fp32",)})
+    figures = evaluate_run(directory.stage("evaluation"), settings, split(), (teacher, student))
+    assert "light" in figures["slices"]["category"]
+    export_run(directory, settings, split(), figures)
+    manifest = json.loads((tmp_path / "run" / "bundle" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["metrics"]["ndcg@10"].keys() == figures["ndcg@10"].keys()
+    assert not {"slices", "tables"} & manifest["metrics"].keys()
+    assert '"light"' not in json.dumps(manifest["metrics"])
+    for name in ("metrics.json", "evaluation/manifest.json"):
+        kept = json.loads((tmp_path / "run" / name).read_text(encoding="utf-8"))
+        assert "light" in kept["slices"]["category"]
 
 
 def test_an_evaluation_of_an_older_version_is_refused(tmp_path: Path) -> None:

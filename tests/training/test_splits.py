@@ -132,3 +132,29 @@ def test_a_side_of_a_split_has_no_held_out_queries_of_its_own() -> None:
     split = split_by_query(official(["oak desk", "hat", "cap"], {"cap"}), 0.5, 0)
     assert split.train.held_out_queries is None
     assert list(split_by_query(split.train, 0.5, 0).train.by_query())
+
+
+@pytest.mark.parametrize("of_its_own", [True, False])
+def test_what_the_general_check_asks_may_be_held_out_but_not_learnt_from(
+    of_its_own: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries = ["dog beds", "kettle", "oak desk", "blue hat"]
+    held_out: list[str] = []
+    for fold in range(1 if of_its_own else 4):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "training.splits"):
+            split = (
+                split_by_query(official(queries, {"kettle"}), 0.5, 0)
+                if of_its_own
+                else split_by_query(dataset(queries), 0.25, 0, fold)
+            )
+        held_out += split.held_out.by_query()
+        assert set(split.train.by_query()) == {"oak desk", "blue hat"} - {*split.held_out.by_query()}
+        left_out = len({"dog beds", "kettle"} - {*split.held_out.by_query()})
+        assert f"d: training queries left out as near-duplicates of the general check's: {left_out}" in caplog.text
+    assert sorted(held_out) == (["kettle"] if of_its_own else sorted(queries))
+
+
+def test_a_dataset_of_nothing_but_the_general_checks_queries_is_an_error() -> None:
+    with pytest.raises(DataError, match="dataset d: all of its training queries"):
+        split_by_query(dataset(["dog bed", "kettle"]), 0.5, 0)

@@ -38,11 +38,11 @@ _RELEVANT = (_NONE, _SOME, _ALL)
 def slices_of(dataset: Dataset) -> Slices:
     """The queries of a judged dataset, cut by each dimension."""
     groups = dataset.by_query()
-    brands = {_words(product.brand) for product in dataset.products.values() if product.brand} - {()}
+    names_brand = brand_finder(product.brand for product in dataset.products.values() if product.brand)
     category_of = {query: _category(dataset, judgements) for query, judgements in groups.items()}
     return {
         "query length": _cut(groups, query_length, LENGTHS),
-        "brand": _cut(groups, lambda query: "names a brand" if names_brand(query, brands) else "no brand"),
+        "brand": _cut(groups, lambda query: "names a brand" if names_brand(query) else "no brand"),
         "model number": _cut(groups, lambda query: "has one" if has_model_number(query) else "has none"),
         "category": _cut(groups, _largest(category_of), last=["other", "unknown"]),
         "candidates": _cut(groups, lambda query: _size(len(groups[query])), _SIZES),
@@ -70,13 +70,17 @@ def query_length(query: str) -> str:
     return LENGTHS[min(max(len(query.split()), 1), len(LENGTHS)) - 1]
 
 
-def names_brand(query: str, brands: Iterable[tuple[str, ...]]) -> bool:
-    """Whether a brand's words stand next to each other in the query."""
-    known = set(brands)
-    words = _words(query)
+def brand_finder(brands: Iterable[str]) -> Callable[[str], bool]:
+    """Query → whether a brand's words stand next to each other in it. The brands are gone through once."""
+    known = {_words(brand) for brand in brands} - {()}
     longest = max(map(len, known), default=0)
-    spans = (words[start : start + n] for n in range(1, min(longest, len(words)) + 1) for start in range(len(words)))
-    return any(span in known for span in spans)
+
+    def names_brand(query: str) -> bool:
+        words = _words(query)
+        lengths = range(1, min(longest, len(words)) + 1)
+        return any(words[start : start + length] in known for length in lengths for start in range(len(words)))
+
+    return names_brand
 
 
 def has_model_number(query: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from training.config import LabellingSettings
-from training.errors import ConfigError, DivergenceError, LabellingError, RunDirectoryError, TrainingError
+from training.errors import ConfigError, LabellingError, RunDirectoryError, TrainingError
 from training.labels.block import label_shard
 from training.labels.shards import Shard, shard_path
 from training.pool import Pool, load_pool
@@ -28,7 +28,7 @@ ATTEMPTS = 4
 """How often a shard is begun in one run: one that kills whoever takes it must not go round for ever."""
 OBJECT_STORE_BYTES = 100_000_000
 """Of a Ray started here; only shard numbers pass through it. Ray's least is 75 MiB."""
-ERRORS = {kind.__name__: kind for kind in (ConfigError, DivergenceError, LabellingError, RunDirectoryError)}
+ERRORS: dict[str, type[TrainingError]] = {kind.__name__: kind for kind in TrainingError.__subclasses__()}
 
 Rows = dict[str, Any]
 """A block of Ray Data: column → array."""
@@ -55,19 +55,20 @@ class ShardLabeller:
     def _problem(self, shard: Shard) -> TrainingError | None:
         attempts = attempts_path(self._stage, shard)
         try:
-            begun = attempts.stat().st_size if attempts.exists() else 0
+            with _kept(attempts):
+                begun = attempts.stat().st_size if attempts.exists() else 0
+                if begun < ATTEMPTS:
+                    with attempts.open("ab") as file:
+                        file.write(b".")
             if begun >= ATTEMPTS:
                 return LabellingError(
                     f"pairs {shard.start} to {shard.stop} were begun {begun} times, and each time the worker died; "
                     "finished shards are kept: see to its memory (or take fewer labelling.pairs_per_shard in a new "
                     "run directory) and run again"
                 )
-            with attempts.open("ab") as file:
-                file.write(b".")
             self.label(shard)
-            attempts.unlink()
-        except OSError as error:
-            return RunDirectoryError(f"{attempts} cannot be written ({error}); free space there and run again")
+            with _kept(attempts):
+                attempts.unlink()
         except TrainingError as problem:
             return problem
         return None
@@ -76,9 +77,28 @@ class ShardLabeller:
         """Label one shard and write its file."""
         # Loaded at the first shard and not in __init__: there an error could not come back as a value.
         if self._models is None:
-            run = self._stage.directory.parent
-            self._models = load_teacher(Stage(run / "teacher")), load_pool(Stage(run / "pool"))
+            self._models = _models_of(self._stage.directory.parent)
         label_shard(*self._models, self._stage, shard)
+
+
+def _models_of(run: Path) -> tuple[Teacher, Pool]:
+    """Teacher and pool of a run directory; RunDirectoryError if this machine does not see all of their files."""
+    try:
+        return load_teacher(Stage(run / "teacher")), load_pool(Stage(run / "pool"))
+    except OSError as error:
+        raise RunDirectoryError(
+            f"teacher and pool cannot be read from {run} ({error}); every machine of the cluster must see the whole "
+            "run directory at that path: see to it and run again"
+        ) from error
+
+
+@contextmanager
+def _kept(attempts: Path) -> Iterator[None]:
+    """RunDirectoryError if the attempts can not be counted."""
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(f"{attempts} cannot be written ({error}); free space there and run again") from error
 
 
 def attempts_path(stage: Stage, shard: Shard) -> Path:
@@ -109,7 +129,7 @@ def check(done: Rows) -> None:
     """Raise the first error that a worker gave back, as the local engine would have raised it."""
     for kind, error in zip(done["kind"], done["error"], strict=True):
         if error:
-            raise ERRORS[kind](error)
+            raise ERRORS.get(kind, LabellingError)(error)
 
 
 def _labelled(ray: Any, stage: Stage, shards: Sequence[Shard], settings: LabellingSettings) -> Iterator[Rows]:

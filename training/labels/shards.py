@@ -45,13 +45,22 @@ def plan_shards(stage: Stage, pairs: int, pairs_per_shard: int) -> list[Shard]:
     path = stage.directory / PLAN
     if not path.exists():
         write_json(path, {"pairs_per_shard": pairs_per_shard})
-    try:
-        size = int(json.loads(path.read_text(encoding="utf-8"))["pairs_per_shard"])
-    except (OSError, ValueError, KeyError) as error:
-        raise RunDirectoryError(f"{path} cannot be read ({error}); delete {stage.directory} to label again") from error
+    size = _planned_size(path)
     if size != pairs_per_shard:
         log.info("labels: going on with shards of %d pairs, as they were begun, not %d", size, pairs_per_shard)
     return [Shard(number, start, min(start + size, pairs)) for number, start in enumerate(range(0, pairs, size))]
+
+
+def _planned_size(path: Path) -> int:
+    """Pairs in a shard, at least one; RunDirectoryError if the plan does not tell."""
+    mend = f"delete {path.parent} to label again"
+    try:
+        size = int(json.loads(path.read_text(encoding="utf-8"))["pairs_per_shard"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunDirectoryError(f"{path} cannot be read ({error}); {mend}") from error
+    if size < 1:
+        raise RunDirectoryError(f"{path} is damaged (its shards are of {size} pairs); {mend}")
+    return size
 
 
 def missing_shards(stage: Stage, shards: Sequence[Shard]) -> list[Shard]:
@@ -113,7 +122,10 @@ def load_labels(stage: Stage) -> Logits:
     RunDirectoryError if it is not the file that the manifest tells of.
     """
     manifest, path = stage.manifest(), stage.directory / LABELS
-    mend = f"delete {stage.directory / 'manifest.json'} and run again: it is put together from the whole shards"
+    mend = (
+        f"delete {stage.directory / 'manifest.json'} and run again: it is put together from the whole shards; student, "
+        "evaluation and export are then made anew"
+    )
     try:
         if sha256_of(path) != manifest["sha256"]:
             raise RunDirectoryError(f"{path} is damaged (its SHA-256 is not the manifest's); {mend}")

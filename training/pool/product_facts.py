@@ -15,6 +15,7 @@ _SPLIT = re.compile(r"[,;/|(]| - | with | for | & ")
 _COMPATIBLE = re.compile(r"compatib|fits|suitable", re.IGNORECASE)
 _PRICE = re.compile(r"\b(price|cost|rrp|msrp)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W_][\w.\-'\"]*")
 _YES = frozenset(("yes", "true", "y"))
@@ -115,6 +116,8 @@ def _compatible(attributes: list[tuple[str, AttributeValue]]) -> Iterator[str]:
 
 def _prices(attributes: list[tuple[str, AttributeValue]]) -> Iterator[float]:
     for name, value in attributes:
-        found = _NUMBER.search(str(value)) if _PRICE.search(name) and not isinstance(value, bool) else None
+        if not _PRICE.search(name) or isinstance(value, bool):
+            continue
+        found = _NUMBER.search(_THOUSANDS.sub("", str(value)))
         if found and float(found.group()) > 0:
             yield float(found.group())

@@ -16,6 +16,10 @@ from training.models.bi_encoder import BiEncoder
 from training.models.cross_encoder import Logits, Progress, score_pairs
 from training.models.pair_rule import PairRule
 from training.optimise.scorers import CrossEncoder
+from training.pool.chooser import TextEncoder
+
+PRODUCTS_PER_BLOCK = 8_192
+"""Of which the vectors are held at once, when the cosine's scale is fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,24 @@ def cosine_logits(cosines: npt.NDArray[np.float32], scale: Calibration) -> Logit
     return (scale.scale * cosines + scale.bias).astype(np.float32)
 
 
-def fit_cosine_scale(dataset: Dataset, bi_encoder: BiEncoder) -> Calibration:
-    """Platt scaling of the cosine on the judged pairs."""
-    cosines, targets = [], []
-    for query, judgements in dataset.by_query().items():
-        products = [dataset.products[judgement.product_id] for judgement in judgements]
-        cosines.append(bi_encoder.cosines(query, products))
-        targets += [judgement.target for judgement in judgements]
-    return fit_platt(np.concatenate(cosines), targets)
+def fit_cosine_scale(dataset: Dataset, bi_encoder: TextEncoder) -> Calibration:
+    """Platt scaling of the cosine on the judged pairs; each query and each product is encoded once."""
+    queries, query_of = _distinct([judgement.query for judgement in dataset.judgements])
+    ids, product_of = _distinct([judgement.product_id for judgement in dataset.judgements])
+    query_vectors = bi_encoder.encode(queries)
+    cosines = np.zeros(len(dataset.judgements), dtype=np.float32)
+    for start in range(0, len(ids), PRODUCTS_PER_BLOCK):
+        block = ids[start : start + PRODUCTS_PER_BLOCK]
+        vectors = bi_encoder.encode_products([dataset.products[product_id] for product_id in block])
+        rows = np.flatnonzero((start <= product_of) & (product_of < start + len(block)))
+        cosines[rows] = np.einsum("ij,ij->i", query_vectors[query_of[rows]], vectors[product_of[rows] - start])
+    return fit_platt(cosines, [judgement.target for judgement in dataset.judgements])
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The distinct texts in order of first appearance, and for each text (n,) its place among them."""
+    place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    return list(place), np.array([place[text] for text in texts], dtype=np.int64)
 
 
 def _shared(progress: Progress, members: int) -> Progress:

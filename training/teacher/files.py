@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from relevance.calibration import Calibration
@@ -13,7 +13,7 @@ from training.models.pair_rule import EncoderInput
 from training.optimise.distributed import is_main, main_first
 from training.optimise.trainer import TrainingHooks
 from training.run_directory import Stage
-from training.teacher.ensemble import Member, Teacher
+from training.teacher.ensemble import Member, Teacher, fit_cosine_scale
 from training.teacher.members import TeacherTask, load_member, save_member, train_member
 
 Surrounding = Callable[[Stage, str], AbstractContextManager[TrainingHooks]]
@@ -26,19 +26,28 @@ def train_teacher(task: TeacherTask, stage: Stage, surrounding: Surrounding) -> 
     A killed run goes on with the member that it was at.
     """
     members = task.settings.members
-    for number, settings in enumerate(members):
-        folder = member_stage(stage, number)
+    folders = [member_stage(stage, number) for number in range(len(members))]
+    scale = _cosine_scale(task, folders)
+    for number, (settings, folder) in enumerate(zip(members, folders, strict=True)):
         if folder.finished:
             continue
         title = "teacher" if len(members) == 1 else f"teacher {number + 1}/{len(members)}"
         with surrounding(folder, title) as hooks:
-            member, scale = train_member(task, number, hooks)
+            member = train_member(task, number, scale, hooks)
             with main_first():
                 if is_main():
                     save_member(member, settings, folder, scale)
     with main_first():
         if is_main():
             save_teacher(task.settings, stage)
+
+
+def _cosine_scale(task: TeacherTask, folders: Sequence[Stage]) -> Calibration:
+    """The one scale that all members are held to: that of a finished one, else fitted to the judged pairs."""
+    for folder in folders:
+        if folder.finished:
+            return Calibration.model_validate(folder.manifest()["cosine_scale"])
+    return fit_cosine_scale(task.judged[0], BiEncoder())
 
 
 def save_teacher(settings: TeacherSettings, stage: Stage) -> None:

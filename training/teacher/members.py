@@ -15,13 +15,12 @@ from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
 from training.member_settings import DecoderMember, MemberSettings
 from training.models.backbone import backbone_config, config_digest, load_pair_encoder
-from training.models.bi_encoder import BiEncoder
 from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
 from training.run_directory import Stage
 from training.teacher.decoders import decoder_rule, fresh_decoder, save_decoder, saved_decoder
 from training.teacher.encoders import fresh_encoder, save_encoder, saved_encoder
-from training.teacher.ensemble import Member, fit_cosine_scale
+from training.teacher.ensemble import Member
 from training.teacher.lessons import (
     TeacherBatches,
     TeacherData,
@@ -57,12 +56,11 @@ def check_members(settings: TeacherSettings) -> None:
             load_pair_encoder(settings.template, member.backbone)
 
 
-def train_member(task: TeacherTask, number: int, hooks: TrainingHooks) -> tuple[Member, Calibration]:
-    """Fine-tune the teacher's member of that number; also returns the cosine's scale that it was held to."""
+def train_member(task: TeacherTask, number: int, scale: Calibration, hooks: TrainingHooks) -> Member:
+    """Fine-tune the teacher's member of that number, held to the cosine on that scale."""
     # Members differ by their seed, so that several of one backbone do not agree in their errors too.
     seed = task.seed + number
     torch.manual_seed(seed)
-    scale = fit_cosine_scale(task.judged[0], BiEncoder())
     settings = for_member(task.settings, number)
     member = fresh_member(task.settings.members[number], settings.template, settings.classes)
     judged = [group for dataset in task.judged for group in judged_groups(dataset, member.rule)]
@@ -71,7 +69,7 @@ def train_member(task: TeacherTask, number: int, hooks: TrainingHooks) -> tuple[
     batches = TeacherBatches(TeacherData(judged, held_to), settings, member.rule.pad_id, seed)
     optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
     train(member.model, batches, teacher_loss, optimisation, hooks)
-    return member, scale
+    return member
 
 
 def fresh_member(settings: MemberSettings, template: Template, classes: int) -> Member:

@@ -9,7 +9,7 @@ from relevance.product import Product
 from tests.training.hand_made import QUERIES, dataset, scored
 from training.datasets.schema import Dataset, Judgement
 from training.evaluation.measure import measure
-from training.evaluation.slices import has_model_number, names_brand, query_length, slice_figures, slices_of
+from training.evaluation.slices import brand_finder, has_model_number, query_length, slice_figures, slices_of
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,12 @@ def test_a_model_number_has_letters_and_digits_or_three_digits(query: str, expec
     ],
 )
 def test_a_brand_counts_where_all_its_words_stand_together(query: str, expected: bool) -> None:
-    assert names_brand(query, {("acme",), ("delta", "sound"), ("d", "link")}) is expected
+    assert brand_finder(["Acme", "Delta Sound", "D-Link", "®"])(query) is expected
+
+
+def test_the_brands_of_a_catalogue_are_gone_through_once_for_all_queries() -> None:
+    names_brand = brand_finder(iter(["Acme"]))
+    assert [names_brand(query) for query in ("lamp", "acme lamp", "acme shoe")] == [False, True, True]
 
 
 def test_the_slices_of_hand_made_queries() -> None:

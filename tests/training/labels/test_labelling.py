@@ -129,12 +129,23 @@ def test_damaged_labels_of_a_finished_run_are_an_error_until_they_are_put_togeth
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
         path.unlink()
-    with pytest.raises(RunDirectoryError, match=r"logits\.npy.*delete .*manifest\.json"):
+    with pytest.raises(
+        RunDirectoryError, match=r"logits\.npy.*delete .*manifest\.json.*evaluation and export are .*made anew"
+    ):
         load_labels(stage)
     unfinish(stage)
     # What the message says to do needs no label again: a teacher without numbers would be noticed.
     label_pool(broken_teacher(), tiny_pool(), stage, settings=SMALL)
     np.testing.assert_array_equal(load_labels(stage), whole)
+
+
+@pytest.mark.parametrize(
+    "plan", ['{"pairs_per_shard": 0}', '{"pairs_per_shard": -8}', '{"pairs_per_shard": null}', "[8]", "8", "{"]
+)
+def test_a_damaged_plan_is_an_error_that_names_it(stage: Stage, plan: str) -> None:
+    (stage.directory / "plan.json").write_text(plan, encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=rf"plan\.json .*delete {stage.directory} to label again"):
+        label_pool(teacher(), tiny_pool(), stage, settings=SMALL)
 
 
 @pytest.mark.parametrize("name", ["plan.json", "logits-00001.parquet", "logits.npy", "manifest.json"])

@@ -17,7 +17,15 @@ import torch
 from relevance.calibration import Calibration
 from tests.training.tiny import tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, LabellingSettings, TeacherSettings
-from training.errors import ConfigError, DivergenceError, LabellingError, RunDirectoryError
+from training.errors import (
+    ConfigError,
+    DataError,
+    DivergenceError,
+    LabellingError,
+    ProcessError,
+    RunDirectoryError,
+    TrainingError,
+)
 from training.labels import label_pool, load_labels
 from training.labels import ray as engine
 from training.labels.ray import ATTEMPTS, ShardLabeller, attempts_path, check
@@ -126,6 +134,35 @@ def test_what_stops_a_worker_is_told_as_the_local_engine_tells_it(tmp_path: Path
     (stage.directory.parent / "teacher" / "manifest.json").unlink()
     with pytest.raises(RunDirectoryError, match="teacher"):
         labelled_here(stage, Shard(1, 8, 16))
+
+
+def test_a_teacher_that_a_worker_does_not_see_is_no_full_disk(tmp_path: Path) -> None:
+    _, _, stage = prepared(tmp_path)
+    (tmp_path / "teacher" / "member-0" / "model.safetensors").unlink()
+    with pytest.raises(RunDirectoryError, match=rf"teacher and pool cannot be read from {tmp_path} .*safetensors"):
+        labelled_here(stage, Shard(1, 8, 16))
+
+
+def test_attempts_that_can_not_be_counted_are_told(tmp_path: Path) -> None:
+    _, _, stage = prepared(tmp_path)
+    attempts_path(stage, Shard(1, 8, 16)).symlink_to("/dev/full")
+    with pytest.raises(RunDirectoryError, match=r"attempts cannot be written .*No space left.*free space"):
+        labelled_here(stage, Shard(1, 8, 16))
+
+
+@pytest.mark.parametrize("kind", [DataError, ProcessError, RunDirectoryError])
+def test_any_error_of_training_comes_back_as_itself(kind: type[TrainingError], tmp_path: Path) -> None:
+    class Stopped(ShardLabeller):
+        def label(self, shard: Shard) -> None:
+            raise kind("line 3 is no product")
+
+    with pytest.raises(kind, match=r"^line 3 is no product$"):
+        check(Stopped(str(tmp_path), 1)({"number": np.array([0]), "start": np.array([0]), "stop": np.array([8])}))
+
+
+def test_an_error_that_the_driver_does_not_know_keeps_its_words() -> None:
+    with pytest.raises(LabellingError, match=r"^told by a newer worker$"):
+        check({"kind": ["NewerError"], "error": ["told by a newer worker"], "pairs": [8]})
 
 
 def test_a_shard_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:

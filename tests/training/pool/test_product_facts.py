@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from relevance.product import Product
 from training.pool.product_facts import read_facts
 
@@ -32,6 +34,16 @@ def test_each_field_says_what_it_is_good_for() -> None:
     assert facts.measures == ("15.6 inch", "size 9", "4 pockets")
     assert facts.compatible == ("thinkpad x1",)
     assert (facts.audience, facts.price) == ("men", 39.9)
+
+
+@pytest.mark.parametrize(
+    ("value", "price"),
+    [("$1,299.00", 1299.0), ("3,000,000", 3e6), ("12,50 or so", 12.0), ("1,2999", 1.0), (1299.5, 1299.5), (0, None)],
+)
+def test_a_price_may_have_thousands_separators(value: str | float, price: float | None) -> None:
+    facts = read_facts(Product(title="sofa", attributes={"price": value}))
+    assert facts is not None
+    assert facts.price == price
 
 
 def test_a_title_alone_gives_the_noun() -> None:

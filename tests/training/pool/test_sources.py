@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,9 @@ from relevance.product import Product
 from training.checks import general_check
 from training.config import DistillSettings, PoolSettings
 from training.datasets.schema import Dataset, Judgement, LoggedQuery
+from training.errors import DataError
 from training.pool.sources import compose, gather_sources
-from training.splits import Split, query_key
+from training.splits import Split, apart_from_checks, query_key
 
 SHELF = ["red running shoe", "blue running shoe", "red trail shoe", "usb c cable", "usb c hub", "oak side table"]
 SETTINGS = DistillSettings(pool=PoolSettings(pairs=4000, synthetic_products=60, synthetic_queries=20))
@@ -35,6 +38,15 @@ def test_nothing_held_out_nor_its_twin_is_a_source(split: Split) -> None:
     assert not keys & {query_key(query) for query in general_check().by_query()}
     assert sources.judged == [("red shoe", [0, 3])]
     assert len(sources.composed) > 10
+
+
+def test_a_judged_query_that_the_general_check_asks_too_is_no_source(split: Split) -> None:
+    check = next(iter(general_check().by_query()))
+    twin = " ".join(reversed(check.split()))
+    leaking = replace(split, train=replace(split.train, judgements=[*split.train.judgements, Judgement(twin, "0", 1)]))
+    with pytest.raises(DataError, match=f"training query '{twin}' is a near-duplicate of the held-out '{check}'"):
+        gather_sources(SETTINGS, leaking)
+    assert [query for query, _ in gather_sources(SETTINGS, apart_from_checks(leaking)).judged] == ["red shoe"]
 
 
 def test_a_slip_does_not_let_a_held_out_query_in() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from relevance.calibration import Calibration
 from relevance.ranking_metrics import auc
 from tests.training.tiny_models import DECODERS, decoder_backbone, encoder_backbone, tiny_dataset
 from training.config import TEACHER_TEMPLATE, TeacherSettings
@@ -25,6 +26,8 @@ from training.teacher import Member, TeacherTask, load_teacher, train_teacher
 from training.teacher.decoders import fresh_decoder
 from training.teacher.members import load_member, save_member, train_member
 
+SCALE = Calibration(scale=8.0, bias=-3.0)
+"""Of the cosine; these members have no pool pairs to be held to on it."""
 LORA = {"rank": 4, "alpha": 16, "dropout": 0.1}
 
 
@@ -139,7 +142,7 @@ def test_it_learns_what_is_relevant_and_is_the_same_once_saved_and_loaded(
     losses: list[float] = []
     hooks = TrainingHooks(observers=[lambda step, steps, loss: losses.append(loss)])
     settings = member_settings(backbone, **changes)
-    trained, scale = train_member(task(settings, classes=classes, judged_epochs=25), 0, hooks)
+    trained = train_member(task(settings, classes=classes, judged_epochs=25), 0, SCALE, hooks)
     assert np.mean(losses[-4:]) < 0.6 * np.mean(losses[:4])
     dataset = tiny_dataset()
     queries = [judgement.query for judgement in dataset.judgements]
@@ -147,7 +150,7 @@ def test_it_learns_what_is_relevant_and_is_the_same_once_saved_and_loaded(
     logits = trained.logits(queries, products)
     relevant = np.array([judgement.target for judgement in dataset.judgements]) >= 0.5
     assert auc(relevant, logits) > 0.9
-    save_member(trained, settings, Stage(tmp_path), scale)
+    save_member(trained, settings, Stage(tmp_path), SCALE)
     loaded = load_member(Stage(tmp_path), TEACHER_TEMPLATE, classes)
     np.testing.assert_array_equal(loaded.logits(queries, products), logits)
     # Of a backbone that is only adapted no copy is kept.
@@ -158,7 +161,7 @@ def test_it_learns_what_is_relevant_and_is_the_same_once_saved_and_loaded(
 def test_a_killed_training_resumed_gives_the_weights_of_an_unbroken_one(backbone: Path, tmp_path: Path) -> None:
     """With dropout in the adapters, so that the generator's state has to be taken up too."""
     settings = task(member_settings(backbone), judged_epochs=2)
-    unbroken, _ = train_member(settings, 0, TrainingHooks())
+    unbroken = train_member(settings, 0, SCALE, TrainingHooks())
 
     def kill(step: int, steps: int, loss: float) -> None:
         if step == 4:
@@ -166,11 +169,12 @@ def test_a_killed_training_resumed_gives_the_weights_of_an_unbroken_one(backbone
 
     store, ticks = CheckpointStore(tmp_path / "checkpoint.pt"), count(step=61)
     with pytest.raises(Killed):
-        train_member(settings, 0, TrainingHooks(store, [kill], lambda: float(next(ticks))))
+        train_member(settings, 0, SCALE, TrainingHooks(store, [kill], lambda: float(next(ticks))))
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]
     assert all("lora_" in name or "modules_to_save" in name for name in saved)
     seen: list[int] = []
-    resumed, _ = train_member(settings, 0, TrainingHooks(store, [lambda step, steps, loss: seen.append(step)]))
+    hooks = TrainingHooks(store, [lambda step, steps, loss: seen.append(step)])
+    resumed = train_member(settings, 0, SCALE, hooks)
     assert seen == [4, 5, 6, 7, 8]
     for name, weights in unbroken.model.state_dict().items():
         assert torch.equal(weights, resumed.model.state_dict()[name]), name

@@ -9,17 +9,21 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
+from relevance.calibration import Calibration
 from relevance.ranking_metrics import auc
 from tests.training.tiny_models import ENCODERS, decoder_backbone, encoder_backbone, tiny_dataset
 from training.config import TEACHER_TEMPLATE, TeacherSettings
+from training.datasets.schema import Dataset
 from training.errors import ConfigError
 from training.member_settings import EncoderMember
+from training.models.bi_encoder import BiEncoder
 from training.optimise import precision
 from training.optimise.batches import PairGroup, collate
 from training.optimise.trainer import TrainingHooks, forward
 from training.run_directory import Stage
-from training.teacher import TeacherTask, load_teacher, train_teacher
+from training.teacher import TeacherTask, files, load_teacher, train_teacher
 from training.teacher.encoders import fresh_encoder
+from training.teacher.ensemble import fit_cosine_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 """Importing these two models scripts some of their functions."""
@@ -61,7 +65,16 @@ def test_the_head_stays_in_fp32_and_word_vectors_stay(
     assert all("embeddings" in name for name in frozen)
 
 
-def test_several_members_of_several_kinds_are_one_teacher_and_finished_ones_are_kept(tmp_path: Path) -> None:
+def test_several_members_of_several_kinds_are_one_teacher_and_finished_ones_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits: list[Dataset] = []
+
+    def fit(dataset: Dataset, encoder: BiEncoder) -> Calibration:
+        fits.append(dataset)
+        return fit_cosine_scale(dataset, encoder)
+
+    monkeypatch.setattr(files, "fit_cosine_scale", fit)
     backbones = [str(encoder_backbone(tmp_path, kind)) for kind in ("modernbert", "bert")]
     members = [
         *({"kind": "encoder", "backbone": backbone} for backbone in backbones),
@@ -86,7 +99,10 @@ def test_several_members_of_several_kinds_are_one_teacher_and_finished_ones_are_
     train_teacher(task, stage, killed_at_the_third)
     # The two that were finished are not trained again.
     assert titles == ["teacher 1/3", "teacher 2/3", "teacher 3/3", "teacher 3/3"]
+    # One scale for all members, fitted once: the second start takes it from the first member.
+    assert len(fits) == 1
     teacher = load_teacher(stage)
+    assert teacher.cosine_scale == fit_cosine_scale(DATASET, teacher.bi_encoder)
     each = [member.logits(QUERIES, PRODUCTS) for member in teacher.members]
     assert all(auc(RELEVANT, logits) > 0.8 for logits in each)
     cosines = np.zeros(len(QUERIES), np.float32)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +11,16 @@ import torch
 from relevance.calibration import Calibration
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
+from tests.training.tiny_models import tiny_dataset
+from tests.training.word_encoder import WordEncoder
 from training.config import TeacherSettings
+from training.evaluation.calibrate import fit_platt
 from training.models.cross_encoder import Logits, Progress
 from training.optimise.batches import PairGroup, collate
 from training.optimise.losses import relevance_logit
 from training.teacher import Teacher, TeacherBatches, TeacherData, teacher_loss
+from training.teacher import ensemble as ensemble_module
+from training.teacher.ensemble import fit_cosine_scale
 from training.teacher.members import for_member
 
 PAIR = EncodedPair((101, 5, 102, 6, 102), (0, 0, 0, 1, 1))
@@ -92,6 +99,21 @@ def test_the_ensemble_is_the_mean_of_its_members_weighted_against_the_bi_encoder
     assert scores == pytest.approx([0.25 * 2.5 + 0.75 * 1.0] * 2 + [0.25 * 2.5 + 0.75 * 5.0])
     # Each pair is reported once, however many members score it.
     assert sum(done) == 3
+
+
+def test_the_cosines_scale_is_fitted_to_every_judged_pair_and_no_text_is_encoded_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ensemble_module, "PRODUCTS_PER_BLOCK", 3)
+    dataset, encoder = tiny_dataset(), WordEncoder()
+    # In no order of queries or products, as a file may have them.
+    shuffled = replace(dataset, judgements=random.Random(0).sample(dataset.judgements, len(dataset.judgements)))
+    scale = fit_cosine_scale(shuffled, encoder)
+    assert encoder.asked == [4, 3, 3, 3, 3, 3, 1]
+    pairs = [(j.query, dataset.products[j.product_id].title) for j in shuffled.judgements]
+    cosines = np.array([float(encoder.encode([query])[0] @ encoder.encode([title])[0]) for query, title in pairs])
+    expected = fit_platt(cosines, [judgement.target for judgement in shuffled.judgements])
+    assert (scale.scale, scale.bias) == pytest.approx((expected.scale, expected.bias), rel=1e-4)
 
 
 def test_the_ensemble_is_the_weighted_mean_of_logits() -> None:

@@ -1,0 +1,96 @@
+"""What a bundle's manifest tells of its making: settings, data, licences, losses. From the run, never by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.config import DistillSettings, StudentSettings
+from training.models.backbone import WEIGHTS_SHA256, weights_digest
+from training.run_directory import RunDirectory
+from training.splits import Split
+
+LICENCE_OF_BACKBONE = "Initial weights: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0"
+MINILM_TEACHER = "cross-encoder fine-tuned on soft targets, averaged with the zero-shot bi-encoder"
+LICENCE_OF_CATALOGUE = "Synthetic catalogue: part of Aisle"
+LICENCES_OF_DATA = {
+    "chorus": (
+        "Judgements: querqy/chorus, Apache-2.0",
+        "Product text: Icecat, Open Content Licence (attribution: Icecat)",
+    ),
+    "wands": ("Judgements and product text: wayfair/WANDS, MIT",),
+    "esci": ("Judgements and product text: amazon-science/esci-data (Shopping Queries Dataset), Apache-2.0",),
+}
+"""By reader; the licences of data that Aisle does not know are for its owner to add."""
+
+
+def licences(settings: DistillSettings) -> tuple[str, ...]:
+    """Licences of everything that the weights were learnt from."""
+    reader = settings.data.partition(":")[0]
+    logs = tuple(f"Query log: {path.name}" for path in settings.query_logs)
+    public = settings.public()
+    # The packaged bi-encoder is part of every teacher; what else weights came from is licensed by its owners.
+    named = (*(member["backbone"] for member in public["teacher"]["members"]), public["student"]["backbone"])
+    others = tuple(f"Initial weights: {name}, under its owner's licence" for name in dict.fromkeys(named) if name)
+    data = LICENCES_OF_DATA.get(reader, ())
+    return (LICENCE_OF_BACKBONE, *others, LICENCE_OF_CATALOGUE, *data, *logs, *settings.licences)
+
+
+def provenance(directory: RunDirectory, settings: DistillSettings, split: Split) -> dict[str, Any]:
+    """How the bundle was made: settings, data hashes, sizes, the split."""
+    return {
+        # The packaged bi-encoder is part of every teacher, whatever the student is made of.
+        "bi_encoder_sha256": WEIGHTS_SHA256,
+        "backbone_sha256": weights_digest(backbone_of_student(settings)),
+        "settings": settings.public(),
+        "data_sha256": directory.fingerprint["data"],
+        "judged_pairs": {"train": len(split.train.judgements), "held_out": len(split.held_out.judgements)},
+        "queries": {"train": len(split.train.by_query()), "held_out": len(split.held_out.by_query())},
+        "split": split_in_words(settings, split),
+        "pool": directory.stage("pool").manifest(),
+        "teacher": teacher_in_words(settings),
+        "loss": loss_in_words(settings.student),
+    }
+
+
+def teacher_in_words(settings: DistillSettings) -> str:
+    """Which models the teacher is, and what they learnt by."""
+    members = settings.public()["teacher"]["members"]
+    if [member["backbone"] for member in members] == [None] and settings.teacher.classes == 1:
+        return MINILM_TEACHER
+    names = ", ".join(f"{member['backbone'] or 'all-MiniLM-L6-v2'} ({member['kind']})" for member in members)
+    targets = f"{settings.teacher.classes}-class soft targets" if settings.teacher.classes > 1 else "soft targets"
+    return f"mean of {names}, fine-tuned on {targets}, averaged with the zero-shot bi-encoder"
+
+
+def split_in_words(settings: DistillSettings, split: Split) -> str:
+    """Who held the queries out, and by what the same ones can be held out again."""
+    if split.official:
+        return "by the dataset's own split"
+    seed = settings.seed if settings.split_seed is None else settings.split_seed
+    return f"by query, seed {seed}" + (f", fold {settings.fold}" if settings.fold else "")
+
+
+def loss_in_words(student: StudentSettings) -> str:
+    """The student's loss with its weights, as `training/student/distillation.py` adds it up."""
+    terms = {
+        "margin_mse": "all-pairs MarginMSE",
+        "pointwise_mse": "MSE",
+        "ranknet": "all-pairs RankNet",
+        "listwise_kl": f"listwise KL at temperature {student.temperature:g}",
+    }
+    words = terms[student.loss]
+    if student.anchor and student.loss != "pointwise_mse":
+        words += f" + {student.anchor:g} · MSE"
+    words += " on teacher logits"
+    if student.human_weight:
+        words += f" + {student.human_weight:g} · soft-target BCE on judgements"
+    if student.initial_share:
+        words += f"; averaged with {student.initial_share:g} of the weights it started from"
+    return words
+
+
+def backbone_of_student(settings: DistillSettings) -> str | None:
+    """The pretrained model that the student's layers go back to; None: the packaged MiniLM."""
+    if settings.student.initialise_from == "backbone":
+        return settings.student.backbone
+    return settings.teacher.members[0].backbone
