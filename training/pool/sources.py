@@ -53,7 +53,8 @@ def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
         judged=_judged_rows(split.train),
         composed=compose(own_products, wanted, settings, held_out),
     )
-    asked = [query.text for query in (*sources.own_queries, *sources.general_queries, *sources.composed)]
+    asked = [query.text for query in (*sources.own_queries, *sources.general_queries)]
+    asked += [query.text for query in sources.composed]
     check_leakage([*asked, *(query for query, _ in sources.judged)], held_out)
     return sources
 
