@@ -65,6 +65,8 @@ def test_a_run_prints_tables_and_one_json_line_last(unbroken: subprocess.Complet
     assert "| student |" in unbroken.stdout
     written = json.loads((folder / "unbroken" / "metrics.json").read_text(encoding="utf-8"))
     assert written["ndcg@10"] == figures["ndcg@10"]
+    assert "Paired tests" in (folder / "unbroken" / "report" / "report.html").read_text(encoding="utf-8")
+    assert "The teacher's scores" in (folder / "unbroken" / "pool" / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(unbroken: subprocess.CompletedProcess[str], folder: Path) -> None:
