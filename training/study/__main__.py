@@ -2,7 +2,8 @@
 
 Every seed holds out another part of the queries, trains its own teacher, and labels one pool as large as
 the largest multiple. `scaling` then trains a student on 0, 1, 4 ... times as many teacher-labelled pairs as
-there are judged ones; `losses` trains one by each loss, and `depth` one of each number of layers, at equal data.
+there are judged ones; `losses` trains one by each loss, `depth` one of each number of layers, and `inputs` one
+for each length of description that it reads, at equal data.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from relevance.template import FieldBudget
+from training.config import STUDENT_TEMPLATE
 from training.errors import ConfigError
 from training.study.variants import Variant
 
-StudyName = Literal["scaling", "losses", "depth"]
+StudyName = Literal["scaling", "losses", "depth", "inputs"]
 
 
 def variants_of(study: StudyName, multiples: Sequence[int], multiple: int) -> list[Variant]:
@@ -17,7 +19,7 @@ def variants_of(study: StudyName, multiples: Sequence[int], multiple: int) -> li
         return [Variant(f"{size}x", size) for size in multiples]
     if multiple > max(multiples):
         raise ConfigError(f"--multiple is {multiple}, but the pool holds {max(multiples)} times the judged pairs")
-    return loss_variants(multiple) if study == "losses" else depth_variants(multiple)
+    return {"losses": loss_variants, "depth": depth_variants, "inputs": input_variants}[study](multiple)
 
 
 def loss_variants(multiple: int) -> list[Variant]:
@@ -38,3 +40,18 @@ def depth_variants(multiple: int) -> list[Variant]:
     """One student for each number of layers, taken from a teacher of six."""
     layers = {1: [5], 3: [0, 2, 5], 6: [0, 1, 2, 3, 4, 5]}
     return [Variant(f"{multiple}x-{count}-layers", multiple, {"layers": kept}) for count, kept in layers.items()]
+
+
+def input_variants(multiple: int) -> list[Variant]:
+    """One student for each length of description that it reads beside its short fields."""
+    templates = {
+        tokens: STUDENT_TEMPLATE.model_copy(
+            update={"fields": (*STUDENT_TEMPLATE.fields, FieldBudget(field="description", max_tokens=tokens))}
+        )
+        for tokens in (12, 24)
+    }
+    short = Variant(f"{multiple}x-no-description", multiple, {"template": STUDENT_TEMPLATE.model_dump()})
+    return [short] + [
+        Variant(f"{multiple}x-{tokens}-tokens-of-description", multiple, {"template": template.model_dump()})
+        for tokens, template in templates.items()
+    ]

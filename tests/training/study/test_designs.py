@@ -7,7 +7,7 @@ from training.errors import ConfigError
 from training.study.designs import variants_of
 
 
-@pytest.mark.parametrize("study", ["losses", "depth"])
+@pytest.mark.parametrize("study", ["losses", "depth", "inputs"])
 def test_equal_data_and_settings_that_exist(study: str) -> None:
     variants = variants_of(study, [0, 16], 4)  # type: ignore[arg-type]
     assert {variant.multiple for variant in variants} == {4}
@@ -18,6 +18,15 @@ def test_equal_data_and_settings_that_exist(study: str) -> None:
         if "anchored" in variant.name:
             assert settings.anchor > 0
             assert bool(settings.human_weight) == ("human" in variant.name)
+
+
+def test_inputs_differ_by_the_description_alone() -> None:
+    fields = [
+        {field["field"]: field["max_tokens"] for field in variant.changes["template"]["fields"]}
+        for variant in variants_of("inputs", [16], 16)
+    ]
+    assert [budgets.pop("description", 0) for budgets in fields] == [0, 12, 24]
+    assert fields[0] == fields[1] == fields[2]
 
 
 def test_scaling_has_a_student_for_each_size() -> None:
