@@ -12,8 +12,9 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,21 +47,27 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     pool, teacher = synthetic_pool(options.pairs), packaged_teacher()
     batches = sorted_batches(teacher, pool)
-    seconds: dict[str, list[float]] = {"label_pool": [], "forward": []}
     ways: dict[str, Callable[[], None]] = {
         "label_pool": lambda: label(teacher, pool),
         "forward": lambda: drive(teacher, batches),
     }
     drive(teacher, batches[:2])
-    for number in range(options.rounds):
-        for name in sorted(ways, reverse=bool(number % 2)):
-            start = time.perf_counter()
-            ways[name]()
-            seconds[name].append(time.perf_counter() - start)
+    seconds = interleaved(ways, options.rounds)
     rounds = zip(seconds["forward"], seconds["label_pool"], strict=True)
     speed = {name: round(len(pool) / statistics.median(taken), 1) for name, taken in seconds.items()}
     ratio = round(statistics.median(bare / whole for bare, whole in rounds), 3)
     print(json.dumps({**vars(options), "device": str(_model(teacher).device), "pairs_per_s": speed, "ratio": ratio}))
+
+
+def interleaved(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in each round; every other round goes the other way about."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in sorted(ways, reverse=bool(number % 2)):
+            start = time.perf_counter()
+            ways[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
 
 
 def synthetic_pool(pairs: int) -> Pool:

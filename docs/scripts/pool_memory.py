@@ -108,7 +108,7 @@ def main() -> None:
     if options.phase:
         print(json.dumps(_measured({"draw": draw, "label": label, "batches": batches}[options.phase], options)))
         return
-    print("| pairs | phase | seconds | peak resident, MB | of it anonymous, MB |\n| --: | --- | --: | --: | --: |")
+    print("| pairs | phase | seconds | peak resident, MiB | of it anonymous, MiB |\n| --: | --- | --: | --: | --: |")
     for pairs in options.pairs:
         with tempfile.TemporaryDirectory() as folder:
             for phase in PHASES:

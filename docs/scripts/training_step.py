@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from transformers import BertForSequenceClassification
 
-from docs.scripts.labelling_throughput import synthetic_pool
+from docs.scripts.labelling_throughput import interleaved, synthetic_pool
 from training.config import StudentSettings
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.optimise.batches import Batch
@@ -29,7 +28,7 @@ from training.student.pool_batches import PoolBatches
 
 SETTINGS = StudentSettings()
 LOSS = partial(distillation_loss, settings=SETTINGS)
-ADAMW: dict[str, dict[str, bool]] = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+ADAMW: dict[str, dict[str, Any]] = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 
 
 def main() -> None:
@@ -42,15 +41,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     source, student = source_and_student(options.steps)
     batches = [source[step] for step in range(len(source))]
-    seconds: dict[str, list[float]] = {"bare": [], "train": []}
     ways: dict[str, Callable[[], None]] = {
         "bare": lambda: bare(student, batches),
         "train": lambda: train(student, source, LOSS, Optimisation(1e-5), TrainingHooks()),
     }
     bare(student, batches[:1])
-    for number in range(options.rounds):
-        for name in sorted(ways, reverse=bool(number % 2)):
-            seconds[name].append(timed(ways[name]))
+    seconds = interleaved(ways, options.rounds)
     ratio = round(statistics.median(a / b for a, b in zip(seconds["bare"], seconds["train"], strict=True)), 3)
     step = {name: round(1000 * statistics.median(taken) / len(batches), 1) for name, taken in seconds.items()}
     report = {**vars(options), "device": str(student.device), "ratio": ratio}
@@ -84,19 +80,9 @@ def parts(student: BertForSequenceClassification, source: PoolBatches, rounds: i
     }
     for name, kind in ADAMW.items():
         work[f"adamw_{name}"] = torch.optim.AdamW(trainable, lr=1e-5, **kind).step
-    taken: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds + 1):
-        for name, function in work.items():
-            taken[name].append(timed(function))
+    taken = interleaved(work, rounds + 1)
     # The first round makes the optimisers' state.
     return {name: round(1000 * statistics.median(times[1:]), 2) for name, times in taken.items()}
-
-
-def timed(function: Callable[[], Any]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

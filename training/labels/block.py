@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from training.errors import DivergenceError
 from training.labels.shards import Shard, shard_path, write_shard
-from training.models.cross_encoder import Logits
+from training.models.cross_encoder import Logits, Progress
 from training.pool import Pool
 from training.run_directory import Stage
 from training.teacher import Teacher
-
-Progress = Callable[[int], None]
-"""Told how many pairs were just done."""
 
 
 def label_block(teacher: Teacher, pool: Pool, shard: Shard, progress: Progress | None = None) -> Logits:

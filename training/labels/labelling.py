@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from training.config import LabellingSettings
-from training.labels.block import Progress, label_shard
+from training.labels.block import label_shard
 from training.labels.ray import label_with_ray
 from training.labels.shards import join_shards, missing_shards, plan_shards
+from training.models.cross_encoder import Progress
 from training.pool import Pool
 from training.run_directory import Stage
 from training.teacher import Teacher
