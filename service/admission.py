@@ -7,22 +7,22 @@ tokenised yet. The ticket holds the tokens until the answer is made.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import inf
 
 from relevance.product import field_text
 from relevance.template import SPECIAL_TOKENS_PER_PAIR, Template
 from service.engine_speed import EngineSpeed
-from service.errors import OverloadedError
+from service.errors import DeadlineExceededError, OverloadedError
 from service.fair_clock import MAX_SHARERS
+from service.late_margin import LateMargin
 from service.schemas import ScoreRequest
 
 CHARS_PER_TOKEN = 4
 """Of product titles in Latin script, spaces included; the true cost replaces the guess after tokenising."""
-
-USABLE_TIME = 0.9
-"""The part of a request's time that it may be predicted to take: replies are made, and predictions err."""
 
 READY_AGAIN = 0.5
 """A full queue turns readiness off until it has come down to this part of its capacity."""
@@ -31,23 +31,33 @@ Backlog = Callable[[int], int]
 """Priority → tokens of submitted work at least as urgent that is not done."""
 
 
+@dataclass(slots=True, eq=False)
 class Ticket:
-    """The tokens that one admitted body holds, and whether its work still has to be submitted."""
+    """The tokens that one admitted body holds, whether its work is submitted, and when it should be done."""
 
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-        self.submitted = False
+    tokens: int
+    due: float
+    submitted: bool = False
 
 
 class Admission:
     """Keeps the admitted tokens within `capacity`, and predicts whether a deadline can be met."""
 
-    def __init__(self, template: Template, capacity: int, speed: EngineSpeed, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        template: Template,
+        capacity: int,
+        speed: EngineSpeed,
+        backlog: Backlog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.outstanding = 0
+        self.margin = LateMargin()
         self._template = template
         self._capacity = capacity
         self._speed = speed
         self._backlog = backlog
+        self._clock = clock
         self._bodies = 0
         self._not_submitted = 0
         self._full = False
@@ -66,13 +76,19 @@ class Admission:
         """
         cost = sum(predicted_tokens(request, self._template) for request in requests)
         self._check_room(cost)
-        self._check_time(cost, min(request.priority for request in requests), seconds_left)
-        ticket = Ticket(cost)
+        seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)
+        # Only where it matters: without a deadline a body may rightly be overtaken, and says nothing.
+        ticket = Ticket(cost, due=inf if seconds_left == inf else self._clock() + seconds)
         self.outstanding += cost
         self._not_submitted += cost
         self._bodies += 1
         try:
             yield ticket
+        except DeadlineExceededError:
+            self._learn(ticket)
+            raise
+        else:
+            self._learn(ticket)
         finally:
             self._bodies -= 1
             self.outstanding -= ticket.tokens
@@ -83,6 +99,10 @@ class Admission:
         self._submit(ticket)
         self.outstanding += tokens - ticket.tokens
         ticket.tokens = tokens
+
+    def _learn(self, ticket: Ticket) -> None:
+        if ticket.due < inf:
+            self.margin.answered(self._clock() - ticket.due)
 
     def _submit(self, ticket: Ticket) -> None:
         if not ticket.submitted:
@@ -98,19 +118,20 @@ class Admission:
                 retry_after=excess / self._speed.tokens_per_second,
             )
 
-    def _check_time(self, cost: int, priority: int, seconds_left: float) -> None:
-        """Refuse a body that would meet its deadline on an idle service, but not behind the work ahead of it.
+    def _check_time(self, cost: int, priority: int, seconds_left: float) -> float:
+        """Predicted seconds until a body of `cost` is done; OverloadedError if the work ahead makes that too late.
 
-        One that is too large for its deadline anyway gets the best that half of its time can give.
+        One that is too large for its deadline even on an idle service gets the best that half of its time can give.
         """
         alone = cost / self._speed.tokens_per_second
         delay = self._tokens_before(cost, priority) / self._speed.tokens_per_second
-        usable = USABLE_TIME * max(0.0, seconds_left)
-        if delay > (usable - alone if alone <= usable else usable / 2):
+        usable = max(0.0, seconds_left - self.margin.seconds)
+        if delay > (usable - alone if alone <= usable else max(0.0, seconds_left) / 2):
             raise OverloadedError(
                 "The work ahead would make this request miss its deadline; try again after the stated seconds.",
                 retry_after=delay,
             )
+        return alone + delay
 
     def _tokens_before(self, cost: int, priority: int) -> int:
         """Tokens that will be served before a body of `cost` is done, beside its own.

@@ -124,6 +124,7 @@ def create_service(engine: Engine) -> Service:
     metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)
     metrics.watch("aisle_queue_tokens", "Tokens that wait for a micro-batch.", lambda: queue.tokens)
     metrics.watch("aisle_admitted_tokens", "Tokens that admitted requests hold.", lambda: admission.outstanding)
+    metrics.watch("aisle_late_margin_seconds", "Added to predictions.", lambda: admission.margin.seconds)
     metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
     return Service(engine, lifecycle, stages)
 

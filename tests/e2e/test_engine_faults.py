@@ -83,3 +83,17 @@ def test_rows_that_raise_or_give_no_number_among_many_requests_fail_only_their_o
         codes = list(pool.map(lambda candidates: code(server, *candidates), lists))
     assert codes == ["inference_failed" if {"boom", "nan"} & set(candidates) else None for candidates in lists]
     assert server.http.get("/readyz").status_code == 200
+
+
+def test_a_full_queue_turns_readiness_off_until_it_has_come_down(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT_SECONDS", "1.5")
+    limits = {"max_candidates": 100, "queue_tokens": 2200, "micro_batch_tokens": 64, "sessions": 1}
+    with serving(bundle, module=FAULTY, **limits) as server, ThreadPoolExecutor(2) as pool:
+        held = pool.submit(server.score, "red", ["y", *titles(99)])
+        server.wait_for_metric("aisle_queue_pairs", 1)
+        refused = server.score("red", [f"{title} {'lamp ' * 8}" for title in titles(100, start=100)])
+        assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert server.http.get("/readyz").status_code == 503
+        assert held.result().status_code == 200
+        assert server.http.get("/readyz").status_code == 200

@@ -8,7 +8,7 @@ from relevance.product import Product
 from relevance.template import FieldBudget, Template
 from service.admission import Admission, predicted_tokens
 from service.engine_speed import EngineSpeed
-from service.errors import OverloadedError
+from service.errors import DeadlineExceededError, OverloadedError
 from service.schemas import ScoreRequest
 
 TEMPLATE = Template(
@@ -95,12 +95,12 @@ def test_retry_after_is_the_predicted_wait_in_whole_seconds(speed: float, held: 
 @pytest.mark.parametrize(
     ("backlog", "seconds_left", "admitted"),
     [
-        # Cost 6 at 20 tokens/s: 0.3 s alone. 9/10 of the time counts.
+        # Cost 6 at 20 tokens/s: 0.3 s alone, and as much again behind one other.
         (0, 0.35, True),
         (0, 0.01, True),
         (40, 3.0, True),
-        (40, 1.0, True),
-        (6, 0.4, False),
+        (40, 0.61, True),
+        (6, 0.59, False),
     ],
 )
 def test_a_body_that_would_be_late_for_the_work_ahead_is_refused(
@@ -129,7 +129,7 @@ def test_a_large_body_counts_on_waiting_for_all_the_work_ahead() -> None:
     door = admission(capacity=10_000, backlog=200)
     with door.admit([request()] * 10) as ticket:
         door.settle(ticket, 200)
-        with pytest.raises(OverloadedError), door.admit([request()] * 100, seconds_left=40.0):
+        with pytest.raises(OverloadedError), door.admit([request()] * 100, seconds_left=39.0):
             pytest.fail("was admitted")
         with door.admit([request()] * 100, seconds_left=50.0):
             pass
@@ -171,6 +171,49 @@ def test_a_full_queue_is_saturated_until_half_of_it_is_gone() -> None:
 def test_a_refusal_for_time_does_not_turn_readiness_off() -> None:
     door = admission(backlog=1000)
     with door.admit([request()]):
-        with pytest.raises(OverloadedError), door.admit([request()], seconds_left=0.35):
+        with pytest.raises(OverloadedError), door.admit([request()], seconds_left=0.59):
             pass
         assert not door.saturated
+
+
+def test_late_answers_make_it_more_careful() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 6, lambda: now[0])
+
+    def admitted_with(seconds_left: float) -> bool:
+        with door.admit([request()]) as other:
+            door.settle(other, 6)
+            try:
+                with door.admit([request()], seconds_left):
+                    now[0] += seconds_left
+            except OverloadedError:
+                return False
+        return True
+
+    assert admitted_with(0.61)
+    for _ in range(30):
+        with door.admit([request()], seconds_left=9.0):
+            now[0] += 0.4
+    assert door.margin.seconds == pytest.approx(0.1, abs=0.01)
+    assert not admitted_with(0.61)
+    assert admitted_with(0.75)
+
+
+def test_a_missed_deadline_counts_as_late() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
+    with pytest.raises(DeadlineExceededError), door.admit([request()], 0.5):
+        now[0] = 1.0
+        raise DeadlineExceededError("late")
+    assert door.margin.seconds > 0
+
+
+def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_lateness() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
+    with door.admit([request()]):
+        now[0] += 9.0
+    with pytest.raises(KeyboardInterrupt), door.admit([request()], 0.5):
+        now[0] = 1.0
+        raise KeyboardInterrupt
+    assert door.margin.seconds == 0
