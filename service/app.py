@@ -152,7 +152,7 @@ def create_app(service: Service) -> FastAPI:
         await service.close()
 
     app = FastAPI(title="Aisle", version="0.1.0", description="Scores products for a query.", lifespan=lifespan)
-    app.include_router(score_router(Scorer(stages, settings.default_deadline_ms), lifecycle, settings))
+    app.include_router(score_router(Scorer(stages), lifecycle, settings))
     app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))
     app.add_middleware(RequestScope, metrics=stages.metrics)

@@ -9,7 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from service.errors import PROBLEM_MEDIA_TYPE
-from service.schemas import Problem, ScoreRequest, ScoreRequests
+from service.schemas import DEADLINE_MS, Problem, ScoreRequest, ScoreRequests
+from service.validation import DEADLINE_HEADER
 
 _REF = "#/components/schemas/{model}"
 
@@ -43,6 +44,16 @@ SCORE_RESPONSES: Responses = {
 }
 
 HEALTH_RESPONSES: Responses = _problems({503: "Draining, the engine does not run or hangs, or its queue is full."})
+
+SCORE_HEADERS: list[dict[str, Any]] = [
+    {
+        "name": DEADLINE_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "As `deadline_ms`, for the requests of the body that name none.",
+        "schema": DEADLINE_MS.json_schema(),
+    }
+]
 
 EXAMPLES: dict[str, Any] = {
     "titles": {
@@ -95,8 +106,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     document["components"]["schemas"].update(definitions["$defs"])
     body = {"anyOf": [{"$ref": _REF.format(model=model.__name__)} for model in (ScoreRequest, ScoreRequests)]}
-    document["paths"]["/score"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {"application/json": {"schema": body, "examples": EXAMPLES}},
+    document["paths"]["/score"]["post"] |= {
+        "parameters": SCORE_HEADERS,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body, "examples": EXAMPLES}}},
     }
     return document

@@ -19,6 +19,20 @@ MAX_DEADLINE_MS = 3_600_000
 LOWEST_PRIORITY = 999
 
 
+DeadlineMs = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=MAX_DEADLINE_MS,
+        allow_inf_nan=False,
+        description="Answer within this many milliseconds of arrival, with what is scored by then. "
+        "Pairs are scored in the order of `prior`.",
+    ),
+]
+DEADLINE_MS: TypeAdapter[float] = TypeAdapter(DeadlineMs)
+"""Parses the value of the header `x-deadline-ms` as the body's field is parsed: a JSON number, strictly."""
+
+
 def _titled(candidate: object) -> object:
     return {"title": candidate} if isinstance(candidate, str) else candidate
 
@@ -37,19 +51,7 @@ class ScoreRequest(BaseModel):
     query: Annotated[str, Field(description="What the shopper typed.")]
     candidates: Annotated[list[Candidate], Field(description="Products, or their titles as bare strings.")]
     top_k: Annotated[int, Field(ge=1, description="Return only the best k, in rank order.")] | None = None
-    deadline_ms: (
-        Annotated[
-            float,
-            Field(
-                gt=0,
-                le=MAX_DEADLINE_MS,
-                allow_inf_nan=False,
-                description="Answer within this many milliseconds of arrival, with what is scored by then. "
-                "Pairs are scored in the order of `prior`.",
-            ),
-        ]
-        | None
-    ) = None
+    deadline_ms: DeadlineMs | None = None
     priority: Annotated[
         int,
         Field(

@@ -30,22 +30,21 @@ class Stages:
 
 
 class Scorer:
-    """Answers bodies. `default_deadline_ms` is for requests that name none; None: no deadline."""
+    """Answers bodies."""
 
-    def __init__(
-        self, stages: Stages, default_deadline_ms: float | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, stages: Stages, clock: Callable[[], float] = time.monotonic) -> None:
         self._stages = stages
-        self._default_deadline_ms = default_deadline_ms
         self._clock = clock
 
-    async def score(self, body: ScoreBody, arrived: float) -> tuple[Json, Timings]:
+    async def score(
+        self, body: ScoreBody, arrived: float, default_deadline_ms: float | None = None
+    ) -> tuple[Json, Timings]:
         """Score `body`, which arrived at that time of the clock; raises a ServiceError where that fails.
 
-        Cancel it when the client has gone.
+        `default_deadline_ms` is for its requests that name none; None: no deadline. Cancel it when the client has gone.
         """
         stages, requests = self._stages, requests_of(body)
-        deadlines = [self._deadline(request, arrived) for request in requests]
+        deadlines = [_deadline(request, arrived, default_deadline_ms) for request in requests]
         with stages.admission.admit(requests, min(deadlines) - self._clock()) as ticket:
             encoded = await stages.tokenization.encode(requests)
             stages.admission.settle(ticket, encoded.tokens)
@@ -57,10 +56,6 @@ class Scorer:
             stages.metrics.request_scored(timings, _scored(jobs))
             return stages.replies.reply(body, jobs, timings), timings
 
-    def _deadline(self, request: ScoreRequest, arrived: float) -> float:
-        deadline_ms = request.deadline_ms or self._default_deadline_ms
-        return inf if deadline_ms is None else arrived + deadline_ms / 1000
-
     def _timings(self, tokenize: float, jobs: Sequence[Job], arrived: float) -> Timings:
         submitted = min(job.submitted for job in jobs)
         finished = max(job.finished for job in jobs)
@@ -71,6 +66,11 @@ class Scorer:
             inference=round(finished - started, 6),
             total=round(self._clock() - arrived, 6),
         )
+
+
+def _deadline(request: ScoreRequest, arrived: float, default_ms: float | None) -> float:
+    deadline_ms = request.deadline_ms or default_ms
+    return inf if deadline_ms is None else arrived + deadline_ms / 1000
 
 
 def _job(request: ScoreRequest, pairs: Sequence[EncodedPair], deadline: float) -> Job:

@@ -17,8 +17,9 @@ from pydantic_core import ErrorDetails
 
 from relevance.product import Product
 from service.errors import EmptyInputError, FieldError, InvalidInputError, TooLargeError
-from service.schemas import SCORE_BODY, ScoreBody, ScoreRequest, ScoreRequests, requests_of
+from service.schemas import DEADLINE_MS, SCORE_BODY, ScoreBody, ScoreRequest, ScoreRequests, requests_of
 
+DEADLINE_HEADER = "x-deadline-ms"
 MAX_ERRORS_TOLD = 20
 MAX_NAME_TOLD = 64
 
@@ -56,6 +57,19 @@ def parse_body(raw: bytes, limits: Limits) -> ScoreBody:
         raise _invalid(raw, error) from None
     _check(body, limits)
     return body
+
+
+def parse_deadline(values: Sequence[str]) -> float | None:
+    """Milliseconds of the header `x-deadline-ms`, sent with these `values`; InvalidInputError if that is no number."""
+    if not values:
+        return None
+    try:
+        # Sent twice it says nothing clear; HTTP joins such values by commas, which no number has.
+        return DEADLINE_MS.validate_json(",".join(values), strict=True)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        message = "must be a number" if detail["type"] == "json_invalid" else _message(detail)
+        raise _invalid_fields([FieldError(DEADLINE_HEADER, message)]) from None
 
 
 def _check(body: ScoreBody, limits: Limits) -> None:
@@ -119,7 +133,7 @@ def _invalid_fields(errors: Sequence[FieldError]) -> InvalidInputError:
 
 def _field_error(detail: ErrorDetails) -> FieldError:
     path = detail["loc"][1:]  # the first is the tag of the body's shape
-    message = _MESSAGES.get(detail["type"]) or _lower_first(detail["msg"].removeprefix("Input should "))
+    message = _message(detail)
     if "attributes" in path:
         cut = path.index("attributes") + 2
         # One error for each type that a value may have; to the caller it is one mistake.
@@ -128,6 +142,10 @@ def _field_error(detail: ErrorDetails) -> FieldError:
     elif len(path) > 1 and path[-2] == "candidates" and detail["type"] == "model_type":
         message = "must be a string or a product object"
     return FieldError(_field(path), message)
+
+
+def _message(detail: ErrorDetails) -> str:
+    return _MESSAGES.get(detail["type"]) or _lower_first(detail["msg"].removeprefix("Input should "))
 
 
 def _lower_first(text: str) -> str:

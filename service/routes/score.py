@@ -20,7 +20,7 @@ from service.openapi import SCORE_RESPONSES
 from service.schemas import ScoreReplies, ScoreReply
 from service.scorer import Scorer
 from service.settings import Settings
-from service.validation import Limits, parse_body
+from service.validation import DEADLINE_HEADER, Limits, parse_body, parse_deadline
 
 T = TypeVar("T")
 
@@ -42,7 +42,8 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
         keys.check(request.headers)
         with lifecycle.accept():
             body = parse_body(await _read(request, settings.max_body_bytes), limits)
-            scoring = scorer.score(body, request.state.arrived)
+            deadline_ms = parse_deadline(request.headers.getlist(DEADLINE_HEADER)) or settings.default_deadline_ms
+            scoring = scorer.score(body, request.state.arrived, deadline_ms)
             reply, timings = await _unless_client_leaves(request.receive, scoring)
             return Response(to_json(reply), headers=_timing_headers(timings), media_type="application/json")
 

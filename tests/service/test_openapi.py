@@ -51,6 +51,13 @@ def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
     assert all("application/problem+json" in responses[status]["content"] for status in set(responses) - {"200"})
 
 
+def test_the_deadline_header_has_the_bounds_of_the_field(document: dict[str, Any]) -> None:
+    (header,) = document["paths"]["/score"]["post"]["parameters"]
+    field = document["components"]["schemas"]["ScoreRequest"]["properties"]["deadline_ms"]["anyOf"][0]
+    assert (header["name"], header["in"], header["required"]) == ("x-deadline-ms", "header", False)
+    assert header["schema"] == field
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_service_does_what_its_document_says(
     client: AppClient, document: dict[str, Any], mode: GenerationMode
@@ -62,7 +69,7 @@ def test_the_service_does_what_its_document_says(
     def run(case: schemathesis.Case[Any]) -> None:
         assume(case.body is not NOT_SET)
         raw = case.body if isinstance(case.body, bytes) else json.dumps(case.body).encode()
-        reply = client.post("/score", content=raw)
+        reply = client.post("/score", content=raw, headers=dict(case.headers or {}))
         assert reply.status_code != 500
         # Generated deadlines may be shorter than anything can be scored in.
         if reply.status_code != 504:

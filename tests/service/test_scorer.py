@@ -50,7 +50,7 @@ class SlowBackend:
 
 
 class Bench:
-    def __init__(self, bundle: Bundle, capacity: int = 10_000, default_deadline_ms: float | None = None) -> None:
+    def __init__(self, bundle: Bundle, capacity: int = 10_000) -> None:
         template = bundle.manifest.template
         self.backend = SlowBackend()
         self.metrics = Metrics()
@@ -64,11 +64,13 @@ class Bench:
             ReplyMaker(bundle.manifest),
             self.metrics,
         )
-        self.scorer = Scorer(self.stages, default_deadline_ms)
+        self.scorer = Scorer(self.stages)
 
-    async def score(self, body: ScoreRequest | ScoreRequests) -> dict[str, Any]:
+    async def score(
+        self, body: ScoreRequest | ScoreRequests, default_deadline_ms: float | None = None
+    ) -> dict[str, Any]:
         arrived = time.monotonic()
-        reply, timings = await self.scorer.score(body, arrived)
+        reply, timings = await self.scorer.score(body, arrived, default_deadline_ms)
         assert reply["timing_ms"] == timings.milliseconds()
         assert 0 < timings.total <= time.monotonic() - arrived + 1e-6
         return reply
@@ -152,14 +154,15 @@ def test_overload_is_refused_before_tokenising(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("own_deadline", [True, False])
 def test_a_deadline_gives_what_is_scored_highest_prior_first(bundle: Bundle, own_deadline: bool) -> None:
-    bench = Bench(bundle, default_deadline_ms=None if own_deadline else 50)
-    fields = {"deadline_ms": 50.0} if own_deadline else {}
+    bench = Bench(bundle)
+    # The request's own goes before the default, which would leave nothing scored.
+    fields, default = ({"deadline_ms": 50.0}, 1e-6) if own_deadline else ({}, 50.0)
     candidates = [Product(title="good " * count, prior=prior) for count, prior in ((1, 1.0), (2, 9.0), (3, 5.0))]
     body = ScoreRequest(query="red", candidates=candidates, **fields)  # type: ignore[arg-type]
 
     async def run() -> None:
         bench.backend.steps = 1
-        reply = await bench.score(body)
+        reply = await bench.score(body, default)
         assert bench.backend.order[0] == 4 + 2
         assert (reply["scored"], reply["degraded"]) == (1, True)
         assert [result["rank"] for result in reply["results"]] == [3, 1, 2]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.errors import EmptyInputError, InvalidInputError, ServiceError, TooLargeError
 from service.schemas import ScoreRequest, ScoreRequests, requests_of
-from service.validation import MAX_ERRORS_TOLD, Limits, parse_body
+from service.validation import MAX_ERRORS_TOLD, Limits, parse_body, parse_deadline
 
 LIMITS = Limits(candidates=5, text_chars=100)
 
@@ -214,3 +214,41 @@ def test_any_bytes_are_parsed_or_refused(raw: bytes) -> None:
         parse_body(raw, LIMITS)
     except ServiceError as error:
         assert error.status in (400, 413, 422)
+
+
+def test_the_deadline_header_is_a_number_as_in_the_body() -> None:
+    assert parse_deadline([]) is None
+    assert [parse_deadline([value]) for value in ("50", " 12.5 ", "1e3", "3600000")] == [50, 12.5, 1000, 3_600_000]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["soon"], "must be a number"),
+        ([""], "must be a number"),
+        (["50ms"], "must be a number"),
+        (["50", "60"], "must be a number"),
+        (['"50"'], "must be a number"),
+        (["true"], "must be a number"),
+        (["0"], "must be greater than 0"),
+        (["-1"], "must be greater than 0"),
+        (["3600001"], "must be less than or equal to 3600000"),
+        (["1e999"], "must be a finite number"),
+        (["NaN"], "must be a finite number"),
+    ],
+)
+def test_a_deadline_header_that_is_none_is_refused_by_name(values: list[str], message: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        parse_deadline(values)
+    assert fields(refused.value) == {"x-deadline-ms": message}
+    assert refused.value.detail == f"`x-deadline-ms` {message}."
+
+
+@given(st.text(max_size=20))
+def test_any_deadline_header_is_within_the_bounds_or_refused(value: str) -> None:
+    try:
+        deadline = parse_deadline([value])
+    except InvalidInputError:
+        return
+    assert deadline is not None
+    assert 0 < deadline <= 3_600_000

@@ -63,6 +63,31 @@ def test_several_requests_get_their_own_results(client: AppClient) -> None:
     assert set(reply) == {"model", "responses", "timing_ms"}
 
 
+HOPELESS = {"x-deadline-ms": "1e-9"}
+
+
+def test_the_deadline_header_counts_where_the_body_names_none(serve: Serve) -> None:
+    client = serve(default_deadline_ms=60_000)
+    body = {"query": "red", "candidates": ["good"]}
+    reply = client.post("/score", json=body, headers=HOPELESS)
+    assert (reply.status_code, reply.json()["code"]) == (504, "deadline_exceeded")
+    assert client.post("/score", json={**body, "deadline_ms": 60_000}, headers=HOPELESS).status_code == 200
+    assert client.post("/score", json=body, headers={"x-deadline-ms": "60000"}).status_code == 200
+
+
+def test_the_deadline_header_is_for_every_request_of_a_body_that_names_none(client: AppClient) -> None:
+    requests: list[dict[str, Any]] = [{"query": "red", "candidates": [title]} for title in ("good", "bad", "fair")]
+    requests[1]["deadline_ms"] = 60_000
+    parts = client.post("/score", json={"requests": requests}, headers=HOPELESS).json()["responses"]
+    assert [part["scored"] for part in parts] == [0, 1, 0]
+
+
+def test_a_deadline_header_that_is_none_is_refused(client: AppClient) -> None:
+    reply = client.post("/score", json={"query": "red", "candidates": ["good"]}, headers={"x-deadline-ms": "soon"})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_input")
+    assert reply.json()["errors"] == [{"field": "x-deadline-ms", "message": "must be a number"}]
+
+
 def test_debug_shows_the_cut(client: AppClient) -> None:
     reply = client.score("red", ["good " * 20], debug=True).json()
     assert reply["truncated"] == 1
