@@ -18,8 +18,10 @@ import uvicorn
 
 from relevance.bundle import BundleError
 from service.app import Service, create_app, create_service, load
+from service.connection import ConnectionRules, connection_class
 from service.errors import StartupError
 from service.logs import configure_logging
+from service.open_files import connections_allowed
 from service.settings import load_settings
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -28,10 +30,13 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class DrainingServer(uvicorn.Server):
     """Keeps the port open while draining, so that probes and clients are told 503 and not refused."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
+    def __init__(self, service: Service, connections: int) -> None:
+        """`connections` may be open at a time."""
+        super().__init__(_config(service, connections))
         self._service = service
         self._draining: asyncio.Task[None] | None = None
+        open_now = self.server_state.connections
+        service.stages.metrics.watch("aisle_connections", "Open connections.", lambda: len(open_now))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -54,6 +59,24 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
+def _config(service: Service, connections: int) -> uvicorn.Config:
+    settings, refused = service.engine.settings, service.stages.metrics.refused
+    rules = ConnectionRules(connections, settings.header_seconds, settings.body_seconds, refused)
+    return uvicorn.Config(
+        create_app(service),
+        host=settings.host,
+        port=settings.port,
+        http=connection_class(rules),
+        # There are none here, and an upgraded connection would be out of reach of the limits.
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
 def main() -> int:
     """Run the service; returns the exit code."""
     # Batches keep every core busy; a thread pool inside the tokenizer would only fight them for it.
@@ -61,21 +84,12 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.log_level.upper())
+        connections = connections_allowed(settings.max_connections)
         service = create_service(load(settings))
     except (StartupError, BundleError) as error:
         print(f"aisle does not start: {error}", file=sys.stderr)
         return 1
-    config = uvicorn.Config(
-        create_app(service),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    DrainingServer(config, service).run()
+    DrainingServer(service, connections).run()
     if service.engine.backend.stuck:
         # Python would wait for the threads that hang, and so for ever.
         logging.shutdown()

@@ -2,15 +2,19 @@
 
     ServiceError                      status  code
     ├── EmptyInputError               400     empty_input
+    ├── MalformedRequestError         400     malformed_request   no HTTP
     ├── UnauthorizedError             401     unauthorized
+    ├── SlowClientError               408     slow_client         took too long to send
     ├── TooLargeError                 413     too_large
     ├── InvalidInputError             422     invalid_input
     ├── OverloadedError               429     overloaded          carries Retry-After
+    ├── HeadTooLargeError             431     head_too_large
     ├── ClientGoneError               499     client_gone         nobody reads it; for the log and the metrics
     ├── InferenceError                500     inference_failed    the model failed on this request's pairs
     ├── EngineDeadError               500     engine_dead         the batching loop has ended; readiness is off
     ├── NotReadyError                 503     not_ready
     ├── DrainingError                 503     draining            shutting down; ask another replica
+    ├── TooManyConnectionsError       503     too_many_connections
     └── DeadlineExceededError         504     deadline_exceeded
 
     StartupError                      the process does not start; never seen by a client
@@ -52,6 +56,8 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    ends_connection: ClassVar[bool] = False
+    """Whether the reply is the last on its connection."""
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -61,7 +67,7 @@ class ServiceError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """Reply headers that belong to this kind of failure."""
-        return {}
+        return {"connection": "close"} if self.ends_connection else {}
 
 
 class EmptyInputError(ServiceError):
@@ -69,6 +75,14 @@ class EmptyInputError(ServiceError):
 
     status = 400
     code = "empty_input"
+
+
+class MalformedRequestError(ServiceError):
+    """Not HTTP, or cut off in its middle."""
+
+    status = 400
+    code = "malformed_request"
+    ends_connection = True
 
 
 class UnauthorizedError(ServiceError):
@@ -80,6 +94,14 @@ class UnauthorizedError(ServiceError):
     @property
     def headers(self) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
+
+
+class SlowClientError(ServiceError):
+    """The request did not arrive in time; the detail states the limit."""
+
+    status = 408
+    code = "slow_client"
+    ends_connection = True
 
 
 class TooLargeError(ServiceError):
@@ -109,6 +131,14 @@ class OverloadedError(ServiceError):
     @property
     def headers(self) -> dict[str, str]:
         return {"retry-after": str(self.retry_after)}
+
+
+class HeadTooLargeError(ServiceError):
+    """The request line and headers are over a limit, which the detail states."""
+
+    status = 431
+    code = "head_too_large"
+    ends_connection = True
 
 
 class ClientGoneError(ServiceError):
@@ -142,11 +172,24 @@ class DrainingError(ServiceError):
 
     status = 503
     code = "draining"
+    # So that the client's next try reaches another replica.
+    ends_connection = True
 
     @property
     def headers(self) -> dict[str, str]:
-        # The connection ends too, so that the client's next try reaches another replica.
-        return {"retry-after": "1", "connection": "close"}
+        return {**super().headers, "retry-after": "1"}
+
+
+class TooManyConnectionsError(ServiceError):
+    """All connections that the process can hold are open."""
+
+    status = 503
+    code = "too_many_connections"
+    ends_connection = True
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, "retry-after": "1"}
 
 
 class DeadlineExceededError(ServiceError):

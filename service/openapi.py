@@ -33,6 +33,7 @@ SCORE_RESPONSES: Responses = {
         {
             400: "Nothing to score: a blank query or no candidates.",
             401: "No API key, or an unknown one.",
+            408: "The body did not arrive in time.",
             413: "Over a limit, which the detail states.",
             422: "Not valid; `errors` names each field.",
             429: "Refused at the door; `Retry-After` is the predicted wait in seconds.",

@@ -21,6 +21,7 @@ PREFIX = "AISLE_"
 
 Count = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -34,6 +35,13 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Comma-separated; empty means that everybody may score."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    max_connections: Count | None = None
+    """Connections open at a time, further ones get 503; None: 10,000, or what the limit of open files allows."""
+    header_seconds: Seconds = 10.0
+    """How long a client may take to send a request's headers."""
+    body_seconds: Seconds = 10.0
+    """How long a client may take to send a body, from the end of the headers."""
 
     max_candidates: Count = 1000
     """Most candidates in one body, all of its requests together."""

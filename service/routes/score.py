@@ -40,8 +40,11 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
         deadlines left nothing scored in any of them.
         """
         keys.check(request.headers)
+        # A client that is slow to send must not hold up the end of draining: its request is accepted once it is here.
+        async with lifecycle.receive(settings.body_seconds):
+            raw = await _read(request, settings.max_body_bytes)
         with lifecycle.accept():
-            body = parse_body(await _read(request, settings.max_body_bytes), limits)
+            body = parse_body(raw, limits)
             deadline_ms = parse_deadline(request.headers.getlist(DEADLINE_HEADER)) or settings.default_deadline_ms
             scoring = scorer.score(body, request.state.arrived, deadline_ms)
             reply, timings = await _unless_client_leaves(request.receive, scoring)

@@ -10,15 +10,19 @@ from service.logs import request_id_var
 
 TABLE = [
     (errors.EmptyInputError("d"), 400, "empty_input"),
+    (errors.MalformedRequestError("d"), 400, "malformed_request"),
     (errors.UnauthorizedError("d"), 401, "unauthorized"),
+    (errors.SlowClientError("d"), 408, "slow_client"),
     (errors.TooLargeError("d"), 413, "too_large"),
     (errors.InvalidInputError("d"), 422, "invalid_input"),
     (errors.OverloadedError("d", 0.2), 429, "overloaded"),
+    (errors.HeadTooLargeError("d"), 431, "head_too_large"),
     (errors.ClientGoneError("d"), 499, "client_gone"),
     (errors.InferenceError("d"), 500, "inference_failed"),
     (errors.EngineDeadError("d"), 500, "engine_dead"),
     (errors.NotReadyError("d"), 503, "not_ready"),
     (errors.DrainingError("d"), 503, "draining"),
+    (errors.TooManyConnectionsError("d"), 503, "too_many_connections"),
     (errors.DeadlineExceededError("d"), 504, "deadline_exceeded"),
 ]
 
@@ -84,3 +88,15 @@ def test_the_request_id_is_carried() -> None:
         assert json.loads(bytes(error_response(errors.NotReadyError("d")).body))["request_id"] == "abc"
     finally:
         request_id_var.reset(token)
+
+
+def test_the_last_reply_of_a_connection_says_so() -> None:
+    said = {type(error) for error, _, _ in TABLE if error_response(error).headers.get("connection") == "close"}
+    assert said == {type(error) for error, _, _ in TABLE if error.ends_connection}
+    assert {error.code for error in said} == {
+        "malformed_request",
+        "slow_client",
+        "head_too_large",
+        "draining",
+        "too_many_connections",
+    }

@@ -47,7 +47,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
     responses = document["paths"]["/score"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "401", "413", "422", "429", "500", "503", "504"}
+    assert set(responses) == {"200", "400", "401", "408", "413", "422", "429", "500", "503", "504"}
     assert all("application/problem+json" in responses[status]["content"] for status in set(responses) - {"200"})
 
 
