@@ -23,10 +23,10 @@ SECONDS = 60.0
 
 
 def command(directory: Path, **settings: object) -> tuple[list[str], dict[str, str]]:
-    """Command line and environment."""
+    """Command line and environment. Without measuring, unless a test asks: nothing is written beside the bundle."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")}
     given = {f"AISLE_{name.upper()}": str(value) for name, value in settings.items()}
-    environment = {**inherited, "AISLE_BUNDLE": str(directory), "AISLE_PORT": "0", **given}
+    environment = {**inherited, "AISLE_BUNDLE": str(directory), "AISLE_PORT": "0", "AISLE_AUTOTUNE": "false", **given}
     return [sys.executable, "-W", "error", "-m", "service"], environment
 
 
