@@ -1,74 +1,146 @@
 """The door: a whole body is admitted as a unit by its predicted cost in tokens, or refused at once.
 
-Nothing waits here and nothing is tokenised yet. The ticket holds the tokens until the answer is made.
+Refused is what finds no room, and what would miss its deadline for the work ahead of it: an answer that
+comes too late helps nobody and costs the time of one that would not. Nothing waits here and nothing is
+tokenised yet. The ticket holds the tokens until the answer is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
 
 from relevance.product import field_text
 from relevance.template import SPECIAL_TOKENS_PER_PAIR, Template
-from service.backend import BatchRun
-from service.batch_queue import DropReason
-from service.errors import OverloadedError
+from service.engine_speed import EngineSpeed
+from service.errors import DeadlineExceededError, OverloadedError
+from service.fair_clock import MAX_SHARERS
+from service.late_margin import LateMargin
 from service.schemas import ScoreRequest
 
 CHARS_PER_TOKEN = 4
 """Of product titles in Latin script, spaces included; the true cost replaces the guess after tokenising."""
 
-SMOOTHING = 0.05
-"""Weight of the newest micro-batch in the measured speed: the last 20 or so count."""
+READY_AGAIN = 0.5
+"""A full queue turns readiness off until it has come down to this part of its capacity."""
+
+Backlog = Callable[[int], int]
+"""Priority → tokens of submitted work at least as urgent that is not done."""
 
 
+@dataclass(slots=True, eq=False)
 class Ticket:
-    """The tokens that one admitted body holds."""
+    """The tokens that one admitted body holds, whether its work is submitted, and when it should be done."""
 
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
+    tokens: int
+    due: float
+    submitted: bool = False
 
 
 class Admission:
-    """Keeps the admitted tokens within `capacity`, and knows how fast they are worked off."""
+    """Keeps the admitted tokens within `capacity`, and predicts whether a deadline can be met."""
 
-    def __init__(self, template: Template, capacity: int, concurrency: int, tokens_per_second: float) -> None:
-        """`tokens_per_second` is a first guess for one of the `concurrency` micro-batches that run at a time."""
+    def __init__(
+        self,
+        template: Template,
+        capacity: int,
+        speed: EngineSpeed,
+        backlog: Backlog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.outstanding = 0
+        self.margin = LateMargin()
         self._template = template
         self._capacity = capacity
-        self._concurrency = concurrency
-        self._tokens_per_second = tokens_per_second
+        self._speed = speed
+        self._backlog = backlog
+        self._clock = clock
+        self._bodies = 0
+        self._not_submitted = 0
+        self._full = False
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the queue has been full and has not come down far enough since."""
+        self._full = self._full and self.outstanding > READY_AGAIN * self._capacity
+        return self._full
 
     @contextmanager
-    def admit(self, requests: Sequence[ScoreRequest]) -> Iterator[Ticket]:
-        """Hold room for `requests`; OverloadedError, with the predicted wait for room, if there is none."""
+    def admit(self, requests: Sequence[ScoreRequest], seconds_left: float = inf) -> Iterator[Ticket]:
+        """Hold room for `requests`, whose earliest deadline is `seconds_left` away.
+
+        Raises OverloadedError, with the predicted wait, where there is no room or no time.
+        """
         cost = sum(predicted_tokens(request, self._template) for request in requests)
-        excess = self.outstanding + cost - self._capacity
-        if excess > 0:
-            raise OverloadedError(
-                "The service has all the work it can finish in time; try again after the stated seconds.",
-                retry_after=excess / (self._tokens_per_second * self._concurrency),
-            )
-        ticket = Ticket(cost)
+        self._check_room(cost)
+        seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)
+        # Only where it matters: without a deadline a body may rightly be overtaken, and says nothing.
+        ticket = Ticket(cost, due=inf if seconds_left == inf else self._clock() + seconds)
         self.outstanding += cost
+        self._not_submitted += cost
+        self._bodies += 1
         try:
             yield ticket
+        except DeadlineExceededError:
+            self._learn(ticket)
+            raise
+        else:
+            self._learn(ticket)
         finally:
+            self._bodies -= 1
             self.outstanding -= ticket.tokens
+            self._submit(ticket)
 
     def settle(self, ticket: Ticket, tokens: int) -> None:
-        """Replace the predicted cost of an admitted body by its true one."""
+        """Replace the predicted cost of an admitted body by its true one; its work is submitted from here on."""
+        self._submit(ticket)
         self.outstanding += tokens - ticket.tokens
         ticket.tokens = tokens
 
-    def batch_done(self, run: BatchRun) -> None:
-        """Learn the speed from a micro-batch."""
-        if run.seconds > 0:
-            self._tokens_per_second += SMOOTHING * (run.tokens / run.seconds - self._tokens_per_second)
+    def _learn(self, ticket: Ticket) -> None:
+        if ticket.due < inf:
+            self.margin.answered(self._clock() - ticket.due)
 
-    def work_dropped(self, reason: DropReason, pairs: int) -> None:
-        """Dropped work says nothing about speed; its tokens are given back with the ticket."""
+    def _submit(self, ticket: Ticket) -> None:
+        if not ticket.submitted:
+            ticket.submitted = True
+            self._not_submitted -= ticket.tokens
+
+    def _check_room(self, cost: int) -> None:
+        excess = self.outstanding + cost - self._capacity
+        if excess > 0:
+            self._full = True
+            raise OverloadedError(
+                "The service has all the work it can finish in time; try again after the stated seconds.",
+                retry_after=excess / self._speed.tokens_per_second,
+            )
+
+    def _check_time(self, cost: int, priority: int, seconds_left: float) -> float:
+        """Predicted seconds until a body of `cost` is done; OverloadedError if the work ahead makes that too late.
+
+        One that is too large for its deadline even on an idle service gets the best that half of its time can give.
+        """
+        alone = cost / self._speed.tokens_per_second
+        delay = self._tokens_before(cost, priority) / self._speed.tokens_per_second
+        usable = max(0.0, seconds_left - self.margin.seconds)
+        if delay > (usable - alone if alone <= usable else max(0.0, seconds_left) / 2):
+            raise OverloadedError(
+                "The work ahead would make this request miss its deadline; try again after the stated seconds.",
+                retry_after=delay,
+            )
+        return alone + delay
+
+    def _tokens_before(self, cost: int, priority: int) -> int:
+        """Tokens that will be served before a body of `cost` is done, beside its own.
+
+        In fair sharing no other body gets more than this one meanwhile, and all others together no more
+        than the clock's largest number of sharers.
+        """
+        ahead = self._backlog(priority) + self._not_submitted
+        return min(ahead, cost * min(self._bodies, MAX_SHARERS))
 
 
 def predicted_tokens(request: ScoreRequest, template: Template) -> int:

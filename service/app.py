@@ -19,12 +19,17 @@ from service.autotune.start import autotune
 from service.autotune.tuning import Tuning
 from service.backend import Backend, find_graph, load_backend, warm_up
 from service.batch_queue import BatchLimits, BatchQueue
-from service.batcher import Batcher, Job
+from service.batcher import Batcher
+from service.caches import MEBIBYTE, ScoreCache, TokenCache
+from service.engine_speed import EngineSpeed
 from service.errors import BackendError, ServiceError, error_response, http_error_response
+from service.health import Health
+from service.job import Job
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.middleware import RequestScope
 from service.openapi import install_openapi
+from service.pair_reuse import PairKeys, PairReuse
 from service.reply import ReplyMaker
 from service.routes.health import health_router
 from service.routes.metrics import metrics_router
@@ -80,7 +85,7 @@ def load(settings: Settings) -> Engine:
     encoder = _pair_encoder(bundle)
     graph = find_graph(bundle, settings.provider)
     tuning = autotune(bundle, graph, encoder.pad_id, settings)
-    backend = load_backend(graph, encoder.pad_id, tuning.layout)
+    backend = load_backend(graph, encoder.pad_id, tuning.layout, settings.batch_seconds)
     warm_speed = warm_up(backend, template.max_length, tuning.micro_batch_tokens)
     speed = tuning.tokens_per_second or warm_speed
     fields = {
@@ -106,13 +111,17 @@ def create_service(engine: Engine) -> Service:
     """Wire the stages of a request."""
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
-    capacity = settings.queue_tokens_for(manifest.template)
-    admission = Admission(manifest.template, capacity, backend.concurrency, engine.tokens_per_second)
+    tokens, scores = _caches(settings, metrics)
     queue: BatchQueue[Job] = BatchQueue(BatchLimits(engine.tuning.micro_batch_tokens))
+    reuse = PairReuse(PairKeys(manifest.version), scores)
+    speed = EngineSpeed(backend.concurrency, engine.tokens_per_second)
+    batcher = Batcher(backend, queue, reuse, [metrics, speed])
+    capacity = settings.queue_tokens_for(manifest.template)
+    admission = Admission(manifest.template, capacity, speed, batcher.tokens_ahead)
     stages = Stages(
         admission=admission,
-        tokenization=Tokenization(engine.encoder, backend.concurrency),
-        batcher=Batcher(backend, queue, [metrics, admission]),
+        tokenization=Tokenization(engine.encoder, backend.concurrency, tokens),
+        batcher=batcher,
         replies=ReplyMaker(manifest),
         metrics=metrics,
     )
@@ -122,12 +131,26 @@ def create_service(engine: Engine) -> Service:
     metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)
     metrics.watch("aisle_queue_tokens", "Tokens that wait for a micro-batch.", lambda: queue.tokens)
     metrics.watch("aisle_admitted_tokens", "Tokens that admitted requests hold.", lambda: admission.outstanding)
+    metrics.watch("aisle_late_margin_seconds", "Added to predictions.", lambda: admission.margin.seconds)
+    metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
     return Service(engine, lifecycle, stages)
+
+
+def _caches(settings: Settings, metrics: Metrics) -> tuple[TokenCache | None, ScoreCache | None]:
+    tokens = TokenCache(settings.token_cache_mb * MEBIBYTE) if settings.token_cache_mb else None
+    scores = None
+    if settings.score_cache_mb:
+        scores = ScoreCache(settings.score_cache_mb * MEBIBYTE, settings.score_cache_seconds)
+    for name, cache in (("token", tokens), ("score", scores)):
+        if cache is not None:
+            metrics.watch_cache(name, cache)
+    return tokens, scores
 
 
 def create_app(service: Service) -> FastAPI:
     """The ASGI app. Its lifespan starts the batching loop, and ends it."""
     settings, stages, lifecycle = service.engine.settings, service.stages, service.lifecycle
+    health = Health(lifecycle, stages.admission, stages.batcher, service.engine.backend)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -137,7 +160,7 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPI(title="Aisle", version="0.1.0", description="Scores products for a query.", lifespan=lifespan)
     app.include_router(score_router(Scorer(stages, settings.default_deadline_ms), lifecycle, settings))
-    app.include_router(health_router(lifecycle, stages.batcher))
+    app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))
     app.add_middleware(RequestScope, metrics=stages.metrics)
     install_openapi(app)

@@ -2,14 +2,19 @@
 
 One session serves all threads: ONNX Runtime allows concurrent runs, the weights are in memory once,
 and with one thread inside a run there is no pool to contend for.
+
+A run that takes too long is told to stop; ONNX Runtime looks at that between two operators. A thread that
+does not come back even so is left behind and replaced: it is `stuck`, and readiness is off until it returns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +26,9 @@ import onnxruntime as ort
 from relevance.bundle import Bundle, Precision
 from relevance.pair_encoding import EncodedPair, pad_pairs
 from service.autotune.tuning import Layout
-from service.errors import BackendError
+from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
+
+logger = logging.getLogger(__name__)
 
 Logits = npt.NDArray[np.float32]
 
@@ -55,6 +62,10 @@ class Backend(Protocol):
     def concurrency(self) -> int:
         """Micro-batches that run at a time."""
 
+    @property
+    def stuck(self) -> int:
+        """Runs that were given up and still hold a thread."""
+
     async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
         """Score `n` pairs: `n` logits in order. May raise anything; the batcher deals with it."""
 
@@ -62,25 +73,44 @@ class Backend(Protocol):
         """Wait for running batches and free the threads."""
 
 
+STOP_SECONDS = 1.0
+"""How long a run that was told to stop may take to notice."""
+
+
 class OnnxBackend:
     """Runs a graph with inputs (n, length) int64 `input_ids`, `attention_mask`, `token_type_ids`."""
 
-    def __init__(self, session: ort.InferenceSession, pad_id: int, concurrency: int) -> None:
+    def __init__(
+        self, session: ort.InferenceSession, pad_id: int, concurrency: int, batch_seconds: float = math.inf
+    ) -> None:
+        """A micro-batch that takes longer than `batch_seconds` is given up."""
         self.concurrency = concurrency
+        self.stuck = 0
         self._session = session
         self._pad_id = pad_id
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="inference")
+        self._batch_seconds = batch_seconds
+        self._threads = self._new_threads()
 
     async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
-        """Score `n` pairs in one of the backend's threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.run_here, pairs)
+        """Score `n` pairs in one of the backend's threads; BatchTimeoutError if that takes too long."""
+        options = ort.RunOptions()
+        running = self._threads.submit(self._in_thread, pairs, options)
+        future = asyncio.wrap_future(running)
+        done, _ = await asyncio.wait((future,), timeout=self._timeout)
+        if not done:
+            options.terminate = True
+            done, _ = await asyncio.wait((future,), timeout=STOP_SECONDS)
+            if not done:
+                self._leave_behind(running)
+            raise BatchTimeoutError(f"{len(pairs)} pairs were not scored within {self._batch_seconds:g} s")
+        return future.result()
 
-    def run_here(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+    def run_here(self, pairs: Sequence[EncodedPair], options: ort.RunOptions | None = None) -> BatchRun:
         """Score `n` pairs in the calling thread."""
         started = time.monotonic()
         batch = pad_pairs(pairs, self._pad_id)
         inputs = dict(zip(INPUTS, (batch.input_ids, batch.attention_mask, batch.token_type_ids), strict=True))
-        (logits,) = self._session.run([OUTPUT], inputs)
+        (logits,) = self._session.run([OUTPUT], inputs, options)
         return BatchRun(
             logits=np.asarray(logits, dtype=np.float32).reshape(-1),
             started=started,
@@ -94,8 +124,37 @@ class OnnxBackend:
         return list(self._threads.map(self.run_here, [pairs] * times))
 
     def close(self) -> None:
-        """Wait for running batches and free the threads."""
+        """Wait for running batches, but for stuck ones, and free the threads."""
         self._threads.shutdown()
+
+    @property
+    def _timeout(self) -> float | None:
+        return None if math.isinf(self._batch_seconds) else self._batch_seconds
+
+    def _in_thread(self, pairs: Sequence[EncodedPair], options: ort.RunOptions) -> BatchRun:
+        try:
+            return self.run_here(pairs, options)
+        except Exception:
+            raise
+        except BaseException as error:
+            # What ends a thread must not travel on into the event loop and end the process.
+            raise WorkerDiedError(f"an inference thread was ended by {error!r}") from error
+
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="inference")
+
+    def _leave_behind(self, running: Future[BatchRun]) -> None:
+        """Go on with new threads; the old ones end when they come back."""
+        self._threads.shutdown(wait=False)
+        self._threads = self._new_threads()
+        # A run that never began was lost with its thread, and holds none.
+        if not running.cancel():
+            self.stuck += 1
+            running.add_done_callback(self._came_back)
+        logger.error("a micro-batch was given up", extra={"fields": {"stuck": self.stuck}})
+
+    def _came_back(self, _: Future[BatchRun]) -> None:
+        self.stuck -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +174,15 @@ def find_graph(bundle: Bundle, provider: str) -> Graph:
     raise BackendError(f"bundle {bundle.directory} has no {' or '.join(_PRECISIONS[cuda])} graph for this provider")
 
 
-def load_backend(graph: Graph, pad_id: int, layout: Layout) -> OnnxBackend:
-    """Open a graph; BackendError if it does not work."""
+def load_backend(graph: Graph, pad_id: int, layout: Layout, batch_seconds: float = math.inf) -> OnnxBackend:
+    """Open a graph; BackendError if it does not work. Micro-batches longer than `batch_seconds` are given up."""
     session = _open(graph, layout.threads)
     names = {node.name for node in session.get_inputs()}
     if names != set(INPUTS) or OUTPUT not in {node.name for node in session.get_outputs()}:
         raise BackendError(
             f"{graph.path} has inputs {sorted(names)}; it must have {sorted(INPUTS)} and an output '{OUTPUT}'"
         )
-    return OnnxBackend(session, pad_id, layout.sessions)
+    return OnnxBackend(session, pad_id, layout.sessions, batch_seconds)
 
 
 def warm_up(backend: OnnxBackend, longest: int, batch_tokens: int) -> float:

@@ -2,10 +2,12 @@
 
 The rule, in order:
 1. Dead entries (deadline past, client gone, request failed) leave before anything is cut.
-2. Entries are served by `FairClock`; within one slice of that time the earliest deadline goes first.
+2. Entries of the most urgent priority go first. Among equals `FairClock` decides; within one slice of its
+   time the earliest deadline goes first.
 3. The first entry gives its longest waiting pair, then as many shorter ones as fit: longest × count
    stays within the token budget and every pair fills at least `row_fill` of its row.
-4. Room that is left goes to the next entries, with pairs no longer than the longest.
+4. Room that is left goes to the next entries, of any priority, with pairs no longer than the longest.
+5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
 An entry with a deadline is served in its own order, one window of about a batch after the other, so
 that what matters most is scored when time runs out; inside a window, as elsewhere, longest first.
@@ -14,8 +16,8 @@ that what matters most is scored when time runs out; inside a window, as elsewhe
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -37,17 +39,18 @@ class DropReason(StrEnum):
 class Entry:
     """One request's pairs. `lengths[i]` is the token count of pair i, `deadline` is in the caller's clock.
 
-    `order` lists pair indexes in the order to serve; None leaves the order to the queue. Whoever pushed
-    the entry sets `dead` when its result is no longer wanted.
+    `order` lists pair indexes in the order to serve; None leaves the order to the queue. `priority` 0 is the
+    most urgent. Whoever pushed the entry sets `dead` when its result is no longer wanted.
     """
 
     lengths: Sequence[int]
     order: Sequence[int] | None = None
     deadline: float = inf
+    priority: int = 0
     dead: DropReason | None = None
     windows: deque[list[int]] = field(default_factory=deque, init=False)
     finish: float = field(default=0.0, init=False)
-    sort_key: tuple[float, float, float, int] = field(default=(0.0, 0.0, 0.0, 0), init=False)
+    sort_key: tuple[int, float, float, float, int] = field(default=(0, 0.0, 0.0, 0.0, 0), init=False)
 
     def waiting(self) -> Iterable[int]:
         """Pair indexes not yet taken."""
@@ -55,6 +58,11 @@ class Entry:
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
+Claim = Callable[[EntryT, int], bool]
+
+
+def _always(_: Entry, __: int) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,99 +101,130 @@ class BatchQueue(Generic[EntryT]):
 
     def __init__(self, limits: BatchLimits) -> None:
         self.pairs = 0
-        self.tokens = 0
         self._limits = limits
-        self._clock = FairClock()
+        self._tokens: Counter[int] = Counter()
+        self._clocks: defaultdict[int, FairClock] = defaultdict(FairClock)
         self._entries: list[EntryT] = []
         self._pushed = 0
 
-    def push(self, entry: EntryT) -> None:
-        """Take an entry of at least one pair in."""
-        tokens = sum(entry.lengths)
-        entry.windows = self._windows(entry)
-        entry.finish = self._clock.enter(tokens)
-        time_slice = entry.finish // (self._limits.tokens * self._limits.slice_batches)
-        entry.sort_key = (time_slice, entry.deadline, entry.finish, self._pushed)
-        insort(self._entries, entry, key=_sort_key)
-        self._pushed += 1
-        self.pairs += len(entry.lengths)
-        self.tokens += tokens
+    @property
+    def tokens(self) -> int:
+        """Tokens that wait, of all priorities."""
+        return self._tokens.total()
+
+    def tokens_ahead(self, priority: int) -> int:
+        """Tokens that wait in entries at least as urgent as `priority`."""
+        return sum(tokens for level, tokens in self._tokens.items() if level <= priority)
+
+    def push(self, entry: EntryT, rows: Sequence[int] | None = None) -> None:
+        """Take in an entry's pairs, or only `rows` of them, at least one.
+
+        An entry that still waits keeps its place; the rows come behind those that it has.
+        """
+        rows = range(len(entry.lengths)) if rows is None else rows
+        tokens = sum(entry.lengths[row] for row in rows)
+        windows = self._windows(entry, rows)
+        if not entry.windows:
+            self._enter(entry, tokens)
+        entry.windows.extend(windows)
+        self.pairs += len(rows)
+        self._tokens[entry.priority] += tokens
 
     def drop_dead(self, now: float) -> list[Dropped[EntryT]]:
         """Remove and return the entries nobody waits for any more at time `now`."""
         dropped = []
         for entry in [entry for entry in self._entries if entry.dead is not None or entry.deadline <= now]:
             rows = list(entry.waiting())
+            entry.windows.clear()
             self._entries.remove(entry)
-            self._clock.leave(entry.finish)
+            self._clocks[entry.priority].leave(entry.finish)
             self._count_out(entry, rows)
             dropped.append(Dropped(entry, entry.dead or DropReason.DEADLINE, len(rows)))
-        self._reset_if_empty()
+        self._forget_idle_levels()
         return dropped
 
-    def next_batch(self) -> list[Share[EntryT]]:
-        """Cut the next micro-batch; empty only if nothing waits."""
-        if not self._entries:
-            return []
+    def next_batch(self, claim: Claim[EntryT] = _always) -> list[Share[EntryT]]:
+        """Cut the next micro-batch; empty only if nothing waits.
+
+        `claim(entry, row)` is asked once for each pair before it is taken. A refused pair leaves the queue:
+        whoever refused it sees to its score.
+        """
+        while self._entries:
+            shares = self._cut(claim)
+            self._entries = [entry for entry in self._entries if entry.windows]
+            self._forget_idle_levels()
+            if shares:
+                return shares
+        return []
+
+    def _enter(self, entry: EntryT, tokens: int) -> None:
+        entry.finish = self._clocks[entry.priority].enter(tokens)
+        time_slice = entry.finish // (self._limits.tokens * self._limits.slice_batches)
+        entry.sort_key = (entry.priority, time_slice, entry.deadline, entry.finish, self._pushed)
+        insort(self._entries, entry, key=_sort_key)
+        self._pushed += 1
+
+    def _cut(self, claim: Claim[EntryT]) -> list[Share[EntryT]]:
         leader = self._entries[0]
         longest = leader.lengths[leader.windows[0][0]]
         room = max(1, self._limits.tokens // longest)
         shares: list[Share[EntryT]] = []
         for entry in self._entries:
-            if rows := self._take(entry, longest, room):
+            if rows := self._take(entry, longest, room, claim):
                 shares.append(Share(entry, rows))
                 room -= len(rows)
             if not room:
                 break
-        for share in shares:
-            self._count_out(share.entry, share.rows)
-        self._entries = [entry for entry in self._entries if entry.windows]
-        self._clock.serve(sum(share.entry.lengths[row] for share in shares for row in share.rows))
-        self._reset_if_empty()
         return shares
 
-    def _windows(self, entry: EntryT) -> deque[list[int]]:
+    def _windows(self, entry: EntryT, rows: Sequence[int]) -> list[list[int]]:
         def longest_first(rows: Iterable[int]) -> list[int]:
             return sorted(rows, key=lambda row: -entry.lengths[row])
 
         if entry.order is None:
-            return deque([longest_first(range(len(entry.lengths)))])
-        windows: deque[list[int]] = deque()
+            return [longest_first(rows)]
+        windows: list[list[int]] = []
         room = 0
-        for row in entry.order:
+        chosen = set(rows)
+        for row in (row for row in entry.order if row in chosen):
             if not windows or room < entry.lengths[row]:
                 windows.append([])
                 room = self._limits.tokens
             windows[-1].append(row)
             room -= entry.lengths[row]
-        return deque(longest_first(window) for window in windows)
+        return [longest_first(window) for window in windows]
 
-    def _take(self, entry: EntryT, longest: int, room: int) -> list[int]:
-        """Take up to `room` pairs whose length suits a row of `longest` tokens."""
+    def _take(self, entry: EntryT, longest: int, room: int, claim: Claim[EntryT]) -> list[int]:
+        """Take up to `room` claimed pairs whose length suits a row of `longest` tokens."""
         taken: list[int] = []
         shortest = longest * self._limits.row_fill
         while entry.windows and len(taken) < room:
             window = entry.windows[0]
-            start = bisect_left(window, -longest, key=lambda row: -entry.lengths[row])
-            stop = start
-            last = min(len(window), start + room - len(taken))
-            while stop < last and entry.lengths[window[stop]] >= shortest:
+            start = stop = bisect_left(window, -longest, key=lambda row: -entry.lengths[row])
+            while stop < len(window) and len(taken) < room and entry.lengths[window[stop]] >= shortest:
+                if claim(entry, window[stop]):
+                    taken.append(window[stop])
                 stop += 1
-            taken += window[start:stop]
+            # A refused pair counts as served too: its entry is no longer due for it.
+            self._clocks[entry.priority].serve(self._count_out(entry, window[start:stop]))
             del window[start:stop]
             if window:
                 break
             entry.windows.popleft()
         return taken
 
-    def _count_out(self, entry: EntryT, rows: Sequence[int]) -> None:
+    def _count_out(self, entry: EntryT, rows: Sequence[int]) -> int:
+        """Note that these rows wait no more; returns their tokens."""
+        tokens = sum(entry.lengths[row] for row in rows)
         self.pairs -= len(rows)
-        self.tokens -= sum(entry.lengths[row] for row in rows)
+        self._tokens[entry.priority] -= tokens
+        return tokens
 
-    def _reset_if_empty(self) -> None:
-        if not self._entries:
-            self._clock.reset()
+    def _forget_idle_levels(self) -> None:
+        """Let the clock of a priority start anew when nothing of it waits."""
+        for level in [level for level, tokens in self._tokens.items() if not tokens]:
+            del self._tokens[level], self._clocks[level]
 
 
-def _sort_key(entry: Entry) -> tuple[float, float, float, int]:
+def _sort_key(entry: Entry) -> tuple[int, float, float, float, int]:
     return entry.sort_key

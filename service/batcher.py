@@ -5,7 +5,8 @@ idle server starts at once, and while all are busy work gathers and batches get 
 
 Every job's future is resolved on every path: all pairs scored; deadline (what is scored by then
 counts); a failing batch (its shares are run again one by one, and only those that fail again fail);
-the client gone; the loop's death or `stop` (all jobs fail, and new ones are refused).
+the client gone; the loop's death or `stop` (all jobs fail, and new ones are refused). A pair that was
+left to somebody else's computation is queued again when that one fails.
 """
 
 from __future__ import annotations
@@ -14,40 +15,27 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from relevance.pair_encoding import EncodedPair
-from service.backend import Backend, BatchRun, Logits
-from service.batch_queue import BatchQueue, DropReason, Entry, Share
+from service.backend import Backend, BatchRun
+from service.batch_queue import BatchQueue, DropReason, Share
 from service.errors import DrainingError, EngineDeadError, InferenceError, ServiceError
+from service.job import Job, Source
+from service.pair_reuse import PairReuse
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Job(Entry):
-    """One request's pairs on their way through the engine. Times are in the batcher's clock, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A job's part of a micro-batch. `keys[i]` is the key of its pair `rows[i]`."""
 
-    pairs: Sequence[EncodedPair]
-    logits: Logits = field(init=False)
-    """NaN where not scored."""
-    scored: int = field(default=0, init=False)
-    submitted: float = field(default=0.0, init=False)
-    started: float | None = field(default=None, init=False)
-    """When its first micro-batch started; None until then."""
-    finished: float = field(default=0.0, init=False)
-    """When its last micro-batch finished, or its deadline passed."""
-    done: asyncio.Future[None] = field(init=False)
-
-    def record(self, rows: Sequence[int], logits: Logits, run: BatchRun) -> None:
-        """Note the logits of some of its pairs."""
-        self.logits[rows] = logits
-        self.scored += len(rows)
-        self.started = run.started if self.started is None else min(self.started, run.started)
-        self.finished = max(self.finished, run.finished)
+    job: Job
+    rows: Sequence[int]
+    keys: Sequence[bytes]
 
 
 class BatchObserver(Protocol):
@@ -59,6 +47,9 @@ class BatchObserver(Protocol):
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         """Pairs were thrown away unscored."""
 
+    def pairs_reused(self, source: Source, pairs: int) -> None:
+        """Pairs got their logit without a computation of their own."""
+
 
 class Batcher:
     """Scores jobs. `start` and `score` belong to one event loop."""
@@ -67,11 +58,13 @@ class Batcher:
         self,
         backend: Backend,
         queue: BatchQueue[Job],
+        reuse: PairReuse,
         observers: Sequence[BatchObserver] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend = backend
         self._queue = queue
+        self._reuse = reuse
         self._observers = observers
         self._clock = clock
         self._jobs: set[Job] = set()
@@ -79,12 +72,17 @@ class Batcher:
         self._slots = asyncio.Semaphore(backend.concurrency + 1)
         self._loop: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[None]] = set()
+        self._running_tokens = 0
         self._refusal: ServiceError | None = None
 
     @property
     def alive(self) -> bool:
         """Whether jobs are taken and served."""
         return self._loop is not None and self._refusal is None
+
+    def tokens_ahead(self, priority: int) -> int:
+        """Tokens of submitted work at least as urgent as `priority`, and of what runs already."""
+        return self._running_tokens + self._queue.tokens_ahead(priority)
 
     def start(self) -> None:
         """Start the loop."""
@@ -104,28 +102,33 @@ class Batcher:
 
         Cancel it when the client has gone: what still waits is then dropped.
         """
+        entered = []
         reason = DropReason.FAILED
         try:
             for job in jobs:
                 self._submit(job)
+                entered.append(job)
             await asyncio.gather(*[job.done for job in jobs])
         except asyncio.CancelledError:
             reason = DropReason.DISCONNECTED
             raise
         finally:
-            for job in jobs:
+            for job in entered:
                 self._jobs.discard(job)
+                self._reuse.leave(job)
                 job.dead = job.dead or reason
 
     def _submit(self, job: Job) -> None:
         if self._refusal is not None:
             raise self._refusal
         loop = asyncio.get_running_loop()
-        job.logits = np.full(len(job.pairs), np.nan, dtype=np.float32)
-        job.done = loop.create_future()
-        job.submitted = self._clock()
+        job.submit(self._clock(), loop.create_future())
         self._jobs.add(job)
-        self._queue.push(job)
+        waiting = self._reuse.enter(job)
+        self._reused(Source.SCORE_CACHE, len(job.pairs) - len(waiting))
+        if not waiting:
+            return
+        self._queue.push(job, waiting)
         self._pushed.set()
         if job.deadline != float("inf"):
             timer = loop.call_later(max(0.0, job.deadline - job.submitted), self._expire, job)
@@ -134,50 +137,60 @@ class Batcher:
     async def _run(self) -> None:
         while True:
             await self._slots.acquire()
-            shares = await self._next_batch()
-            task = asyncio.create_task(self._run_batch(shares))
+            parts = await self._next_batch()
+            task = asyncio.create_task(self._run_batch(parts))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
 
-    async def _next_batch(self) -> list[Share[Job]]:
+    async def _next_batch(self) -> list[Part]:
         while True:
             self._drop_dead()
-            if shares := self._queue.next_batch():
-                return shares
+            if shares := self._queue.next_batch(self._reuse.claim):
+                return [self._part(share) for share in shares]
             self._pushed.clear()
             await self._pushed.wait()
 
+    def _part(self, share: Share[Job]) -> Part:
+        return Part(share.entry, share.rows, self._reuse.keys_of(share.entry, share.rows))
+
     def _drop_dead(self) -> None:
         for dropped in self._queue.drop_dead(self._clock()):
-            for observer in self._observers:
-                observer.work_dropped(dropped.reason, dropped.pairs)
+            job = dropped.entry
+            # What others computed in the meantime was not thrown away.
+            if unscored := min(dropped.pairs, len(job.pairs) - job.scored):
+                for observer in self._observers:
+                    observer.work_dropped(dropped.reason, unscored)
             if dropped.reason is DropReason.DEADLINE:
-                self._expire(dropped.entry)
+                self._expire(job)
 
-    async def _run_batch(self, shares: Sequence[Share[Job]]) -> None:
+    async def _run_batch(self, parts: Sequence[Part]) -> None:
+        tokens = sum(part.job.lengths[row] for part in parts for row in part.rows)
+        self._running_tokens += tokens
         try:
-            await self._infer(shares)
+            await self._infer(parts)
         except Exception as error:
-            await self._retry(shares, error)
+            await self._retry(parts, error)
         finally:
+            self._running_tokens -= tokens
             self._slots.release()
 
-    async def _retry(self, shares: Sequence[Share[Job]], error: Exception) -> None:
-        """Run each share alone, so that a poisoned pair fails the request it came with and no other."""
-        if len(shares) == 1:
-            self._fail(shares[0].entry, error)
+    async def _retry(self, parts: Sequence[Part], error: Exception) -> None:
+        """Run each part alone, so that a poisoned pair fails the request it came with and no other."""
+        if len(parts) == 1:
+            self._fail(parts[0], error)
             return
         logger.warning("batch failed, running its shares alone", extra={"fields": {"error": repr(error)}})
-        for share in shares:
-            if share.entry.dead is not None:
+        for part in parts:
+            if part.job.dead is not None:
+                self._queue_again(part)
                 continue
             try:
-                await self._infer([share])
-            except Exception as share_error:
-                self._fail(share.entry, share_error)
+                await self._infer([part])
+            except Exception as part_error:
+                self._fail(part, part_error)
 
-    async def _infer(self, shares: Sequence[Share[Job]]) -> None:
-        pairs = [share.entry.pairs[row] for share in shares for row in share.rows]
+    async def _infer(self, parts: Sequence[Part]) -> None:
+        pairs = [part.job.pairs[row] for part in parts for row in part.rows]
         run = await self._backend.run(pairs)
         if run.logits.shape != (len(pairs),):
             raise ValueError(f"{len(pairs)} pairs gave logits of shape {run.logits.shape}. This is a bug.")
@@ -185,19 +198,28 @@ class Batcher:
             raise ValueError("the model gave a logit that is no finite number")
         for observer in self._observers:
             observer.batch_done(run)
-        self._deliver(shares, run)
+        self._deliver(parts, run)
 
-    def _deliver(self, shares: Sequence[Share[Job]], run: BatchRun) -> None:
-        start = 0
-        for share in shares:
-            stop = start + len(share.rows)
-            job = share.entry
-            # An answer that came too late is not added to: its receiver may be reading it.
-            if not job.done.done():
-                job.record(share.rows, run.logits[start:stop], run)
-                if job.scored == len(job.pairs):
-                    job.done.set_result(None)
-            start = stop
+    def _deliver(self, parts: Sequence[Part], run: BatchRun) -> None:
+        logits = iter(run.logits.tolist())
+        shared = 0
+        for part in parts:
+            for row, key in zip(part.rows, part.keys, strict=True):
+                logit = next(logits)
+                for job, own_row in self._reuse.computed(key, logit):
+                    # An answer that came too late is not added to: its receiver may be reading it.
+                    if job.done.done():
+                        continue
+                    own = job is part.job and row == own_row
+                    shared += not own
+                    job.ran(run.started, run.finished)
+                    job.record(own_row, logit, Source.MODEL if own else Source.IDENTICAL_PAIR)
+        self._reused(Source.IDENTICAL_PAIR, shared)
+
+    def _reused(self, source: Source, pairs: int) -> None:
+        if pairs:
+            for observer in self._observers:
+                observer.pairs_reused(source, pairs)
 
     def _expire(self, job: Job) -> None:
         if not job.done.done():
@@ -205,11 +227,19 @@ class Batcher:
             job.finished = self._clock()
             job.done.set_result(None)
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def _fail(self, part: Part, error: Exception) -> None:
         logger.error("inference failed", exc_info=error)
-        if not job.done.done():
-            job.dead = DropReason.FAILED
-            job.done.set_exception(InferenceError("The model failed on a pair of this request."))
+        if not part.job.done.done():
+            part.job.dead = DropReason.FAILED
+            part.job.done.set_exception(InferenceError("The model failed on a pair of this request."))
+        self._queue_again(part)
+
+    def _queue_again(self, part: Part) -> None:
+        """Queue the pairs that others left to this part, which did not compute them."""
+        for job, rows in self._reuse.given_up(part.keys).items():
+            if not job.done.done():
+                self._queue.push(job, rows)
+                self._pushed.set()
 
     def _loop_ended(self, task: asyncio.Task[None]) -> None:
         if self._refusal is None:

@@ -17,6 +17,10 @@
     ├── SettingsError
     └── BackendError
 
+    BatchError                        a micro-batch failed; the batcher turns it into an InferenceError
+    ├── BatchTimeoutError
+    └── WorkerDiedError
+
 A reply is RFC 9457 problem JSON: type, title, status, detail, code, request_id, and for 422 `errors`.
 It names fields and limits and never repeats what the client sent as a value.
 """
@@ -162,6 +166,18 @@ class SettingsError(StartupError):
 
 class BackendError(StartupError):
     """The model cannot be loaded or does not compute what it should."""
+
+
+class BatchError(Exception):
+    """A micro-batch gave no logits; the message is for the log."""
+
+
+class BatchTimeoutError(BatchError):
+    """It took longer than it may."""
+
+
+class WorkerDiedError(BatchError):
+    """The thread that ran it was ended."""
 
 
 def error_response(error: ServiceError) -> Response:

@@ -42,8 +42,3 @@ class FairClock:
         """Tell that the entry with this finish time was dropped, so it takes no more share."""
         if finish in self._finishes:
             self._finishes.remove(finish)
-
-    def reset(self) -> None:
-        """Start again at zero; only when nothing waits."""
-        self._now = 0.0
-        self._finishes.clear()

@@ -6,14 +6,17 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.autotune.tuning import Tuning
 from service.backend import BatchRun
 from service.batch_queue import DropReason
+from service.caches import Lookups
+from service.job import Source
 from service.latency_window import LatencyWindow
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,6 +50,16 @@ class Timings:
         return {"tokenize": self.tokenize, "queue": self.queue, "inference": self.inference, "total": self.total}
 
 
+class Cache(Protocol):
+    """What the metrics read of a cache."""
+
+    lookups: Lookups
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the entries take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What one answered body held."""
@@ -78,6 +91,9 @@ class Metrics:
         self._truncated = Counter("aisle_truncated_pairs", "Pairs of which tokens were cut.", registry=registry)
         self._degraded = Counter("aisle_degraded_requests", "Replies with unscored pairs.", registry=registry)
         self._dropped = Counter("aisle_dropped_pairs", "Admitted pairs never run.", ["reason"], registry=registry)
+        self._reused = Counter(
+            "aisle_reused_pairs", "Pairs scored without a computation of their own.", ["source"], registry=registry
+        )
 
         powers = [2**power for power in range(15)]
         self._batch_pairs = Histogram("aisle_batch_pairs", "Pairs in a batch.", buckets=powers, registry=registry)
@@ -121,6 +137,14 @@ class Metrics:
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         """Admitted pairs left the queue unscored."""
         self._dropped.labels(reason.value).inc(pairs)
+
+    def pairs_reused(self, source: Source, pairs: int) -> None:
+        """Pairs were scored by what was known, or by an identical pair's run."""
+        self._reused.labels(source.value).inc(pairs)
+
+    def watch_cache(self, name: str, cache: Cache) -> None:
+        """Show a cache's lookups and size whenever the metrics are asked for."""
+        self.registry.register(_CacheCollector(name, cache))
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """Show `read()` as a gauge whenever the metrics are asked for."""
@@ -169,3 +193,18 @@ class _WindowCollector(Collector):
         for quantile, seconds in zip(QUANTILES, self._window.quantiles(QUANTILES), strict=True):
             family.add_metric([str(quantile)], seconds)
         yield family
+
+
+class _CacheCollector(Collector):
+    """Reads a cache at scrape time: the caches count for themselves, in whichever thread they are asked."""
+
+    def __init__(self, name: str, cache: Cache) -> None:
+        self._name = name
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        prefix, lookups = f"aisle_{self._name}_cache", self._cache.lookups
+        yield CounterMetricFamily(f"{prefix}_hits", "Lookups that found the answer.", lookups.hits)
+        yield CounterMetricFamily(f"{prefix}_misses", "Lookups that did not.", lookups.misses)
+        yield GaugeMetricFamily(f"{prefix}_hit_ratio", "Hits over lookups since the start.", lookups.hit_ratio)
+        yield GaugeMetricFamily(f"{prefix}_bytes", "Memory that the entries take.", self._cache.size_bytes)

@@ -42,7 +42,7 @@ SCORE_RESPONSES: Responses = {
     ),
 }
 
-HEALTH_RESPONSES: Responses = _problems({503: "Draining, or the engine does not run."})
+HEALTH_RESPONSES: Responses = _problems({503: "Draining, the engine does not run or hangs, or its queue is full."})
 
 EXAMPLES: dict[str, Any] = {
     "titles": {

@@ -14,7 +14,7 @@ import numpy as np
 
 from relevance.bundle import Manifest
 from relevance.calibration import label_of
-from service.batcher import Job
+from service.job import Job
 from service.metrics import Timings
 from service.schemas import ScoreBody, ScoreRequest, ScoreRequests, requests_of
 
@@ -104,4 +104,9 @@ def truncated(job: Job) -> int:
 
 def _debug(job: Job, index: int) -> Json:
     pair, logit = job.pairs[index], float(job.logits[index])
-    return {"logit": None if np.isnan(logit) else logit, "tokens": len(pair), "dropped": dict(pair.dropped)}
+    return {
+        "logit": None if np.isnan(logit) else logit,
+        "tokens": len(pair),
+        "dropped": dict(pair.dropped),
+        "source": job.source(index),
+    }

@@ -13,8 +13,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
 from relevance.product import Product
+from service.job import Source
 
 MAX_DEADLINE_MS = 3_600_000
+LOWEST_PRIORITY = 999
 
 
 def _titled(candidate: object) -> object:
@@ -48,7 +50,15 @@ class ScoreRequest(BaseModel):
         ]
         | None
     ) = None
-    debug: Annotated[bool, Field(description="Add logits, token counts and what was cut.")] = False
+    priority: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=LOWEST_PRIORITY,
+            description="0 is the most urgent. Waiting work of a lower number always goes first.",
+        ),
+    ] = 0
+    debug: Annotated[bool, Field(description="Add logits, token counts, what was cut, where logits came from.")] = False
 
     def prior_order(self) -> list[int]:
         """Candidate indexes, highest `prior` first; equal priors in request order, those without one last."""
@@ -96,6 +106,9 @@ class PairDebug(BaseModel):
     logit: float | None
     tokens: int
     dropped: Annotated[dict[str, int], Field(description="Tokens cut from the query or a product field.")]
+    source: Annotated[
+        Source | None, Field(description="What gave the logit: the model, the score cache, or the same pair in flight.")
+    ]
 
 
 class Result(BaseModel):

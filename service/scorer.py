@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf, isinf
 
 from relevance.pair_encoding import EncodedPair
 from service.admission import Admission
-from service.batcher import Batcher, Job
+from service.batcher import Batcher
 from service.errors import DeadlineExceededError
+from service.job import Job
 from service.metrics import Metrics, Scored, Timings
 from service.reply import Json, ReplyMaker, truncated
 from service.schemas import ScoreBody, ScoreRequest, requests_of
@@ -43,10 +45,11 @@ class Scorer:
         Cancel it when the client has gone.
         """
         stages, requests = self._stages, requests_of(body)
-        with stages.admission.admit(requests) as ticket:
+        deadlines = [self._deadline(request, arrived) for request in requests]
+        with stages.admission.admit(requests, min(deadlines) - self._clock()) as ticket:
             encoded = await stages.tokenization.encode(requests)
             stages.admission.settle(ticket, encoded.tokens)
-            jobs = [self._job(request, pairs, arrived) for request, pairs in zip(requests, encoded.pairs, strict=True)]
+            jobs = [_job(*parts) for parts in zip(requests, encoded.pairs, deadlines, strict=True)]
             await stages.batcher.score(jobs)
             if not any(job.scored for job in jobs):
                 raise DeadlineExceededError("The deadline passed before anything was scored.")
@@ -54,12 +57,9 @@ class Scorer:
             stages.metrics.request_scored(timings, _scored(jobs))
             return stages.replies.reply(body, jobs, timings), timings
 
-    def _job(self, request: ScoreRequest, pairs: Sequence[EncodedPair], arrived: float) -> Job:
-        lengths = [len(pair) for pair in pairs]
+    def _deadline(self, request: ScoreRequest, arrived: float) -> float:
         deadline_ms = request.deadline_ms or self._default_deadline_ms
-        if deadline_ms is None:
-            return Job(pairs=pairs, lengths=lengths)
-        return Job(pairs=pairs, lengths=lengths, order=request.prior_order(), deadline=arrived + deadline_ms / 1000)
+        return inf if deadline_ms is None else arrived + deadline_ms / 1000
 
     def _timings(self, tokenize: float, jobs: Sequence[Job], arrived: float) -> Timings:
         submitted = min(job.submitted for job in jobs)
@@ -71,6 +71,16 @@ class Scorer:
             inference=round(finished - started, 6),
             total=round(self._clock() - arrived, 6),
         )
+
+
+def _job(request: ScoreRequest, pairs: Sequence[EncodedPair], deadline: float) -> Job:
+    return Job(
+        pairs=pairs,
+        lengths=[len(pair) for pair in pairs],
+        order=None if isinf(deadline) else request.prior_order(),
+        deadline=deadline,
+        priority=request.priority,
+    )
 
 
 def _scored(jobs: Sequence[Job]) -> Scored:

@@ -54,6 +54,14 @@ class Settings(BaseSettings):
     """Most padded tokens in a micro-batch; a single longer pair still runs, alone."""
     queue_tokens: Count | None = None
     """Most tokens admitted at a time; None: two of the largest bodies, and at least 131,072."""
+    batch_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """Longest that one micro-batch may take; then its requests fail, and readiness is off until it ends."""
+    token_cache_mb: Annotated[int, Field(ge=0)] = 64
+    """Mebibytes for products' token ids; 0: none are kept."""
+    score_cache_mb: Annotated[int, Field(ge=0)] = 64
+    """Mebibytes for scores of (query, product); 0: none are kept."""
+    score_cache_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    """How long a score is kept at most."""
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
     """How long accepted requests may take to finish after SIGTERM."""
 

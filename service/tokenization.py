@@ -1,4 +1,4 @@
-"""Text to token ids, off the event loop: each query once, all products of a body in one call."""
+"""Text to token ids, off the event loop: each query once, all unknown products of a body in one call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from relevance.pair_encoding import EncodedPair, PairEncoder
+from relevance.pair_encoding import EncodedPair, EncodedText, PairEncoder
+from relevance.product import Product, field_text
+from service.caches import TokenCache
 from service.schemas import ScoreRequest
 
 INLINE_CANDIDATES = 4
@@ -29,30 +31,54 @@ class EncodedRequests:
 
 
 class Tokenization:
-    """Encodes bodies with a bundle's pair rule."""
+    """Encodes bodies with a bundle's pair rule. `cache` None: every product is tokenised every time."""
 
-    def __init__(self, encoder: PairEncoder, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        encoder: PairEncoder,
+        threads: int,
+        cache: TokenCache | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._encoder = encoder
+        self._cache = cache
         self._clock = clock
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tokenization")
 
     async def encode(self, requests: Sequence[ScoreRequest]) -> EncodedRequests:
         """Encode every pair of `requests`."""
         started = self._clock()
-        if sum(len(request.candidates) for request in requests) <= INLINE_CANDIDATES:
-            pairs = self._encode(requests)
-        else:
-            pairs = await asyncio.get_running_loop().run_in_executor(self._threads, self._encode, requests)
+        products = [product for request in requests for product in request.candidates]
+        texts = await self._products(products) if self._cache is None else await self._cached(products, self._cache)
+        queries = self._encoder.encode_queries([request.query for request in requests])
+        remaining = iter(texts)
+        pairs = [
+            [self._encoder.pair(query, next(remaining)) for _ in request.candidates]
+            for query, request in zip(queries, requests, strict=True)
+        ]
         return EncodedRequests(pairs, self._clock() - started)
 
     def close(self) -> None:
         """Free the threads."""
         self._threads.shutdown()
 
-    def _encode(self, requests: Sequence[ScoreRequest]) -> list[list[EncodedPair]]:
-        queries = self._encoder.encode_queries([request.query for request in requests])
-        products = iter(self._encoder.encode_products([product for r in requests for product in r.candidates]))
-        return [
-            [self._encoder.pair(query, next(products)) for _ in request.candidates]
-            for query, request in zip(queries, requests, strict=True)
-        ]
+    async def _products(self, products: Sequence[Product]) -> list[EncodedText]:
+        if len(products) <= INLINE_CANDIDATES:
+            return self._encoder.encode_products(products)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._encoder.encode_products, products)
+
+    async def _cached(self, products: Sequence[Product], cache: TokenCache) -> list[EncodedText]:
+        keys = [self._read_texts(product) for product in products]
+        texts = cache.get(keys)
+        unknown = [row for row, text in enumerate(texts) if text is None]
+        if unknown:
+            encoded = await self._products([products[row] for row in unknown])
+            cache.put([keys[row] for row in unknown], encoded)
+            for row, text in zip(unknown, encoded, strict=True):
+                texts[row] = text
+        return [text for text in texts if text is not None]
+
+    def _read_texts(self, product: Product) -> tuple[str, ...]:
+        """All that the encoder reads of a product."""
+        return tuple(field_text(product, budget.field) for budget in self._encoder.template.fields)

@@ -5,30 +5,24 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from service.batcher import Batcher
-from service.errors import DrainingError, NotReadyError
-from service.lifecycle import Lifecycle
+from service.health import Health
 from service.openapi import HEALTH_RESPONSES
 
 
-def health_router(lifecycle: Lifecycle, batcher: Batcher) -> APIRouter:
+def health_router(health: Health) -> APIRouter:
     """The two routes."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/livez", response_model=dict[str, str], responses=HEALTH_RESPONSES)
     async def livez() -> JSONResponse:
-        """The process answers, and its engine has not died: nothing but a restart brings that back."""
-        if not batcher.alive and not lifecycle.draining:
-            raise NotReadyError("The scoring engine does not run.")
+        """The process answers, and its engine works: nothing but a restart brings that back."""
+        health.check_alive()
         return JSONResponse({"status": "alive"})
 
     @router.get("/readyz", response_model=dict[str, str], responses=HEALTH_RESPONSES)
     async def readyz() -> JSONResponse:
-        """Requests are taken: not draining, and the engine runs."""
-        if lifecycle.draining:
-            raise DrainingError("The service is shutting down.")
-        if not batcher.alive:
-            raise NotReadyError("The scoring engine does not run.")
+        """Requests are taken: not draining, the engine runs, no micro-batch hangs, and the queue is not full."""
+        health.check_ready()
         return JSONResponse({"status": "ready"})
 
     return router

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import string
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,20 @@ SECONDS = 60.0
 """Longest wait for anything here; reached only when something is broken."""
 
 
-def command(directory: Path, **settings: object) -> tuple[list[str], dict[str, str]]:
+def titles(count: int, start: int = 0) -> list[str]:
+    """So many titles of eight tokens, all different, for equal pairs are computed once."""
+    return [
+        " ".join(string.ascii_lowercase[number // 22**place % 22] for place in range(8))
+        for number in range(start, start + count)
+    ]
+
+
+def command(directory: Path, module: str = "service", **settings: object) -> tuple[list[str], dict[str, str]]:
     """Command line and environment. Without measuring, unless a test asks: nothing is written beside the bundle."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")}
     given = {f"AISLE_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {**inherited, "AISLE_BUNDLE": str(directory), "AISLE_PORT": "0", "AISLE_AUTOTUNE": "false", **given}
-    return [sys.executable, "-W", "error", "-m", "service"], environment
+    return [sys.executable, "-W", "error", "-m", module], environment
 
 
 def failing_start(directory: Path, **settings: object) -> tuple[int, list[str]]:
@@ -42,8 +52,8 @@ def failing_start(directory: Path, **settings: object) -> tuple[int, list[str]]:
 class ServerProcess:
     """A started server. `log` are the lines it has written so far."""
 
-    def __init__(self, directory: Path, **settings: object) -> None:
-        arguments, environment = command(directory, **settings)
+    def __init__(self, directory: Path, module: str = "service", **settings: object) -> None:
+        arguments, environment = command(directory, module, **settings)
         self.log: list[str] = []
         self._process = subprocess.Popen(arguments, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         self._running = threading.Event()
@@ -78,8 +88,13 @@ class ServerProcess:
 
     def wait_for_metric(self, name: str, value: float) -> None:
         """Ask until the metric has at least this value."""
-        while self.metrics().get(name, 0.0) < value:
-            pass
+        self.wait_until(lambda: self.metrics().get(name, 0.0) >= value)
+
+    def wait_until(self, happened: Callable[[], bool]) -> None:
+        """Ask until it happened; fails where it does not."""
+        deadline = time.monotonic() + SECONDS
+        while not happened():
+            assert time.monotonic() < deadline, self.log
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -105,9 +120,9 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(directory: Path, **settings: object) -> Iterator[ServerProcess]:
+def serving(directory: Path, module: str = "service", **settings: object) -> Iterator[ServerProcess]:
     """A server of the bundle in `directory`; it is gone at the end."""
-    server = ServerProcess(directory, **settings)
+    server = ServerProcess(directory, module, **settings)
     try:
         yield server
     finally:

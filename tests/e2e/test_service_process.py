@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.server_process import ROOT, ServerProcess, failing_start, serving
+from tests.e2e.server_process import ROOT, ServerProcess, failing_start, serving, titles
 from tests.service.tiny_bundle import write_bundle
 
 GOOD = {"query": "red shoe", "candidates": ["good good bad", "bad"]}
@@ -108,7 +108,7 @@ def test_a_pair_has_the_same_score_alone_and_in_any_company(server: ServerProces
 def test_metrics_agree_with_headers(bundle: Path) -> None:
     with serving(bundle) as server:
         with ThreadPoolExecutor(4) as pool:
-            replies = list(pool.map(lambda n: server.score("red", ["good"] * n), range(1, 21)))
+            replies = list(pool.map(lambda n: server.score("red", titles(n, 100 * n)), range(1, 21)))
         metrics = server.metrics()
         for stage in ("tokenize", "queue", "inference", "total"):
             told = sum(float(reply.headers[f"x-aisle-{stage}-ms"]) for reply in replies) / 1000
@@ -124,7 +124,7 @@ def test_metrics_agree_with_headers(bundle: Path) -> None:
 
 def test_a_client_that_hangs_up_takes_its_work_along(bundle: Path) -> None:
     with serving(bundle, **SLOW) as server:
-        body = json.dumps({"query": "red", "candidates": ["good " * 12] * 1000}).encode()
+        body = json.dumps({"query": "red", "candidates": titles(1000)}).encode()
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
             server.wait_for_metric("aisle_queue_pairs", 1)
@@ -136,7 +136,7 @@ def test_a_client_that_hangs_up_takes_its_work_along(bundle: Path) -> None:
 def test_sigterm_answers_every_accepted_request_and_exits_with_0(bundle: Path) -> None:
     clients = 6
     with serving(bundle, **SLOW) as server, ThreadPoolExecutor(clients) as pool:
-        accepted = [pool.submit(server.score, "red", ["good " * 12] * 1000) for _ in range(clients)]
+        accepted = [pool.submit(server.score, "red", titles(1000, 1000 * number)) for number in range(clients)]
         server.wait_for_metric("aisle_in_flight_requests", clients)
         server.terminate()
         while (ready := server.http.get("/readyz")).status_code == 200:
@@ -151,7 +151,7 @@ def test_sigterm_answers_every_accepted_request_and_exits_with_0(bundle: Path) -
 
 def test_what_is_not_answered_within_the_drain_time_is_told_so(bundle: Path) -> None:
     with serving(bundle, drain_seconds=0, **SLOW) as server, ThreadPoolExecutor(2) as pool:
-        accepted = [pool.submit(server.score, "red", ["good " * 12] * 1000) for _ in range(2)]
+        accepted = [pool.submit(server.score, "red", titles(1000, 1000 * number)) for number in range(2)]
         server.wait_for_metric("aisle_in_flight_requests", 2)
         server.terminate()
         replies = [future.result() for future in accepted]

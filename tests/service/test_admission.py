@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from relevance.product import Product
 from relevance.template import FieldBudget, Template
 from service.admission import Admission, predicted_tokens
-from service.backend import BatchRun
-from service.errors import OverloadedError
+from service.engine_speed import EngineSpeed
+from service.errors import DeadlineExceededError, OverloadedError
 from service.schemas import ScoreRequest
 
 TEMPLATE = Template(
@@ -21,12 +20,8 @@ def request(query: str = "abcd", titles: Sequence[str] = ("abcdefgh",)) -> Score
     return ScoreRequest(query=query, candidates=[Product(title=title) for title in titles])
 
 
-def admission(capacity: int = 100, speed: float = 10.0, concurrency: int = 2) -> Admission:
-    return Admission(TEMPLATE, capacity, concurrency, speed)
-
-
-def run_of(tokens: int, seconds: float) -> BatchRun:
-    return BatchRun(np.zeros(1, dtype=np.float32), 0.0, seconds, tokens, tokens)
+def admission(capacity: int = 100, speed: float = 20.0, backlog: int = 0) -> Admission:
+    return Admission(TEMPLATE, capacity, EngineSpeed(1, speed), lambda priority: backlog)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +80,10 @@ def test_exactly_full_is_admitted() -> None:
 
 @pytest.mark.parametrize(
     ("speed", "held", "retry_after"),
-    [(1000.0, 96, 1), (1.0, 99, 3), (0.5, 100, 6)],
+    [(2000.0, 96, 1), (2.0, 99, 3), (1.0, 100, 6)],
 )
 def test_retry_after_is_the_predicted_wait_in_whole_seconds(speed: float, held: int, retry_after: int) -> None:
-    door = admission(capacity=100, speed=speed, concurrency=2)
+    door = admission(capacity=100, speed=speed)
     with door.admit([request()]) as ticket:
         door.settle(ticket, held)
         with pytest.raises(OverloadedError) as refused, door.admit([request("abcd", ["abcdefgh"] * 1)]):
@@ -97,18 +92,128 @@ def test_retry_after_is_the_predicted_wait_in_whole_seconds(speed: float, held: 
     assert refused.value.headers == {"retry-after": str(retry_after)}
 
 
-def test_the_speed_follows_the_batches() -> None:
-    door = admission(capacity=6, speed=0.001, concurrency=1)
-    for _ in range(200):
-        door.batch_done(run_of(tokens=600, seconds=0.1))
-    with door.admit([request()]), pytest.raises(OverloadedError) as refused, door.admit([request()]):
-        pytest.fail("was admitted")
-    assert refused.value.retry_after == 1
+@pytest.mark.parametrize(
+    ("backlog", "seconds_left", "admitted"),
+    [
+        # Cost 6 at 20 tokens/s: 0.3 s alone, and as much again behind one other.
+        (0, 0.35, True),
+        (0, 0.01, True),
+        (40, 3.0, True),
+        (40, 0.61, True),
+        (6, 0.59, False),
+    ],
+)
+def test_a_body_that_would_be_late_for_the_work_ahead_is_refused(
+    backlog: int, seconds_left: float, admitted: bool
+) -> None:
+    door = admission(backlog=backlog)
+    with door.admit([request()]) as ticket:
+        door.settle(ticket, 6)
+        if admitted:
+            with door.admit([request()], seconds_left):
+                assert door.outstanding == 12
+        else:
+            with pytest.raises(OverloadedError) as refused, door.admit([request()], seconds_left):
+                pytest.fail("was admitted")
+            assert refused.value.retry_after == 1
+            assert door.outstanding == 6
 
 
-def test_a_batch_that_took_no_time_teaches_nothing() -> None:
-    door = admission(capacity=6, speed=1.0, concurrency=1)
-    door.batch_done(run_of(tokens=600, seconds=0.0))
-    with door.admit([request()]), pytest.raises(OverloadedError) as refused, door.admit([request()]):
-        pytest.fail("was admitted")
-    assert refused.value.retry_after == 6
+def test_a_small_body_does_not_count_on_waiting_for_a_large_one() -> None:
+    door = admission(capacity=10_000, backlog=5_000)
+    with door.admit([request(titles=["abcd"] * 1000)]), door.admit([request()], seconds_left=1.0):
+        assert door.outstanding > 5_000
+
+
+def test_a_large_body_counts_on_waiting_for_all_the_work_ahead() -> None:
+    door = admission(capacity=10_000, backlog=200)
+    with door.admit([request()] * 10) as ticket:
+        door.settle(ticket, 200)
+        with pytest.raises(OverloadedError), door.admit([request()] * 100, seconds_left=39.0):
+            pytest.fail("was admitted")
+        with door.admit([request()] * 100, seconds_left=50.0):
+            pass
+
+
+def test_work_that_is_admitted_and_not_yet_submitted_lies_ahead_too() -> None:
+    door = admission(capacity=1000)
+    with door.admit([request()] * 50) as ticket:
+        with pytest.raises(OverloadedError), door.admit([request()] * 50, seconds_left=20.0):
+            pytest.fail("was admitted")
+        door.settle(ticket, 300)
+        with door.admit([request()] * 50, seconds_left=20.0):
+            pass
+
+
+def test_the_backlog_is_that_of_the_body_s_priority() -> None:
+    asked = []
+
+    def backlog(priority: int) -> int:
+        asked.append(priority)
+        return 0
+
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), backlog)
+    with door.admit([request().model_copy(update={"priority": priority}) for priority in (7, 3)]):
+        assert asked == [3]
+
+
+def test_a_full_queue_is_saturated_until_half_of_it_is_gone() -> None:
+    door = admission(capacity=20)
+    assert not door.saturated
+    with door.admit([request()]):
+        with door.admit([request()] * 2):
+            with pytest.raises(OverloadedError), door.admit([request()]):
+                pass
+            assert door.saturated
+        assert not door.saturated
+
+
+def test_a_refusal_for_time_does_not_turn_readiness_off() -> None:
+    door = admission(backlog=1000)
+    with door.admit([request()]):
+        with pytest.raises(OverloadedError), door.admit([request()], seconds_left=0.59):
+            pass
+        assert not door.saturated
+
+
+def test_late_answers_make_it_more_careful() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 6, lambda: now[0])
+
+    def admitted_with(seconds_left: float) -> bool:
+        with door.admit([request()]) as other:
+            door.settle(other, 6)
+            try:
+                with door.admit([request()], seconds_left):
+                    now[0] += seconds_left
+            except OverloadedError:
+                return False
+        return True
+
+    assert admitted_with(0.61)
+    for _ in range(30):
+        with door.admit([request()], seconds_left=9.0):
+            now[0] += 0.4
+    assert door.margin.seconds == pytest.approx(0.1, abs=0.01)
+    assert not admitted_with(0.61)
+    assert admitted_with(0.75)
+
+
+def test_a_missed_deadline_counts_as_late() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
+    with pytest.raises(DeadlineExceededError), door.admit([request()], 0.5):
+        now[0] = 1.0
+        raise DeadlineExceededError("late")
+    assert door.margin.seconds > 0
+
+
+def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_lateness() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
+    with door.admit([request()]):
+        now[0] += 9.0
+    with pytest.raises(KeyboardInterrupt), door.admit([request()], 0.5):
+        now[0] = 1.0
+        raise KeyboardInterrupt
+    assert door.margin.seconds == 0

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
 from service.autotune.tuning import Layout
 from service.backend import INPUTS, BatchRun, OnnxBackend, find_graph, load_backend, probe, warm_up
-from service.errors import BackendError
+from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
 from tests.service.tiny_bundle import write_bundle
 
 Encode = Callable[..., list[EncodedPair]]
@@ -158,3 +160,87 @@ def test_the_best_precision_for_the_cpu_is_taken(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path, graphs={"int8": "model.int8.onnx", "fp32": "model.onnx"})
     assert find_graph(bundle, "cpu").path.name == "model.int8.onnx"
     opened(bundle).close()
+
+
+class StubSession:
+    """Stands in for ONNX Runtime: waits for `release`, then gives zeros, or raises if it was told to stop."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.told_to_stop = threading.Event()
+        self.heeds_stop = True
+
+    def run(self, _: object, inputs: dict[str, Any], options: Any) -> list[Any]:
+        while not self.release.wait(0.005):
+            if options.terminate:
+                self.told_to_stop.set()
+                if self.heeds_stop:
+                    raise RuntimeError("terminated")
+        return [np.zeros((len(inputs["input_ids"]), 1), dtype=np.float32)]
+
+
+def stub_backend(session: StubSession, batch_seconds: float) -> OnnxBackend:
+    return OnnxBackend(session, pad_id=0, concurrency=1, batch_seconds=batch_seconds)
+
+
+ONE = [EncodedPair((1, 2, 3), (0, 0, 1))]
+
+
+def test_a_run_that_takes_too_long_is_told_to_stop_and_frees_its_thread() -> None:
+    session = StubSession()
+    backend = stub_backend(session, batch_seconds=0.01)
+    with pytest.raises(BatchTimeoutError, match="1 pairs were not scored"):
+        asyncio.run(backend.run(ONE))
+    assert session.told_to_stop.is_set()
+    assert backend.stuck == 0
+    session.release.set()
+    assert run(backend, ONE).logits.tolist() == [0.0]
+    backend.close()
+
+
+def test_a_thread_that_does_not_come_back_is_replaced_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.backend.STOP_SECONDS", 0.01)
+    session = StubSession()
+    session.heeds_stop = False
+    backend = stub_backend(session, batch_seconds=0.01)
+    old = backend._threads
+    with pytest.raises(BatchTimeoutError):
+        asyncio.run(backend.run(ONE))
+    assert backend.stuck == 1
+    backend._batch_seconds = math.inf
+    session.release.set()
+    assert run(backend, ONE).logits.tolist() == [0.0]
+    old.shutdown()
+    assert backend.stuck == 0
+    backend.close()
+
+
+def test_a_run_that_was_lost_with_its_thread_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.backend.STOP_SECONDS", 0.01)
+    session = StubSession()
+    session.release.set()
+    backend = stub_backend(session, batch_seconds=0.01)
+
+    class DeadPool(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Future[Any]:
+            return Future()
+
+    backend._threads = DeadPool(1)
+    with pytest.raises(BatchTimeoutError):
+        asyncio.run(backend.run(ONE))
+    assert backend.stuck == 0
+    backend._batch_seconds = math.inf
+    assert run(backend, ONE).logits.tolist() == [0.0]
+    backend.close()
+
+
+def test_what_ends_a_thread_does_not_end_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = stub_backend(StubSession(), batch_seconds=math.inf)
+
+    def ended(*_: object) -> BatchRun:
+        raise SystemExit
+
+    monkeypatch.setattr(backend, "run_here", ended)
+    with pytest.raises(WorkerDiedError, match="SystemExit"):
+        asyncio.run(backend.run(ONE))
+    backend.close()

@@ -160,3 +160,61 @@ def test_dead_work_is_dropped_with_its_reason_and_the_rest_stays() -> None:
     (dropped,) = queue.drop_dead(0.0)
     assert (dropped.entry, dropped.reason, dropped.pairs) == (gone, DropReason.DISCONNECTED, 2)
     assert [share.entry for batch in drain(queue) for share in batch] == [stays]
+
+
+def test_the_most_urgent_priority_goes_first_whatever_its_size() -> None:
+    background, urgent = Entry(lengths=[32], priority=5, deadline=1.0), Entry(lengths=[32] * 10, priority=0)
+    served = [share.entry for batch in drain(make_queue(background, urgent)) for share in batch]
+    assert served == [urgent] * 5 + [background]
+
+
+def test_room_that_urgent_work_leaves_is_filled_with_the_rest() -> None:
+    background, urgent = Entry(lengths=[16] * 9, priority=1), Entry(lengths=[16])
+    batch = make_queue(background, urgent).next_batch()
+    assert [(share.entry, len(share.rows)) for share in batch] == [(urgent, 1), (background, 3)]
+
+
+def test_tokens_ahead_are_those_of_work_at_least_as_urgent() -> None:
+    queue = make_queue(*(Entry(lengths=[10 * (level + 1)], priority=level) for level in range(3)))
+    assert [queue.tokens_ahead(level) for level in range(3)] == [10, 30, 60]
+    assert queue.tokens == 60
+
+
+@given(lengths_lists, st.sets(st.integers(0, 240)))
+def test_a_refused_pair_leaves_the_queue_untaken_and_takes_no_room(lengths: list[list[int]], refused: set[int]) -> None:
+    entries = [Entry(lengths=item, priority=index % 3) for index, item in enumerate(lengths)]
+    queue = make_queue(*entries)
+    asked: Counter[tuple[int, int]] = Counter()
+
+    def claim(entry: Entry, row: int) -> bool:
+        asked[entries.index(entry), row] += 1
+        return 30 * entries.index(entry) + row not in refused
+
+    served = set()
+    while batch := queue.next_batch(claim):
+        assert sum(len(share.rows) for share in batch) > 0
+        served |= {(entries.index(share.entry), row) for share in batch for row in share.rows}
+    everything = {(index, row) for index, item in enumerate(lengths) for row in range(len(item))}
+    assert asked == Counter(everything)
+    assert served == {(index, row) for index, row in everything if 30 * index + row not in refused}
+    assert (queue.pairs, queue.tokens) == (0, 0)
+
+
+def test_rows_that_come_back_are_served_behind_the_ones_that_still_wait() -> None:
+    entry = Entry(lengths=[32] * 4)
+    queue = make_queue(entry)
+    (share,) = queue.next_batch()
+    queue.push(entry, share.rows)
+    assert (queue.pairs, queue.tokens) == (4, 128)
+    served = [row for batch in drain(queue) for share in batch for row in share.rows]
+    assert served[-2:] == share.rows
+    queue.push(entry, [1])
+    assert [share.rows for batch in drain(queue) for share in batch] == [[1]]
+
+
+def test_the_time_of_a_priority_starts_anew_when_nothing_of_it_waits() -> None:
+    queue = make_queue(Entry(lengths=[32] * 10), Entry(lengths=[32], priority=1))
+    drain(queue)
+    later = Entry(lengths=[32])
+    queue.push(later)
+    assert later.finish == 32

@@ -9,8 +9,11 @@ import pytest
 from relevance.pair_encoding import EncodedPair
 from service.backend import BatchRun
 from service.batch_queue import BatchLimits, BatchQueue, DropReason
-from service.batcher import Batcher, Job
+from service.batcher import Batcher
+from service.caches import ScoreCache
 from service.errors import DrainingError, EngineDeadError, InferenceError
+from service.job import Job, Source
+from service.pair_reuse import PairKeys, PairReuse
 
 POISON, NAN = 666, 777
 
@@ -19,16 +22,18 @@ def pair(value: int, length: int = 4) -> EncodedPair:
     return EncodedPair((value,) * length, (0,) * length)
 
 
-def job(*values: int, deadline: float | None = None) -> Job:
+def job(*values: int, deadline: float | None = None, priority: int = 0) -> Job:
     pairs = [pair(value) for value in values]
     lengths = [len(p) for p in pairs]
     if deadline is None:
-        return Job(pairs=pairs, lengths=lengths)
+        return Job(pairs=pairs, lengths=lengths, priority=priority)
     return Job(pairs=pairs, lengths=lengths, order=range(len(pairs)), deadline=deadline)
 
 
 class FakeBackend:
     """The logit of a pair is its first id. While `gate` is closed, batches wait."""
+
+    stuck = 0
 
     def __init__(self, concurrency: int = 1) -> None:
         self.concurrency = concurrency
@@ -54,6 +59,7 @@ class Observer:
     def __init__(self) -> None:
         self.runs: list[BatchRun] = []
         self.dropped: list[tuple[DropReason, int]] = []
+        self.reused: list[tuple[Source, int]] = []
 
     def batch_done(self, run: BatchRun) -> None:
         self.runs.append(run)
@@ -61,22 +67,27 @@ class Observer:
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         self.dropped.append((reason, pairs))
 
+    def pairs_reused(self, source: Source, pairs: int) -> None:
+        self.reused.append((source, pairs))
+
 
 class Bench:
     """A batcher with everything around it made of test parts; four pairs of `pair` fit a micro-batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, cached: bool = False) -> None:
         self.backend = FakeBackend()
         self.observer = Observer()
         self.now = 0.0
         self.queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=16))
-        self.batcher = Batcher(self.backend, self.queue, [self.observer], lambda: self.now)
+        self.cache = ScoreCache(max_bytes=4000, ttl_seconds=60.0, clock=lambda: self.now)
+        reuse = PairReuse(PairKeys("1"), self.cache if cached else None)
+        self.batcher = Batcher(self.backend, self.queue, reuse, [self.observer], lambda: self.now)
         self.batcher.start()
 
 
-def scenario(run: Callable[[Bench], Awaitable[None]]) -> None:
+def scenario(run: Callable[[Bench], Awaitable[None]], cached: bool = False) -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = Bench(cached)
         async with asyncio.timeout(10):
             await run(bench)
             await bench.batcher.stop()
@@ -119,6 +130,109 @@ def test_times_ride_on_the_job() -> None:
     scenario(run)
 
 
+def test_an_urgent_request_goes_before_those_that_wait() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        jobs = [job(*range(10 * n, 10 * n + 4), priority=n) for n in (3, 2, 1, 0)]
+        scoring = [asyncio.create_task(bench.batcher.score([j])) for j in jobs]
+        while len(bench.backend.batches) < 2:
+            await asyncio.sleep(0)
+        bench.backend.gate.set()
+        await asyncio.gather(*scoring)
+        # All four were there when the first batch was cut.
+        assert [batch[0] // 10 for batch in bench.backend.batches] == [0, 1, 2, 3]
+
+    scenario(run)
+
+
+def test_identical_pairs_in_flight_are_computed_once() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        first = job(1, 2, 2, 3)
+        scoring = [asyncio.create_task(bench.batcher.score([first]))]
+        await bench.backend.called.wait()
+        running, waiting = job(1, 3), job(7, 2, 8)
+        scoring += [asyncio.create_task(bench.batcher.score([j])) for j in (running, waiting)]
+        while len(bench.backend.batches) < 2:
+            await asyncio.sleep(0)
+        bench.backend.gate.set()
+        await asyncio.gather(*scoring)
+        assert bench.backend.batches == [[1, 2, 3], [7, 8]]
+        assert [j.logits.tolist() for j in (first, running, waiting)] == [[1, 2, 2, 3], [1, 3], [7, 2, 8]]
+        assert first.reused == {2: Source.IDENTICAL_PAIR}
+        assert waiting.reused == {1: Source.IDENTICAL_PAIR}
+        assert sum(pairs for _, pairs in bench.observer.reused) == 4
+
+    scenario(run)
+
+
+def test_a_pair_left_to_a_failing_request_is_computed_after_all() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        bad, innocent = job(POISON, 2), job(2, 3, 4)
+        scoring = [asyncio.create_task(bench.batcher.score([j])) for j in (bad, innocent)]
+        await bench.backend.called.wait()
+        bench.backend.gate.set()
+        results = await asyncio.gather(*scoring, return_exceptions=True)
+        assert [type(result) for result in results] == [InferenceError, type(None)]
+        assert innocent.logits.tolist() == [2.0, 3.0, 4.0]
+        # The shares of the failed batch ran alone; then what had been left to the failing one.
+        assert bench.backend.batches == [[POISON, 2, 3, 4], [POISON, 2], [3, 4], [2]]
+
+    scenario(run)
+
+
+def test_a_pair_left_to_a_client_that_leaves_is_computed_after_all() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        blocker = asyncio.create_task(bench.batcher.score([job(*range(100, 108))]))
+        while len(bench.backend.batches) < 2:
+            await asyncio.sleep(0)
+        gone = asyncio.create_task(bench.batcher.score([job(1, 2)]))
+        stays = job(2, 3)
+        scoring = asyncio.create_task(bench.batcher.score([stays]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        bench.backend.gate.set()
+        await asyncio.gather(blocker, scoring)
+        assert stays.logits.tolist() == [2.0, 3.0]
+        assert bench.backend.batches[2:] == [[2, 3]]
+        assert bench.observer.dropped == [(DropReason.DISCONNECTED, 2)]
+
+    scenario(run)
+
+
+def test_a_known_score_is_not_computed_again() -> None:
+    async def run(bench: Bench) -> None:
+        first, second, third = job(1, 2), job(2, 1), job(2, 5)
+        for scored in (first, second, third):
+            await bench.batcher.score([scored])
+        assert bench.backend.batches == [[1, 2], [5]]
+        assert (second.logits.tolist(), third.logits.tolist()) == ([2, 1], [2, 5])
+        assert second.reused == {0: Source.SCORE_CACHE, 1: Source.SCORE_CACHE}
+        assert bench.observer.reused == [(Source.SCORE_CACHE, 2), (Source.SCORE_CACHE, 1)]
+        assert (bench.queue.pairs, second.started) == (0, None)
+        bench.now = 60.0
+        await bench.batcher.score([job(1)])
+        assert bench.backend.batches[2:] == [[1]]
+
+    scenario(run, cached=True)
+
+
+def test_what_waits_and_runs_is_ahead_of_the_next() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        scoring = asyncio.create_task(bench.batcher.score([job(*range(20), priority=1)]))
+        while len(bench.backend.batches) < 2:
+            await asyncio.sleep(0)
+        assert (bench.batcher.tokens_ahead(1), bench.batcher.tokens_ahead(0)) == (80, 32)
+        bench.backend.gate.set()
+        await scoring
+        assert bench.batcher.tokens_ahead(1) == 0
+
+    scenario(run)
+
+
 @pytest.mark.parametrize("bad", [POISON, NAN])
 def test_a_poisoned_pair_fails_its_own_request_only(bad: int) -> None:
     async def run(bench: Bench) -> None:
@@ -142,7 +256,7 @@ def test_a_poisoned_pair_fails_its_own_request_only(bad: int) -> None:
 def test_the_rest_of_a_failed_request_is_dropped_and_counted() -> None:
     async def run(bench: Bench) -> None:
         bench.backend.gate.clear()
-        scoring = asyncio.create_task(bench.batcher.score([job(*[POISON] * 20)]))
+        scoring = asyncio.create_task(bench.batcher.score([job(POISON, *range(19))]))
         await bench.backend.called.wait()
         bench.backend.gate.set()
         with pytest.raises(InferenceError):
@@ -213,7 +327,7 @@ def test_a_deadline_does_not_wait_for_the_running_batch() -> None:
 
 def test_the_end_of_the_loop_fails_all_waiters_and_refuses_new_ones() -> None:
     async def run(bench: Bench) -> None:
-        def broken_next_batch() -> None:
+        def broken_next_batch(claim: object) -> None:
             raise ZeroDivisionError
 
         bench.queue.next_batch = broken_next_batch  # type: ignore[assignment, method-assign]

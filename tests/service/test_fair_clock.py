@@ -46,14 +46,6 @@ def test_leaving_twice_is_harmless() -> None:
     assert clock.enter(1) == 1
 
 
-def test_reset_starts_at_zero() -> None:
-    clock = FairClock()
-    clock.enter(5)
-    clock.serve(5)
-    clock.reset()
-    assert clock.enter(7) == 7
-
-
 def test_a_share_never_counts_as_less_than_an_eighth() -> None:
     clock = FairClock()
     for _ in range(1000):

@@ -13,7 +13,7 @@ from relevance.calibration import Calibration, LabelBand
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
 from relevance.template import FieldBudget, Template
-from service.batcher import Job
+from service.job import Job
 from service.metrics import Timings
 from service.reply import ReplyMaker
 from service.schemas import ScoreReplies, ScoreReply, ScoreRequest, ScoreRequests
@@ -135,8 +135,8 @@ def test_scores_are_finite_fall_with_the_rank_and_are_lower_where_not_scored(
 def test_debug_adds_logits_tokens_and_what_was_cut() -> None:
     reply = reply_to(0.25, UNSCORED, debug=True)
     assert column(reply, "debug") == [
-        {"logit": 0.25, "tokens": 3, "dropped": {}},
-        {"logit": None, "tokens": 3, "dropped": {"title": 4}},
+        {"logit": 0.25, "tokens": 3, "dropped": {}, "source": "model"},
+        {"logit": None, "tokens": 3, "dropped": {"title": 4}, "source": None},
     ]
     assert reply["debug"]["bundle_version"] == "7"
     assert reply["debug"]["template"]["query_max_tokens"] == 4

@@ -14,9 +14,12 @@ from relevance.product import Product
 from service.admission import Admission
 from service.backend import BatchRun
 from service.batch_queue import BatchLimits, BatchQueue
-from service.batcher import Batcher, Job
+from service.batcher import Batcher
+from service.engine_speed import EngineSpeed
 from service.errors import DeadlineExceededError, InferenceError, OverloadedError
+from service.job import Job
 from service.metrics import Metrics
+from service.pair_reuse import PairKeys, PairReuse
 from service.reply import ReplyMaker
 from service.schemas import ScoreRequest, ScoreRequests
 from service.scorer import Scorer, Stages
@@ -27,6 +30,7 @@ class SlowBackend:
     """The logit of a pair is its length. Runs `steps` batches, then waits for the gate."""
 
     concurrency = 1
+    stuck = 0
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -50,12 +54,13 @@ class Bench:
         template = bundle.manifest.template
         self.backend = SlowBackend()
         self.metrics = Metrics()
-        self.admission = Admission(template, capacity, 1, 100.0)
         queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=8))
+        batcher = Batcher(self.backend, queue, PairReuse(PairKeys("1")), [self.metrics])
+        self.admission = Admission(template, capacity, EngineSpeed(1, 1e6), batcher.tokens_ahead)
         self.stages = Stages(
             self.admission,
             Tokenization(bundle.pair_encoder(), 1),
-            Batcher(self.backend, queue, [self.metrics, self.admission]),
+            batcher,
             ReplyMaker(bundle.manifest),
             self.metrics,
         )

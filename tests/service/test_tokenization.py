@@ -9,6 +9,7 @@ import pytest
 from relevance.bundle import Bundle
 from relevance.pair_encoding import EncodedText, PairEncoder
 from relevance.product import Product
+from service.caches import TokenCache
 from service.schemas import ScoreRequest
 from service.tokenization import INLINE_CANDIDATES, EncodedRequests, Tokenization
 
@@ -71,7 +72,7 @@ def test_the_time_is_taken_with_the_given_clock(tokenization: Tokenization) -> N
 
 def test_a_body_is_two_calls_of_the_encoder(tokenization: Tokenization, encoder: CountingEncoder) -> None:
     encode(tokenization, request("red", *["good"] * 30), request("lamp", *["bad"] * 20))
-    assert [(name, count) for name, count, _ in encoder.calls] == [("queries", 2), ("products", 50)]
+    assert [(name, count) for name, count, _ in encoder.calls] == [("products", 50), ("queries", 2)]
 
 
 @pytest.mark.parametrize(("candidates", "off_loop"), [(INLINE_CANDIDATES, False), (INLINE_CANDIDATES + 1, True)])
@@ -79,4 +80,30 @@ def test_only_small_bodies_are_encoded_on_the_event_loop(
     tokenization: Tokenization, encoder: CountingEncoder, candidates: int, off_loop: bool
 ) -> None:
     encode(tokenization, request("red", *["good"] * candidates))
-    assert all(thread.startswith("tokenization") is off_loop for _, _, thread in encoder.calls)
+    (thread,) = [thread for name, _, thread in encoder.calls if name == "products"]
+    assert thread.startswith("tokenization") is off_loop
+
+
+def test_a_known_product_is_not_tokenised_again(encoder: CountingEncoder, bundle: Bundle) -> None:
+    cache = TokenCache(100_000)
+    tokenization = Tokenization(encoder, 1, cache)
+    first = encode(tokenization, request("red", "good", "bad lamp"))
+    again = encode(tokenization, request("blue", "lamp", "bad lamp", "good"), request("red", "good"))
+    tokenization.close()
+    assert [count for name, count, _ in encoder.calls if name == "products"] == [2, 1]
+    plain = bundle.pair_encoder()
+    (query,) = plain.encode_queries(["blue"])
+    titles = ["lamp", "bad lamp", "good"]
+    assert again.pairs[0] == [plain.pair(query, p) for p in plain.encode_products([Product(title=t) for t in titles])]
+    assert again.pairs[1][0] == first.pairs[0][0]
+    assert (cache.lookups.hits, cache.lookups.misses) == (3, 3)
+
+
+def test_products_that_differ_in_a_field_that_is_read_are_told_apart(encoder: CountingEncoder, bundle: Bundle) -> None:
+    tokenization = Tokenization(encoder, 1, TokenCache(100_000))
+    same_text = [Product(title="good bad"), Product(title="good", brand="bad"), Product(title="good bad", color="red")]
+    encoded = encode(tokenization, ScoreRequest(query="red", candidates=same_text))
+    tokenization.close()
+    (query,) = bundle.pair_encoder().encode_queries(["red"])
+    plain = bundle.pair_encoder()
+    assert encoded.pairs[0] == [plain.pair(query, text) for text in plain.encode_products(same_text)]

@@ -66,7 +66,12 @@ def test_several_requests_get_their_own_results(client: AppClient) -> None:
 def test_debug_shows_the_cut(client: AppClient) -> None:
     reply = client.score("red", ["good " * 20], debug=True).json()
     assert reply["truncated"] == 1
-    assert reply["results"][0]["debug"] == {"logit": 9.0, "tokens": 3 + 1 + 12, "dropped": {"title": 8}}
+    assert reply["results"][0]["debug"] == {
+        "logit": 9.0,
+        "tokens": 3 + 1 + 12,
+        "dropped": {"title": 8},
+        "source": "model",
+    }
     assert reply["debug"]["bundle_version"] == "7"
 
 

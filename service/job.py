@@ -1,0 +1,66 @@
+"""One request on its way through the engine: its pairs, what is known of them, and when it was known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from relevance.pair_encoding import EncodedPair
+from service.backend import Logits
+from service.batch_queue import Entry
+
+
+class Source(StrEnum):
+    """Where a logit came from."""
+
+    MODEL = "model"
+    SCORE_CACHE = "score_cache"
+    IDENTICAL_PAIR = "identical_pair"
+    """The same pair was being scored, for this request or another."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Job(Entry):
+    """One request's pairs. Times are in the batcher's clock, in seconds."""
+
+    pairs: Sequence[EncodedPair]
+    logits: Logits = field(init=False)
+    """NaN where not scored."""
+    scored: int = field(default=0, init=False)
+    reused: dict[int, Source] = field(default_factory=dict, init=False)
+    """Pair index → where its logit came from, of those that the model did not compute for this request."""
+    submitted: float = field(default=0.0, init=False)
+    started: float | None = field(default=None, init=False)
+    """When its first micro-batch started; None until then."""
+    finished: float = field(default=0.0, init=False)
+    """When its last micro-batch finished, or its deadline passed."""
+    done: asyncio.Future[None] = field(init=False)
+
+    def submit(self, now: float, done: asyncio.Future[None]) -> None:
+        """Begin: nothing is scored yet. `done` resolves when all is, or when no more will be."""
+        self.logits = np.full(len(self.pairs), np.nan, dtype=np.float32)
+        self.submitted = self.finished = now
+        self.done = done
+
+    def record(self, row: int, logit: float, source: Source) -> None:
+        """Note the logit of a pair that had none; resolves `done` with the last one."""
+        self.logits[row] = logit
+        self.scored += 1
+        if source is not Source.MODEL:
+            self.reused[row] = source
+        if self.scored == len(self.pairs):
+            self.done.set_result(None)
+
+    def ran(self, started: float, finished: float) -> None:
+        """Note when a micro-batch that scored some of its pairs ran; it may have started before this job came."""
+        started = max(started, self.submitted)
+        self.started = started if self.started is None else min(self.started, started)
+        self.finished = max(self.finished, finished)
+
+    def source(self, row: int) -> Source | None:
+        """Where the pair's logit came from; None if it has none."""
+        return None if np.isnan(self.logits[row]) else self.reused.get(row, Source.MODEL)
