@@ -3,7 +3,7 @@
 Every candidate's cost is its mean over the pair lengths, in ns of the whole machine per padded token.
 Among those within `NOISE` of the cheapest, the layout goes with which one pair alone is answered first, then the
 smallest micro-batch: what a newly arrived pair waits for is the batch that is running. Where the machine was
-too noisy to tell so small differences, the plan's default stays unless something beats it by more than the noise.
+too noisy to tell so small differences, the plan's default stays unless something is faster beyond doubt.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from service.autotune.tuning import Bucket, Candidate, Layout
 
 NOISE = 0.03
 """Smaller differences, in parts, do not count."""
+DOUBT = 2.0
+"""Two figures that each are wrong by the noise may differ by so many times of it."""
 CONTENDER = 0.5
-"""A candidate that much behind the cheapest is not measured again."""
+"""A candidate that much behind the cheapest at one length is not measured at the next."""
 
 Costs = Mapping[Candidate, float]
 
@@ -46,7 +48,8 @@ def choose(plan: Plan, figures: Figures) -> Verdict | None:
     costs = candidate_costs(plan, figures.table)
     if not costs:
         return None
-    if figures.noise > NOISE and plan.default in _within(costs, figures.noise):
+    doubt = DOUBT * figures.noise
+    if doubt > NOISE and plan.default in _within(costs, doubt):
         return Verdict(plan.default, "the default: the machine is too noisy to tell what is faster", costs)
     close = _within(costs, NOISE)
     bound = min(figures.single_pair[candidate.layout] for candidate in close) * (1 + NOISE)
@@ -64,10 +67,11 @@ def _reason(chosen: Candidate, cheapest: Candidate) -> str:
     return f"{within}, with smaller micro-batches"
 
 
-def contenders(plan: Plan, table: Sequence[Bucket]) -> tuple[Candidate, ...]:
-    """Candidates worth another round of measurements."""
-    costs = candidate_costs(plan, table)
-    return _within(costs, CONTENDER) if costs else plan.candidates
+def contenders(plan: Plan, figures: Figures) -> tuple[Candidate, ...]:
+    """Candidates worth measuring at another length; the default stays, to be compared with."""
+    costs = candidate_costs(plan, figures.table)
+    close = _within(costs, max(CONTENDER, figures.noise)) if costs else plan.candidates
+    return tuple(candidate for candidate in plan.candidates if candidate in (*close, plan.default))
 
 
 def candidate_costs(plan: Plan, table: Sequence[Bucket]) -> Costs:

@@ -14,7 +14,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 from typing import Protocol
 
 from service.autotune.choice import Figures, Verdict, choose, contenders
@@ -122,12 +122,12 @@ class _Bench:
         for length in self._plan.lengths:
             if all(self._round(length) for _ in range(ROUNDS)):
                 self._finished.append(length)
+            self._plan = replace(self._plan, candidates=contenders(self._plan, self._figures()))
 
     def result(self) -> Measured:
         """What is known so far. A length that lacks rounds decides only where it is all there is."""
-        single_pair = {layout: min(samples) for layout, samples in self._alone.items()}
         plan = replace(self._plan, lengths=tuple(self._finished) or self._plan.lengths[:1])
-        figures = Figures(self._table(), single_pair, self._noise())
+        figures = self._figures()
         return Measured(choose(plan, figures), figures)
 
     def close(self) -> None:
@@ -136,8 +136,7 @@ class _Bench:
             rig.close()
 
     def _round(self, length: int) -> bool:
-        """Measure every candidate that still may win once; returns whether there was time for all."""
-        self._plan = replace(self._plan, candidates=contenders(self._plan, self._table()))
+        """Measure every candidate once; returns whether there was time for all."""
         layouts = [layout for layout in self._plan.layouts if layout in self._rigs]
         sizes = dict.fromkeys(_Size(c.layout, c.pairs(length), length) for c in self._plan.candidates)
         opened = [size for size in sizes if size.layout in self._rigs]
@@ -176,12 +175,13 @@ class _Bench:
         bounds = [seconds * max(times / size.times, tokens / (size.times * size.tokens)) for size, seconds in seen]
         return min(bounds, default=self._opening * times)
 
-    def _table(self) -> tuple[Bucket, ...]:
-        return tuple(_bucket(size, min(samples)) for size, samples in self._busy.items() if samples)
-
-    def _noise(self) -> float:
-        spreads = [max(samples) / min(samples) - 1 for samples in self._busy.values() if len(samples) > 1]
-        return median(spreads) if spreads else UNKNOWN_NOISE
+    def _figures(self) -> Figures:
+        single_pair = {layout: min(samples) for layout, samples in self._alone.items()}
+        table = tuple(_bucket(size, min(samples)) for size, samples in self._busy.items() if samples)
+        # Of each size the median, for its first run is slow on any machine; over sizes the mean, for where
+        # work of others disturbs, the few that it hits most are those that mislead.
+        spreads = [median(samples) / min(samples) - 1 for samples in self._busy.values() if len(samples) > 1]
+        return Figures(table, single_pair, fmean(spreads) if spreads else UNKNOWN_NOISE)
 
 
 def _bucket(size: _Size, seconds: float) -> Bucket:

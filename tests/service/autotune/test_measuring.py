@@ -67,11 +67,10 @@ def test_the_faster_layout_is_chosen() -> None:
     assert verdict.chosen.layout == WIDE
 
 
-def test_a_layout_that_is_far_behind_is_measured_once_only() -> None:
+def test_a_layout_that_is_far_behind_is_measured_at_one_length_only() -> None:
     engine = FakeEngine({**EVEN, WIDE: 1e-3})
     measure(PLAN, engine.open, 100.0, engine.clock)
-    wide = [run for run in engine.runs if run[0] == WIDE]
-    assert len(wide) == len(set(wide)) > 0
+    assert {length for layout, _, length in engine.runs if layout == WIDE} == {32}
 
 
 def test_when_time_runs_out_the_typical_length_decides() -> None:
@@ -129,4 +128,4 @@ def test_repetitions_that_differ_are_noise() -> None:
     engine = FakeEngine(EVEN)
     assert measure(PLAN, engine.open, 100.0, engine.clock).figures.noise == pytest.approx(0.0)
     engine = FakeEngine(EVEN, slower_later=0.01)
-    assert 0.05 < measure(PLAN, engine.open, 100.0, engine.clock).figures.noise < 10
+    assert 0.03 < measure(PLAN, engine.open, 100.0, engine.clock).figures.noise < 10
