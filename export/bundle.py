@@ -14,6 +14,7 @@ from export.graph import export_fp32, fuse, to_fp16, to_int8
 from export.parity import JudgedList, check_parity
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Precision, save_bundle, sha256_of
 from relevance.calibration import Calibration, LabelBand
+from relevance.pair_encoding import EncodedPair
 from relevance.template import Template
 
 LABELS = (
@@ -38,11 +39,15 @@ class BundleRequest:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the model comes from: a checkpoint folder and its tokenizer.json."""
+    """Where the model comes from: a checkpoint folder, its tokenizer.json, and pairs that it learnt from.
+
+    The pairs show the ranges of its activations; those that it is compared on are others.
+    """
 
     checkpoint: Path
     tokenizer: Path
     pad_id: int
+    pairs: Sequence[EncodedPair]
 
 
 CardWriter = Callable[[dict[str, Any]], str]
@@ -82,7 +87,7 @@ def _build_graphs(
     for precision in precisions:
         graph = directory / GRAPH_FILES[precision]
         if precision == "int8":
-            to_int8(fused, graph)
+            to_int8(fused, graph, source.pairs)
         elif precision == "fp16":
             to_fp16(fused, graph, config)
         if precision != "fp32":

@@ -5,27 +5,24 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
 from transformers import BertConfig
 
 from export.errors import CheckpointError
+from export.onnx_graph import INPUTS, OUTPUT
+from export.smoothing import smooth
+from export.static_ranges import fix_ranges
+from relevance.pair_encoding import EncodedPair
 
 OPSET = 17
-ROW_BLOCK = 128
-LAYERS_BY_ROW_BLOCKS = 2
-INT8_ARITHMETIC = 4
-"""ONNX Runtime's accuracy level at which MatMulNBits multiplies in int8."""
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-OUTPUT = "logits"
 
 
 def export_fp32(checkpoint: Path, target: Path) -> None:
@@ -50,40 +47,40 @@ def fuse(source: Path, target: Path, config: BertConfig) -> None:
         _optimised(source, config).save_model_to_file(str(target))
 
 
-def to_int8(source: Path, target: Path) -> None:
-    """Dynamic quantisation: int8 weights per output channel, activations quantised per tensor at run time.
+def to_int8(source: Path, target: Path, pairs: Sequence[EncodedPair]) -> None:
+    """int8 weights per output channel, activations in fixed ranges that `pairs` show: every score is its pair's own.
 
-    The feed-forward products of the first layers are spared the per-tensor scale: a few large activations
-    leave the others almost no steps there. Each row is quantised by blocks of its own instead, which costs
-    about a fifth of the graph's time and gives back much of what int8 loses (docs/distillation.md).
+    The inputs of the feed-forward products are smoothed first: a few large channels would leave the others
+    almost no steps (docs/distillation.md).
     """
+    if not pairs:
+        raise CheckpointError("int8 needs at least one pair to learn the activations' ranges from; there is none")
     with _quiet(), tempfile.TemporaryDirectory() as scratch:
-        partly = Path(scratch) / "partly.onnx"
-        _quantise_by_row_blocks(source, partly)
+        smoothed, dynamic = Path(scratch) / "smoothed.onnx", Path(scratch) / "dynamic.onnx"
+        graph = onnx.load(str(source))
+        smooth(graph, feed_forward_products(graph), pairs)
+        onnx.save(graph, str(smoothed))
         quantize_dynamic(
-            str(partly),
-            str(target),
+            str(smoothed),
+            str(dynamic),
             per_channel=True,
             weight_type=QuantType.QInt8,
             # DefaultTensorType: shape inference does not know the fused operators' outputs.
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
         )
+        quantised = onnx.load(str(dynamic))
+        fix_ranges(quantised, pairs)
+        onnx.save(quantised, str(target))
 
 
-def _quantise_by_row_blocks(source: Path, target: Path) -> None:
-    graph = onnx.load(str(source))
-    # Up and down projections are the products whose weights are not square.
-    oblong = {item.name for item in graph.graph.initializer if len(item.dims) == 2 and item.dims[0] != item.dims[1]}
-    products = [node for node in graph.graph.node if node.op_type == "MatMul"]
-    feed_forward = [node.name for node in products if oblong & set(node.input)]
-    by_block = DefaultWeightOnlyQuantConfig(
-        block_size=ROW_BLOCK, is_symmetric=True, accuracy_level=INT8_ARITHMETIC, bits=8
-    )
-    chosen = set(feed_forward[: 2 * LAYERS_BY_ROW_BLOCKS])
-    others = [node.name for node in products if node.name not in chosen]
-    quantizer = MatMulNBitsQuantizer(graph, algo_config=by_block, nodes_to_exclude=others)
-    quantizer.process()
-    quantizer.model.save_model_to_file(str(target))
+def feed_forward_products(graph: onnx.ModelProto) -> set[str]:
+    """Names of the up and down projections: the products whose weights are no square and no single column."""
+    oblong = {
+        item.name
+        for item in graph.graph.initializer
+        if len(item.dims) == 2 and item.dims[0] != item.dims[1] and min(item.dims) > 1
+    }
+    return {node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in oblong}
 
 
 def to_fp16(source: Path, target: Path, config: BertConfig) -> None:

@@ -15,7 +15,9 @@ from starlette.exceptions import HTTPException
 from relevance.bundle import Bundle, load_bundle
 from relevance.pair_encoding import PairEncoder
 from service.admission import Admission
-from service.backend import Backend, load_backend, warm_up
+from service.autotune.start import autotune
+from service.autotune.tuning import Tuning
+from service.backend import Backend, find_graph, load_backend, warm_up
 from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
 from service.caches import MEBIBYTE, ScoreCache, TokenCache
@@ -41,12 +43,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A checked bundle and a warm backend. `tokens_per_second` is the measured speed of one session thread."""
+    """A checked bundle and a warm backend. `tokens_per_second` is the speed of one session while all of them run."""
 
     settings: Settings
     bundle: Bundle
     encoder: PairEncoder
     backend: Backend
+    tuning: Tuning
     tokens_per_second: float
 
 
@@ -75,13 +78,16 @@ class Service:
 
 
 def load(settings: Settings) -> Engine:
-    """Check the bundle, open the backend, warm it; raises StartupError or BundleError."""
+    """Check the bundle, choose how to run it, open and warm the backend; raises StartupError or BundleError."""
     bundle = load_bundle(settings.bundle)
     template = bundle.manifest.template
     settings.queue_tokens_for(template)
     encoder = _pair_encoder(bundle)
-    backend = load_backend(bundle, encoder.pad_id, settings)
-    speed = warm_up(backend, template.max_length, settings.micro_batch_tokens)
+    graph = find_graph(bundle, settings.provider)
+    tuning = autotune(bundle, graph, encoder.pad_id, settings)
+    backend = load_backend(graph, encoder.pad_id, tuning.layout, settings.batch_seconds)
+    warm_speed = warm_up(backend, template.max_length, tuning.micro_batch_tokens)
+    speed = tuning.tokens_per_second or warm_speed
     fields = {
         "bundle": bundle.manifest.name,
         "version": bundle.manifest.version,
@@ -90,7 +96,7 @@ def load(settings: Settings) -> Engine:
         "settings": settings.model_dump(mode="json"),
     }
     logger.info("model loaded", extra={"fields": fields})
-    return Engine(settings, bundle, encoder, backend, speed)
+    return Engine(settings, bundle, encoder, backend, tuning, speed)
 
 
 def _pair_encoder(bundle: Bundle) -> PairEncoder:
@@ -106,7 +112,7 @@ def create_service(engine: Engine) -> Service:
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
     tokens, scores = _caches(settings, metrics)
-    queue: BatchQueue[Job] = BatchQueue(BatchLimits(settings.micro_batch_tokens))
+    queue: BatchQueue[Job] = BatchQueue(BatchLimits(engine.tuning.micro_batch_tokens))
     reuse = PairReuse(PairKeys(manifest.version), scores)
     speed = EngineSpeed(backend.concurrency, engine.tokens_per_second)
     batcher = Batcher(backend, queue, reuse, [metrics, speed])
@@ -120,6 +126,7 @@ def create_service(engine: Engine) -> Service:
         metrics=metrics,
     )
     metrics.model_loaded(manifest.name, manifest.version)
+    metrics.engine_tuned(engine.tuning)
     metrics.watch("aisle_in_flight_requests", "Requests accepted and not yet answered.", lambda: lifecycle.in_flight)
     metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)
     metrics.watch("aisle_queue_tokens", "Tokens that wait for a micro-batch.", lambda: queue.tokens)

@@ -25,8 +25,8 @@ import onnxruntime as ort
 
 from relevance.bundle import Bundle, Precision
 from relevance.pair_encoding import EncodedPair, pad_pairs
+from service.autotune.tuning import Layout
 from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
-from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +119,10 @@ class OnnxBackend:
             padded_tokens=batch.input_ids.size,
         )
 
+    def run_together(self, pairs: Sequence[EncodedPair], times: int) -> list[BatchRun]:
+        """Score the same `n` pairs `times` times, as many at once as there are sessions, and wait."""
+        return list(self._threads.map(self.run_here, [pairs] * times))
+
     def close(self) -> None:
         """Wait for running batches, but for stuck ones, and free the threads."""
         self._threads.shutdown()
@@ -153,35 +157,54 @@ class OnnxBackend:
         self.stuck -= 1
 
 
-def load_backend(bundle: Bundle, pad_id: int, settings: Settings) -> OnnxBackend:
-    """Open the graph that suits the provider; BackendError if that provider or the graph does not work."""
-    cuda = _use_cuda(settings.provider, ort.get_available_providers(), bundle)
-    path = _graph(bundle, cuda)
-    session = _open(path, cuda, settings.threads)
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The graph to run, and whether on CUDA or on the CPU."""
+
+    path: Path
+    cuda: bool
+
+
+def find_graph(bundle: Bundle, provider: str) -> Graph:
+    """The graph of `bundle` that suits the provider; BackendError if that provider is not there."""
+    cuda = _use_cuda(provider, ort.get_available_providers(), bundle)
+    for precision in _PRECISIONS[cuda]:
+        if precision in bundle.manifest.graphs:
+            return Graph(bundle.graph_path(precision), cuda)
+    raise BackendError(f"bundle {bundle.directory} has no {' or '.join(_PRECISIONS[cuda])} graph for this provider")
+
+
+def load_backend(graph: Graph, pad_id: int, layout: Layout, batch_seconds: float = math.inf) -> OnnxBackend:
+    """Open a graph; BackendError if it does not work. Micro-batches longer than `batch_seconds` are given up."""
+    session = _open(graph, layout.threads)
     names = {node.name for node in session.get_inputs()}
     if names != set(INPUTS) or OUTPUT not in {node.name for node in session.get_outputs()}:
-        raise BackendError(f"{path} has inputs {sorted(names)}; it must have {sorted(INPUTS)} and an output '{OUTPUT}'")
-    return OnnxBackend(session, pad_id, settings.sessions_for(cuda), settings.batch_seconds)
+        raise BackendError(
+            f"{graph.path} has inputs {sorted(names)}; it must have {sorted(INPUTS)} and an output '{OUTPUT}'"
+        )
+    return OnnxBackend(session, pad_id, layout.sessions, batch_seconds)
 
 
 def warm_up(backend: OnnxBackend, longest: int, batch_tokens: int) -> float:
-    """Run the extreme shapes so that no request pays for them; returns tokens/s of one thread.
+    """Run the extreme shapes so that no request pays for them; returns tokens/s of one session while all run.
 
     Raises BackendError if a run fails or gives anything but one finite number for each pair.
     """
-    rounds = [_probe(backend, length, max(1, batch_tokens // length)) for length in (longest, longest, 16, 16)]
-    return max(run.tokens / run.seconds for run in rounds)
+    sizes = [(length, max(1, batch_tokens // length)) for length in (longest, longest, 16, 16)]
+    rounds = [probe(backend, length, count, backend.concurrency) for length, count in sizes]
+    return max(min(run.tokens / run.seconds for run in runs) for runs in rounds)
 
 
-def _probe(backend: OnnxBackend, length: int, count: int) -> BatchRun:
+def probe(backend: OnnxBackend, length: int, count: int, times: int) -> list[BatchRun]:
+    """Run `count` pairs of `length` tokens in so many sessions at once; BackendError as of `warm_up`."""
     pair = EncodedPair((0,) * length, (0,) * length)
     try:
-        run = backend.run_here([pair] * count)
+        runs = backend.run_together([pair] * count, times)
     except Exception as error:
         raise BackendError(f"the model fails on {count} pairs of {length} tokens: {error}") from error
-    if run.logits.shape != (count,) or not np.isfinite(run.logits).all():
+    if any(run.logits.shape != (count,) or not np.isfinite(run.logits).all() for run in runs):
         raise BackendError(f"the model gives no finite logit for each of {count} pairs of {length} tokens")
-    return run
+    return runs
 
 
 def _use_cuda(provider: str, available: Sequence[str], bundle: Bundle) -> bool:
@@ -195,21 +218,14 @@ def _use_cuda(provider: str, available: Sequence[str], bundle: Bundle) -> bool:
     return provider == "cuda"
 
 
-def _graph(bundle: Bundle, cuda: bool) -> Path:
-    for precision in _PRECISIONS[cuda]:
-        if precision in bundle.manifest.graphs:
-            return bundle.graph_path(precision)
-    raise BackendError(f"bundle {bundle.directory} has no {' or '.join(_PRECISIONS[cuda])} graph for this provider")
-
-
-def _open(path: Path, cuda: bool, threads: int) -> ort.InferenceSession:
-    providers = ["CUDAExecutionProvider"] if cuda else []
+def _open(graph: Graph, threads: int) -> ort.InferenceSession:
+    providers = ["CUDAExecutionProvider"] if graph.cuda else []
     try:
-        session = ort.InferenceSession(path, _session_options(threads), [*providers, "CPUExecutionProvider"])
+        session = ort.InferenceSession(graph.path, _session_options(threads), [*providers, "CPUExecutionProvider"])
     except Exception as error:
-        raise BackendError(f"ONNX Runtime cannot load {path}: {error}") from error
+        raise BackendError(f"ONNX Runtime cannot load {graph.path}: {error}") from error
     # ONNX Runtime goes on with the CPU when CUDA does not start; asked-for speed must not vanish silently.
-    if cuda and "CUDAExecutionProvider" not in session.get_providers():
+    if graph.cuda and "CUDAExecutionProvider" not in session.get_providers():
         raise BackendError("CUDA does not start (see the log above); set AISLE_PROVIDER=cpu to do without")
     return session
 

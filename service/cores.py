@@ -1,11 +1,13 @@
-"""How many CPU cores this process may really use: its affinity, and its container's quota."""
+"""What this process runs on: the cores that it may really use (affinity, container's quota), and their kind."""
 
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
 
 
 def usable_cores(cgroup: Path = CGROUP) -> int:
@@ -26,3 +28,22 @@ def _quota(cgroup: Path) -> float | None:
         return float(granted) / float(period) if granted not in ("max", "-1") else None
     except (OSError, ValueError):
         return None
+
+
+def processor_name(cuda: bool, proc: Path = PROC) -> str:
+    """Model names of the CPU, or of the GPUs with `cuda`, as the kernel tells them."""
+    if cuda:
+        files = sorted(proc.glob("driver/nvidia/gpus/*/information"))
+        names = [_value(file, "Model") for file in files]
+    else:
+        names = [_value(proc / "cpuinfo", "model name")]
+    return ", ".join(name for name in names if name) or platform.machine()
+
+
+def _value(file: Path, field: str) -> str | None:
+    """Value of the first line `field: value`, or None."""
+    try:
+        lines = [line.partition(":") for line in file.read_text(errors="replace").splitlines()]
+    except OSError:
+        return None
+    return next((value.strip() for name, _, value in lines if name.strip() == field), None)

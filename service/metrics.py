@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.autotune.tuning import Tuning
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.caches import Lookups
@@ -153,6 +154,24 @@ class Metrics:
         """The bundle that scores from now on."""
         info = Gauge("aisle_model_info", "The bundle that scores.", ["name", "version"], registry=self.registry)
         info.labels(name, version).set(1)
+
+    def engine_tuned(self, tuning: Tuning) -> None:
+        """How the engine runs from now on, and what was measured of that."""
+        chosen = {
+            "sessions": "Micro-batches that run at a time.",
+            "threads": "Threads inside a micro-batch.",
+            "micro_batch_tokens": "Most padded tokens in a micro-batch.",
+        }
+        for name, documentation in chosen.items():
+            Gauge(f"aisle_tuned_{name}", documentation, registry=self.registry).set(getattr(tuning, name))
+        speeds = Gauge(
+            "aisle_tuned_ns_per_token",
+            "Nanoseconds of the whole machine per padded token when tuned, by the size of the micro-batch.",
+            ["pairs", "length"],
+            registry=self.registry,
+        )
+        for bucket in tuning.buckets():
+            speeds.labels(str(bucket.pairs), str(bucket.length)).set(bucket.ns_per_token)
 
     def render(self) -> bytes:
         """The exposition in Prometheus' text format."""

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relevance.template import Template
-from service.cores import usable_cores
+from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.errors import SettingsError
 
 PREFIX = "AISLE_"
@@ -52,11 +52,13 @@ class Settings(BaseSettings):
     """Deadline of a request that names none; None: it waits for as long as it takes."""
 
     provider: Literal["auto", "cpu", "cuda"] = "auto"
+    autotune: bool = True
+    """Measure at start-up what the next three leave open. False: the usable cores over `threads`, 1, and 256."""
     sessions: Count | None = None
-    """Micro-batches that run at a time; None: the usable cores divided by `threads` (cuda: 1)."""
-    threads: Count = 1
+    """Micro-batches that run at a time."""
+    threads: Count | None = None
     """Threads inside one micro-batch."""
-    micro_batch_tokens: Count = 256
+    micro_batch_tokens: Count | None = None
     """Most padded tokens in a micro-batch; a single longer pair still runs, alone."""
     queue_tokens: Count | None = None
     """Most tokens admitted at a time; None: two of the largest bodies, and at least 131,072."""
@@ -89,18 +91,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}MAX_TEXT_CHARS ({self.max_text_chars}) exceeds {PREFIX}MAX_BODY_BYTES ({self.max_body_bytes})"
             )
-        if self.queue_tokens is not None and self.queue_tokens < self.micro_batch_tokens:
+        # The tuner takes no micro-batch larger than the queue.
+        micro_batch = self.micro_batch_tokens or (1 if self.autotune else DEFAULT_MICRO_BATCH_TOKENS)
+        if self.queue_tokens is not None and self.queue_tokens < micro_batch:
             raise ValueError(
                 f"{PREFIX}QUEUE_TOKENS ({self.queue_tokens}) is less than one micro-batch, "
-                f"{PREFIX}MICRO_BATCH_TOKENS ({self.micro_batch_tokens})"
+                f"{PREFIX}MICRO_BATCH_TOKENS ({micro_batch})"
             )
         return self
-
-    def sessions_for(self, cuda: bool) -> int:
-        """Micro-batches that run at a time."""
-        if self.sessions is not None:
-            return self.sessions
-        return 1 if cuda else max(1, usable_cores() // self.threads)
 
     def queue_tokens_for(self, template: Template) -> int:
         """Most tokens admitted at a time; SettingsError if the largest allowed body could never enter."""

@@ -123,7 +123,9 @@ def export_run(
             licences=licences(settings),
             precisions=settings.precisions,
         )
-        source = Source(directory.path / "student", tokenizer_file(settings.student.backbone), encoder.pad_id)
+        learnt_from = [pair for judged in judged_lists(split.train, encoder) for pair in judged.pairs]
+        tokenizer = tokenizer_file(settings.student.backbone)
+        source = Source(directory.path / "student", tokenizer, encoder.pad_id, learnt_from)
         lists = [*judged_lists(split.held_out, encoder), *judged_lists(general_check(), encoder)]
         stage.finish({"settings": wanted, "parity": export_bundle(source, lists, request, (bundle, model_card))})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,16 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerProcess]:
-    monkeypatch.setenv("FAULT_SECONDS", "2.5")
+def pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a run of `y` waits for: opening it for writing lets it go on."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    monkeypatch.setenv("FAULT_PIPE", str(path))
+    return path
+
+
+@pytest.fixture
+def server(bundle: Path, pipe: Path) -> Iterator[ServerProcess]:
     with serving(bundle, module=FAULTY, sessions=2, batch_seconds=0.5) as started:
         yield started
 
@@ -46,9 +55,10 @@ def test_a_hanging_backend_is_answered_turns_readiness_off_and_others_are_served
     assert code(server, "good d") is None
 
 
-def test_readiness_comes_back_with_a_thread_that_does(server: ServerProcess) -> None:
+def test_readiness_comes_back_with_a_thread_that_does(server: ServerProcess, pipe: Path) -> None:
     assert code(server, "good y") == "inference_failed"
     assert server.http.get("/readyz").status_code == 503
+    pipe.write_bytes(b"")
     server.wait_until(lambda: server.http.get("/readyz").status_code == 200)
     assert server.metrics()["aisle_stuck_batches"] == 0
     assert code(server, "good e") is None
@@ -85,15 +95,15 @@ def test_rows_that_raise_or_give_no_number_among_many_requests_fail_only_their_o
     assert server.http.get("/readyz").status_code == 200
 
 
-def test_a_full_queue_turns_readiness_off_until_it_has_come_down(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAULT_SECONDS", "1.5")
+def test_a_full_queue_turns_readiness_off_until_it_has_come_down(bundle: Path, pipe: Path) -> None:
     limits = {"max_candidates": 100, "queue_tokens": 2200, "micro_batch_tokens": 64, "sessions": 1}
     with serving(bundle, module=FAULTY, **limits) as server, ThreadPoolExecutor(2) as pool:
-        held = pool.submit(server.score, "red", ["y", *titles(99)])
+        held = pool.submit(server.score, "red", ["y " + "lamp " * 11, *titles(99)])
         server.wait_for_metric("aisle_queue_pairs", 1)
         refused = server.score("red", [f"{title} {'lamp ' * 8}" for title in titles(100, start=100)])
         assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
         assert int(refused.headers["retry-after"]) >= 1
         assert server.http.get("/readyz").status_code == 503
+        pipe.write_bytes(b"")
         assert held.result().status_code == 200
         assert server.http.get("/readyz").status_code == 200

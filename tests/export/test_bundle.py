@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _bounds_for_an_untrained_head(monkeypatch: pytest.MonkeyPatch) -> None:
     # A random head reads directions that carry noise, which int8 does not keep; a trained one does not.
-    monkeypatch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7))
+    monkeypatch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7, drift=BOUNDS["int8"].drift))
 
 
-def judged_lists(count: int = 12) -> list[JudgedList]:
+def judged_lists(count: int = 12, seed: int = 0) -> list[JudgedList]:
     """Lists of 1 to 40 random pairs of 5 to 60 tokens."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     lists = []
     for size in rng.integers(1, 40, size=count):
         pairs = []
@@ -56,7 +57,8 @@ def judged_lists(count: int = 12) -> list[JudgedList]:
 
 
 def source(checkpoint: Path) -> Source:
-    return Source(checkpoint, backbone_directory() / "tokenizer.json", pad_id=0)
+    pairs = [pair for judged in judged_lists(4, seed=1) for pair in judged.pairs]
+    return Source(checkpoint, backbone_directory() / "tokenizer.json", 0, pairs)
 
 
 def test_a_checkpoint_becomes_a_bundle_that_computes_the_same(checkpoint: Path, tmp_path: Path) -> None:
@@ -77,8 +79,20 @@ def test_the_graph_is_fused_and_quantised(checkpoint: Path, tmp_path: Path) -> N
     export_bundle(source(checkpoint), judged_lists(4), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
     operators = {node.op_type for node in onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph.node}
     assert "SkipLayerNormalization" in operators
-    assert operators & {"QAttention", "Attention"}
-    assert operators & {"MatMulIntegerToFloat", "MatMulInteger", "DynamicQuantizeMatMul", "QAttention"}
+    assert {"QAttention", "MatMulIntegerToFloat", "QuantizeLinear"} <= operators
+    assert not operators & {"DynamicQuantizeLinear", "MatMulInteger", "MatMul"}
+
+
+def test_an_int8_logit_is_its_pair_s_own_in_any_batch(checkpoint: Path, tmp_path: Path) -> None:
+    parity = export_bundle(source(checkpoint), judged_lists(), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
+    assert parity["int8"]["largest_batch_drift"] <= 1e-5
+
+
+def test_int8_without_a_pair_to_learn_ranges_from_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="at least one pair"):
+        export_bundle(
+            replace(source(checkpoint), pairs=[]), judged_lists(2), REQUEST, (tmp_path / "bundle", lambda fields: "x")
+        )
 
 
 def test_fp16_keeps_the_types_of_inputs_and_logits(checkpoint: Path, tmp_path: Path) -> None:

@@ -16,16 +16,17 @@ def lists(*targets: list[float]) -> list[JudgedList]:
 def test_the_figures_are_those_of_the_logits() -> None:
     reference = [np.array([2.0, 1.0, 0.0]), np.array([1.0, -1.0])]
     measured = [np.array([2.0, 0.9, 0.0]), np.array([-1.0, 1.0])]
-    parity = compare(lists([1.0, 0.5, 0.0], [1.0, 0.0]), reference, measured)
+    parity = compare(lists([1.0, 0.5, 0.0], [1.0, 0.0]), reference, measured, drift=0.25)
+    assert parity.largest_batch_drift == 0.25
     assert parity.pairs == 5
     assert parity.largest_logit_difference == 2.0
     assert parity.mean_logit_difference == pytest.approx(4.1 / 5)
     assert parity.kendall_tau == pytest.approx((1.0 - 1.0) / 2)
-    assert parity.ndcg_torch == 1.0
+    assert parity.ndcg_torch == pytest.approx(1.0)
     assert parity.ndcg_graph < 1.0
 
 
-GOOD = Parity(10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0)
+GOOD = Parity(10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0, largest_batch_drift=0.0)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,8 @@ GOOD = Parity(10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0)
         ({"ndcg_graph": 0.7}, r"nDCG@10 fell from 0\.8000 to 0\.7000"),
         ({"kendall_tau": 0.5}, r"Kendall tau to the checkpoint is 0\.5000"),
         ({"kendall_tau": float("nan")}, "Kendall tau to the checkpoint is nan"),
+        ({"largest_batch_drift": 0.01}, "moves by 0.01 with the batch"),
+        ({"largest_batch_drift": float("nan")}, "moves by nan"),
     ],
 )
 def test_each_bound_stops_the_export_and_names_its_figure(change: dict[str, float], named: str) -> None:

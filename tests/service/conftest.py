@@ -28,7 +28,8 @@ def make_service(bundle: Bundle) -> MakeService:
     """Wires a service of the tiny bundle; arguments are settings."""
 
     def make(**settings: object) -> Service:
-        return create_service(load(Settings(bundle=bundle.directory, sessions=1, **settings)))  # type: ignore[arg-type]
+        given = {"bundle": bundle.directory, "sessions": 1, "autotune": False, **settings}
+        return create_service(load(Settings.model_validate(given)))
 
     return make
 

@@ -15,9 +15,9 @@ from tests.service.tiny_bundle import tokenizer, write_bundle
 
 
 def test_loading_warms_the_backend(bundle: Bundle) -> None:
-    engine = load(Settings(bundle=bundle.directory, sessions=2))
+    engine = load(Settings(bundle=bundle.directory, autotune=False, sessions=2, micro_batch_tokens=64))
     assert engine.tokens_per_second > 0
-    assert engine.backend.concurrency == 2
+    assert (engine.backend.concurrency, engine.tuning.micro_batch_tokens) == (2, 64)
     engine.backend.close()
 
 

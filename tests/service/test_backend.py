@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from onnx import TensorProto, helper
 from relevance.bundle import Bundle
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
-from service.backend import INPUTS, BatchRun, OnnxBackend, load_backend, warm_up
+from service.autotune.tuning import Layout
+from service.backend import INPUTS, BatchRun, OnnxBackend, find_graph, load_backend, probe, warm_up
 from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
-from service.settings import Settings
 from tests.service.tiny_bundle import write_bundle
 
 Encode = Callable[..., list[EncodedPair]]
@@ -26,9 +26,13 @@ Encode = Callable[..., list[EncodedPair]]
 
 @pytest.fixture
 def backend(bundle: Bundle) -> Iterator[OnnxBackend]:
-    made = load_backend(bundle, bundle.pair_encoder().pad_id, Settings(sessions=2))
+    made = opened(bundle, sessions=2)
     yield made
     made.close()
+
+
+def opened(bundle: Bundle, sessions: int = 1) -> OnnxBackend:
+    return load_backend(find_graph(bundle, "auto"), bundle.pair_encoder().pad_id, Layout(sessions, threads=1))
 
 
 @pytest.fixture
@@ -67,6 +71,20 @@ def test_warm_up_measures_a_speed(backend: OnnxBackend) -> None:
     assert warm_up(backend, longest=20, batch_tokens=64) > 0
 
 
+def test_a_probe_runs_in_all_sessions_at_once(backend: OnnxBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A session that ran after another would never meet it here.
+    meeting = threading.Barrier(backend.concurrency, timeout=10.0)
+    run_here = backend.run_here
+
+    def meet_and_run(pairs: Sequence[EncodedPair]) -> BatchRun:
+        meeting.wait()
+        return run_here(pairs)
+
+    monkeypatch.setattr(backend, "run_here", meet_and_run)
+    runs = probe(backend, length=5, count=3, times=2)
+    assert [(run.tokens, run.padded_tokens) for run in runs] == [(15, 15)] * 2
+
+
 def broken_graph(directory: Path, **names: Any) -> Bundle:
     """A tiny bundle whose graph passes `input_ids` through under other names or with other values."""
     write_bundle(directory)
@@ -87,14 +105,14 @@ def broken_graph(directory: Path, **names: Any) -> Bundle:
 @pytest.mark.parametrize("names", [{"inputs": ["input_ids"]}, {"output": "scores"}])
 def test_a_graph_with_other_names_is_refused(tmp_path: Path, names: dict[str, Any]) -> None:
     with pytest.raises(BackendError, match="must have"):
-        load_backend(broken_graph(tmp_path, **names), 0, Settings())
+        opened(broken_graph(tmp_path, **names))
 
 
 @pytest.mark.parametrize(("op", "length"), [("Identity", 8), ("Log", 1)])
 def test_a_graph_that_gives_no_finite_logit_for_each_pair_fails_the_warm_up(
     tmp_path: Path, op: str, length: int
 ) -> None:
-    backend = load_backend(broken_graph(tmp_path, op=op), 0, Settings(sessions=1))
+    backend = opened(broken_graph(tmp_path, op=op))
     with pytest.raises(BackendError, match=f"no finite logit for each of {8 // length} pairs of {length} tokens"):
         warm_up(backend, longest=length, batch_tokens=8)
     backend.close()
@@ -113,20 +131,20 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path)
     (tmp_path / "model.int8.onnx").write_bytes(b"not a graph")
     with pytest.raises(BackendError, match="cannot load"):
-        load_backend(bundle, 0, Settings())
+        opened(bundle)
 
 
 def test_cuda_that_is_not_there_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(BackendError, match="AISLE_PROVIDER is cuda"):
-        load_backend(bundle, 0, Settings(provider="cuda"))
+        find_graph(bundle, "cuda")
 
 
 def test_cuda_wants_another_graph_than_int8(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
     with pytest.raises(BackendError, match="no fp16 or fp32 graph"):
-        load_backend(bundle, 0, Settings(provider="cuda"))
+        find_graph(bundle, "cuda")
 
 
 def test_auto_takes_the_cpu_where_the_bundle_has_no_graph_for_cuda(
@@ -134,15 +152,14 @@ def test_auto_takes_the_cpu_where_the_bundle_has_no_graph_for_cuda(
 ) -> None:
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
-    backend = load_backend(bundle, 0, Settings(provider="auto", sessions=1))
-    assert backend.concurrency == 1
-    backend.close()
+    assert not find_graph(bundle, "auto").cuda
 
 
 def test_the_best_precision_for_the_cpu_is_taken(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     bundle = write_bundle(tmp_path, graphs={"int8": "model.int8.onnx", "fp32": "model.onnx"})
-    load_backend(bundle, 0, Settings(sessions=1)).close()
+    assert find_graph(bundle, "cpu").path.name == "model.int8.onnx"
+    opened(bundle).close()
 
 
 class StubSession:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from service.autotune.tuning import Bucket, Tuning
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.metrics import Metrics, Scored, Timings, latency_buckets
@@ -72,3 +73,14 @@ def test_watched_values_are_read_when_asked(metrics: Metrics) -> None:
 def test_the_model_is_named(metrics: Metrics) -> None:
     metrics.model_loaded("student", "3")
     assert b'aisle_model_info{name="student",version="3"} 1.0' in metrics.render()
+
+
+def test_the_tuning_is_shown_with_the_buckets_of_its_own_layout(metrics: Metrics) -> None:
+    chosen = Bucket(sessions=2, threads=1, pairs=8, length=32, ns_per_token=20_000.0)
+    other = Bucket(sessions=1, threads=2, pairs=4, length=32, ns_per_token=30_000.0)
+    metrics.engine_tuned(Tuning(sessions=2, threads=1, micro_batch_tokens=256, table=(chosen, other)))
+    assert value(metrics, "aisle_tuned_sessions") == 2
+    assert value(metrics, "aisle_tuned_threads") == 1
+    assert value(metrics, "aisle_tuned_micro_batch_tokens") == 256
+    assert value(metrics, "aisle_tuned_ns_per_token", pairs="8", length="32") == 20_000.0
+    assert value(metrics, "aisle_tuned_ns_per_token", pairs="4", length="32") is None

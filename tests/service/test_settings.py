@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from relevance.template import FieldBudget, Template
-from service.cores import usable_cores
 from service.errors import SettingsError
 from service.settings import Settings, load_settings
 
@@ -45,7 +44,9 @@ def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"AISLE_BODY_SECONDS": "inf"}, "AISLE_BODY_SECONDS: "),
         ({"AISLE_MAX_CONNECTIONS": "0"}, "AISLE_MAX_CONNECTIONS: "),
         ({"AISLE_MAX_BODY_BYTES": "1000", "AISLE_MAX_TEXT_CHARS": "2000"}, "AISLE_MAX_TEXT_CHARS (2000) exceeds"),
-        ({"AISLE_QUEUE_TOKENS": "10"}, "AISLE_QUEUE_TOKENS (10) is less than one micro-batch"),
+        ({"AISLE_QUEUE_TOKENS": "10", "AISLE_MICRO_BATCH_TOKENS": "11"}, "(10) is less than one micro-batch"),
+        ({"AISLE_QUEUE_TOKENS": "255", "AISLE_AUTOTUNE": "false"}, "(255) is less than one micro-batch"),
+        ({"AISLE_AUTOTUNE": "perhaps"}, "AISLE_AUTOTUNE: "),
         ({"AISLE_PORT": "x", "AISLE_THREADS": "y"}, "; AISLE_THREADS: "),
     ],
 )
@@ -83,8 +84,8 @@ def test_a_queue_that_cannot_hold_the_largest_body_is_refused() -> None:
         Settings(max_candidates=100, queue_tokens=4999).queue_tokens_for(TEMPLATE)
 
 
-def test_sessions_default_to_the_cores_over_threads() -> None:
-    assert Settings().sessions_for(cuda=False) == usable_cores()
-    assert Settings(threads=10_000).sessions_for(cuda=False) == 1
-    assert Settings().sessions_for(cuda=True) == 1
-    assert Settings(sessions=3).sessions_for(cuda=True) == 3
+def test_what_is_tuned_is_open_unless_given() -> None:
+    assert Settings().autotune
+    assert (Settings().sessions, Settings().threads, Settings().micro_batch_tokens) == (None, None, None)
+    # The tuner takes no micro-batch larger than the queue, so this can work.
+    assert Settings(queue_tokens=10).queue_tokens == 10
