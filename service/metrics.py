@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.caches import Lookups
+from service.exposition import exemplar_of
 from service.job import Source
 from service.latency_window import LatencyWindow
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from service.logs import current_request_id
 
 BUCKET_RATIO = 1.15
 QUANTILES = (0.5, 0.95, 0.99)
@@ -118,9 +118,10 @@ class Metrics:
         self._refused.labels(reason).inc()
 
     def request_scored(self, timings: Timings, scored: Scored) -> None:
-        """A body was answered."""
+        """The body of the request at hand was answered; its id becomes the exemplar of its buckets."""
+        exemplar = exemplar_of(current_request_id())
         for stage, seconds in timings.seconds().items():
-            self._stages.labels(stage).observe(seconds)
+            self._stages.labels(stage).observe(seconds, exemplar)
         self._window.add(timings.total)
         self._pairs.inc(scored.scored)
         self._truncated.inc(scored.truncated)
@@ -153,10 +154,6 @@ class Metrics:
         """The bundle that scores from now on."""
         info = Gauge("aisle_model_info", "The bundle that scores.", ["name", "version"], registry=self.registry)
         info.labels(name, version).set(1)
-
-    def render(self) -> bytes:
-        """The exposition in Prometheus' text format."""
-        return generate_latest(self.registry)
 
 
 class _WindowCollector(Collector):
