@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -19,6 +18,7 @@ from service.exposition import exemplar_of
 from service.job import Source
 from service.latency_window import LatencyWindow
 from service.logs import current_request_id
+from service.served import Scored
 
 BUCKET_RATIO = 1.15
 QUANTILES = (0.5, 0.95, 0.99)
@@ -31,24 +31,6 @@ def latency_buckets() -> tuple[float, ...]:
     return (0.0001, 0.0002, 0.0005, *fine, 5.0, 10.0, 30.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where one request's time went, in whole microseconds; recorded once, then told in three ways."""
-
-    tokenize: float
-    queue: float
-    inference: float
-    total: float
-
-    def milliseconds(self) -> dict[str, float]:
-        """Stage → milliseconds, for the reply and its headers."""
-        return {stage: round(seconds * 1000, 3) for stage, seconds in self.seconds().items()}
-
-    def seconds(self) -> dict[str, float]:
-        """Stage → seconds."""
-        return {"tokenize": self.tokenize, "queue": self.queue, "inference": self.inference, "total": self.total}
-
-
 class Cache(Protocol):
     """What the metrics read of a cache."""
 
@@ -57,15 +39,6 @@ class Cache(Protocol):
     @property
     def size_bytes(self) -> int:
         """Memory that the entries take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What one answered body held."""
-
-    scored: int
-    truncated: int
-    degraded: bool
 
 
 class Metrics:
@@ -117,12 +90,12 @@ class Metrics:
         """A request was not answered with scores; `reason` is the error's code."""
         self._refused.labels(reason).inc()
 
-    def request_scored(self, timings: Timings, scored: Scored) -> None:
+    def request_scored(self, scored: Scored) -> None:
         """The body of the request at hand was answered; its id becomes the exemplar of its buckets."""
         exemplar = exemplar_of(current_request_id())
-        for stage, seconds in timings.seconds().items():
+        for stage, seconds in scored.timings.seconds().items():
             self._stages.labels(stage).observe(seconds, exemplar)
-        self._window.add(timings.total)
+        self._window.add(scored.timings.total)
         self._pairs.inc(scored.scored)
         self._truncated.inc(scored.truncated)
         self._degraded.inc(scored.degraded)

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Comma-separated; empty means that everybody may score."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tracing: bool = False
+    """OpenTelemetry spans, sent where the standard OTEL_* variables say; needs the extra `otel`."""
 
     max_candidates: Count = 1000
     """Most candidates in one body, all of its requests together."""

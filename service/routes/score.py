@@ -15,10 +15,10 @@ from starlette.types import Receive
 from service.api_keys import ApiKeys
 from service.errors import ClientGoneError, TooLargeError
 from service.lifecycle import Lifecycle
-from service.metrics import Timings
 from service.openapi import SCORE_RESPONSES
 from service.schemas import ScoreReplies, ScoreReply
 from service.scorer import Scorer
+from service.served import Timings
 from service.settings import Settings
 from service.validation import Limits, parse_body
 
@@ -43,8 +43,9 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
         with lifecycle.accept():
             body = parse_body(await _read(request, settings.max_body_bytes), limits)
             scoring = scorer.score(body, request.state.arrived)
-            reply, timings = await _unless_client_leaves(request.receive, scoring)
-            return Response(to_json(reply), headers=_timing_headers(timings), media_type="application/json")
+            reply, scored = await _unless_client_leaves(request.receive, scoring)
+            request.state.scored = scored
+            return Response(to_json(reply), headers=_timing_headers(scored.timings), media_type="application/json")
 
     return router
 

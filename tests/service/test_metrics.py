@@ -8,9 +8,11 @@ import pytest
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.logs import request_id_var
-from service.metrics import Metrics, Scored, Timings, latency_buckets
+from service.metrics import Metrics, latency_buckets
+from service.served import Scored, Stage, Timings
 
-TIMINGS = Timings(tokenize=0.001234, queue=0.0005, inference=0.02, total=0.022)
+TIMINGS = Timings(Stage(0.0001, 0.001234), Stage(0.0014, 0.0005), Stage(0.0019, 0.02), total=0.022)
+SCORED = Scored(TIMINGS, candidates=60, scored=50, truncated=3)
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def test_buckets_are_few_enough_to_scrape() -> None:
 
 
 def test_a_scored_request_is_in_every_histogram_once(metrics: Metrics) -> None:
-    metrics.request_scored(TIMINGS, Scored(scored=50, truncated=3, degraded=True))
+    metrics.request_scored(SCORED)
     for stage, seconds in TIMINGS.seconds().items():
         assert value(metrics, "aisle_stage_seconds_count", stage=stage) == 1
         assert value(metrics, "aisle_stage_seconds_sum", stage=stage) == seconds
@@ -54,7 +56,7 @@ def exemplars(metrics: Metrics) -> list[tuple[str, dict[str, str], float]]:
 def score_as(metrics: Metrics, request_id: str) -> None:
     token = request_id_var.set(request_id)
     try:
-        metrics.request_scored(TIMINGS, Scored(scored=1, truncated=0, degraded=False))
+        metrics.request_scored(SCORED)
     finally:
         request_id_var.reset(token)
 

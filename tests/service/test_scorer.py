@@ -68,7 +68,8 @@ class Bench:
 
     async def score(self, body: ScoreRequest | ScoreRequests) -> dict[str, Any]:
         arrived = time.monotonic()
-        reply, timings = await self.scorer.score(body, arrived)
+        reply, scored = await self.scorer.score(body, arrived)
+        timings = scored.timings
         assert reply["timing_ms"] == timings.milliseconds()
         assert 0 < timings.total <= time.monotonic() - arrived + 1e-6
         return reply
