@@ -22,7 +22,7 @@ from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
 from service.caches import MEBIBYTE, ScoreCache, TokenCache
 from service.engine_speed import EngineSpeed
-from service.errors import BackendError, ServiceError, error_response, http_error_response
+from service.errors import BackendError, ServiceError, SettingsError, error_response, http_error_response
 from service.health import Health
 from service.job import Job
 from service.lifecycle import Lifecycle
@@ -35,6 +35,7 @@ from service.routes.health import health_router
 from service.routes.metrics import metrics_router
 from service.routes.score import score_router
 from service.scorer import Scorer, Stages
+from service.served import RequestObserver
 from service.settings import Settings
 from service.tokenization import Tokenization
 
@@ -60,6 +61,7 @@ class Service:
     engine: Engine
     lifecycle: Lifecycle
     stages: Stages
+    observer: RequestObserver | None = None
 
     async def drain(self) -> None:
         """Refuse new requests, wait for accepted ones; fail those that are left after `drain_seconds`."""
@@ -75,6 +77,8 @@ class Service:
         await self.stages.batcher.stop()
         self.stages.tokenization.close()
         self.engine.backend.close()
+        if self.observer is not None:
+            self.observer.close()
 
 
 def load(settings: Settings) -> Engine:
@@ -108,7 +112,7 @@ def _pair_encoder(bundle: Bundle) -> PairEncoder:
 
 
 def create_service(engine: Engine) -> Service:
-    """Wire the stages of a request."""
+    """Wire the stages of a request; raises SettingsError where tracing is asked for and cannot work."""
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
     tokens, scores = _caches(settings, metrics)
@@ -133,7 +137,15 @@ def create_service(engine: Engine) -> Service:
     metrics.watch("aisle_admitted_tokens", "Tokens that admitted requests hold.", lambda: admission.outstanding)
     metrics.watch("aisle_late_margin_seconds", "Added to predictions.", lambda: admission.margin.seconds)
     metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
-    return Service(engine, lifecycle, stages)
+    return Service(engine, lifecycle, stages, _open_tracing() if settings.tracing else None)
+
+
+def _open_tracing() -> RequestObserver:
+    try:
+        from service.tracing import open_recorder  # noqa: PLC0415  # an extra that only tracing needs
+    except ImportError as error:
+        raise SettingsError(f"AISLE_TRACING is on, but {error.name} is missing; install the extra 'otel'") from error
+    return open_recorder()
 
 
 def _caches(settings: Settings, metrics: Metrics) -> tuple[TokenCache | None, ScoreCache | None]:
@@ -162,7 +174,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(score_router(Scorer(stages), lifecycle, settings))
     app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))
-    app.add_middleware(RequestScope, metrics=stages.metrics)
+    app.add_middleware(RequestScope, metrics=stages.metrics, observer=service.observer)
     install_openapi(app)
 
     @app.exception_handler(ServiceError)

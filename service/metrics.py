@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,10 +15,11 @@ from service.autotune.tuning import Tuning
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.caches import Lookups
+from service.exposition import exemplar_of
 from service.job import Source
 from service.latency_window import LatencyWindow
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from service.logs import current_request_id
+from service.served import Scored
 
 BUCKET_RATIO = 1.15
 QUANTILES = (0.5, 0.95, 0.99)
@@ -32,24 +32,6 @@ def latency_buckets() -> tuple[float, ...]:
     return (0.0001, 0.0002, 0.0005, *fine, 5.0, 10.0, 30.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where one request's time went, in whole microseconds; recorded once, then told in three ways."""
-
-    tokenize: float
-    queue: float
-    inference: float
-    total: float
-
-    def milliseconds(self) -> dict[str, float]:
-        """Stage → milliseconds, for the reply and its headers."""
-        return {stage: round(seconds * 1000, 3) for stage, seconds in self.seconds().items()}
-
-    def seconds(self) -> dict[str, float]:
-        """Stage → seconds."""
-        return {"tokenize": self.tokenize, "queue": self.queue, "inference": self.inference, "total": self.total}
-
-
 class Cache(Protocol):
     """What the metrics read of a cache."""
 
@@ -58,15 +40,6 @@ class Cache(Protocol):
     @property
     def size_bytes(self) -> int:
         """Memory that the entries take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What one answered body held."""
-
-    scored: int
-    truncated: int
-    degraded: bool
 
 
 class Metrics:
@@ -118,11 +91,12 @@ class Metrics:
         """A request was not answered with scores; `reason` is the error's code."""
         self._refused.labels(reason).inc()
 
-    def request_scored(self, timings: Timings, scored: Scored) -> None:
-        """A body was answered."""
-        for stage, seconds in timings.seconds().items():
-            self._stages.labels(stage).observe(seconds)
-        self._window.add(timings.total)
+    def request_scored(self, scored: Scored) -> None:
+        """The body of the request at hand was answered; its id becomes the exemplar of its buckets."""
+        exemplar = exemplar_of(current_request_id())
+        for stage, seconds in scored.timings.seconds().items():
+            self._stages.labels(stage).observe(seconds, exemplar)
+        self._window.add(scored.timings.total)
         self._pairs.inc(scored.scored)
         self._truncated.inc(scored.truncated)
         self._degraded.inc(scored.degraded)
@@ -172,10 +146,6 @@ class Metrics:
         )
         for bucket in tuning.buckets():
             speeds.labels(str(bucket.pairs), str(bucket.length)).set(bucket.ns_per_token)
-
-    def render(self) -> bytes:
-        """The exposition in Prometheus' text format."""
-        return generate_latest(self.registry)
 
 
 class _WindowCollector(Collector):

@@ -9,12 +9,13 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import unexpected_error_response
 from service.logs import request_id_var
 from service.metrics import Metrics
+from service.served import RequestObserver, Served
 
 logger = logging.getLogger("service.access")
 
@@ -24,11 +25,15 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class RequestScope:
-    """Wraps the app. Puts `arrived` (monotonic seconds) into the request's state."""
+    """Wraps the app. Puts `arrived` (monotonic seconds) into the request's state; the route puts `scored` there.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    `observer` is told of every request but probes and scrapes.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, observer: RequestObserver | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -54,13 +59,14 @@ class RequestScope:
             if not status:
                 await unexpected_error_response()(scope, receive, send_with_id)
         finally:
-            self._record(scope, status, time.monotonic() - arrived)
+            seconds = time.monotonic() - arrived
+            self._record(scope, status, seconds)
+            if self._observer is not None and scope["path"] not in _QUIET:
+                self._observer.request_served(_served(scope, status, seconds, request_id))
             request_id_var.reset(token)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        # The route's own path: what a client makes up must not become a metric's label.
-        route = scope.get("route")
-        self._metrics.response_sent(getattr(route, "path", "none"), status)
+        self._metrics.response_sent(_route(scope) or "none", status)
         level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
         fields = {
             "method": scope["method"],
@@ -69,6 +75,23 @@ class RequestScope:
             "duration_ms": round(seconds * 1000, 3),
         }
         logger.log(level, "request", extra={"fields": fields})
+
+
+def _served(scope: Scope, status: int, seconds: float, request_id: str) -> Served:
+    return Served(
+        method=scope["method"],
+        route=_route(scope),
+        status=status,
+        seconds=seconds,
+        request_id=request_id,
+        headers=Headers(scope=scope),
+        scored=scope["state"].get("scored"),
+    )
+
+
+def _route(scope: Scope) -> str | None:
+    """The route's own path: what a client makes up must not become a metric's label or a span's name."""
+    return getattr(scope.get("route"), "path", None)
 
 
 def _request_id(scope: Scope) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 from relevance.bundle import Manifest
 from relevance.calibration import label_of
 from service.job import Job
-from service.metrics import Timings
 from service.schemas import ScoreBody, ScoreRequest, ScoreRequests, requests_of
+from service.served import Timings
 
 LOWEST_SCORE = float(np.finfo(np.float32).tiny)
 """A scored pair has at least this much, so that there is always room below it."""

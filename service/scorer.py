@@ -12,10 +12,11 @@ from service.admission import Admission
 from service.batcher import Batcher
 from service.errors import DeadlineExceededError
 from service.job import Job
-from service.metrics import Metrics, Scored, Timings
+from service.metrics import Metrics
 from service.reply import Json, ReplyMaker, truncated
 from service.schemas import ScoreBody, ScoreRequest, requests_of
-from service.tokenization import Tokenization
+from service.served import Scored, Stage, Timings
+from service.tokenization import EncodedRequests, Tokenization
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Scorer:
 
     async def score(
         self, body: ScoreBody, arrived: float, default_deadline_ms: float | None = None
-    ) -> tuple[Json, Timings]:
+    ) -> tuple[Json, Scored]:
         """Score `body`, which arrived at that time of the clock; raises a ServiceError where that fails.
 
         `default_deadline_ms` is for its requests that name none; None: no deadline. Cancel it when the client has gone.
@@ -52,20 +53,9 @@ class Scorer:
             await stages.batcher.score(jobs)
             if not any(job.scored for job in jobs):
                 raise DeadlineExceededError("The deadline passed before anything was scored.")
-            timings = self._timings(encoded.seconds, jobs, arrived)
-            stages.metrics.request_scored(timings, _scored(jobs))
-            return stages.replies.reply(body, jobs, timings), timings
-
-    def _timings(self, tokenize: float, jobs: Sequence[Job], arrived: float) -> Timings:
-        submitted = min(job.submitted for job in jobs)
-        finished = max(job.finished for job in jobs)
-        started = min((job.started for job in jobs if job.started is not None), default=finished)
-        return Timings(
-            tokenize=round(tokenize, 6),
-            queue=round(started - submitted, 6),
-            inference=round(finished - started, 6),
-            total=round(self._clock() - arrived, 6),
-        )
+            scored = _scored(jobs, _timings(encoded, jobs, arrived, self._clock()))
+            stages.metrics.request_scored(scored)
+            return stages.replies.reply(body, jobs, scored.timings), scored
 
 
 def _deadline(request: ScoreRequest, arrived: float, default_ms: float | None) -> float:
@@ -83,9 +73,26 @@ def _job(request: ScoreRequest, pairs: Sequence[EncodedPair], deadline: float) -
     )
 
 
-def _scored(jobs: Sequence[Job]) -> Scored:
+def _timings(encoded: EncodedRequests, jobs: Sequence[Job], arrived: float, now: float) -> Timings:
+    submitted = min(job.submitted for job in jobs)
+    finished = max(job.finished for job in jobs)
+    started = min((job.started for job in jobs if job.started is not None), default=finished)
+    return Timings(
+        tokenize=_stage(encoded.started, encoded.finished, arrived),
+        queue=_stage(submitted, started, arrived),
+        inference=_stage(started, finished, arrived),
+        total=round(now - arrived, 6),
+    )
+
+
+def _stage(started: float, finished: float, arrived: float) -> Stage:
+    return Stage(round(started - arrived, 6), round(finished - started, 6))
+
+
+def _scored(jobs: Sequence[Job], timings: Timings) -> Scored:
     return Scored(
+        timings,
+        candidates=sum(len(job.pairs) for job in jobs),
         scored=sum(job.scored for job in jobs),
         truncated=sum(truncated(job) for job in jobs),
-        degraded=any(job.scored < len(job.pairs) for job in jobs),
     )

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Comma-separated; empty means that everybody may score."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tracing: bool = False
+    """OpenTelemetry spans, sent where the standard OTEL_* variables say; needs the extra `otel`."""
 
     max_connections: Count | None = None
     """Connections open at a time, further ones get 503; None: 10,000, or what the limit of open files allows."""

@@ -19,10 +19,11 @@ INLINE_CANDIDATES = 4
 
 @dataclass(frozen=True, slots=True)
 class EncodedRequests:
-    """`pairs[i]` are the pairs of request i, in the order of its candidates; `seconds` is what it took."""
+    """`pairs[i]` are the pairs of request i, in the order of its candidates. Times are in the clock's seconds."""
 
     pairs: list[list[EncodedPair]]
-    seconds: float
+    started: float
+    finished: float
 
     @property
     def tokens(self) -> int:
@@ -56,7 +57,7 @@ class Tokenization:
             [self._encoder.pair(query, next(remaining)) for _ in request.candidates]
             for query, request in zip(queries, requests, strict=True)
         ]
-        return EncodedRequests(pairs, self._clock() - started)
+        return EncodedRequests(pairs, started, self._clock())
 
     def close(self) -> None:
         """Free the threads."""

@@ -15,10 +15,10 @@ from starlette.types import Receive
 from service.api_keys import ApiKeys
 from service.errors import ClientGoneError, TooLargeError
 from service.lifecycle import Lifecycle
-from service.metrics import Timings
 from service.openapi import SCORE_RESPONSES
 from service.schemas import ScoreReplies, ScoreReply
 from service.scorer import Scorer
+from service.served import Timings
 from service.settings import Settings
 from service.validation import DEADLINE_HEADER, Limits, parse_body, parse_deadline
 
@@ -47,8 +47,9 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
             body = parse_body(raw, limits)
             deadline_ms = parse_deadline(request.headers.getlist(DEADLINE_HEADER)) or settings.default_deadline_ms
             scoring = scorer.score(body, request.state.arrived, deadline_ms)
-            reply, timings = await _unless_client_leaves(request.receive, scoring)
-            return Response(to_json(reply), headers=_timing_headers(timings), media_type="application/json")
+            reply, scored = await _unless_client_leaves(request.receive, scoring)
+            request.state.scored = scored
+            return Response(to_json(reply), headers=_timing_headers(scored.timings), media_type="application/json")
 
     return router
 

@@ -8,9 +8,12 @@ import pytest
 from service.autotune.tuning import Bucket, Tuning
 from service.backend import BatchRun
 from service.batch_queue import DropReason
-from service.metrics import Metrics, Scored, Timings, latency_buckets
+from service.logs import request_id_var
+from service.metrics import Metrics, latency_buckets
+from service.served import Scored, Stage, Timings
 
-TIMINGS = Timings(tokenize=0.001234, queue=0.0005, inference=0.02, total=0.022)
+TIMINGS = Timings(Stage(0.0001, 0.001234), Stage(0.0014, 0.0005), Stage(0.0019, 0.02), total=0.022)
+SCORED = Scored(TIMINGS, candidates=60, scored=50, truncated=3)
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def test_buckets_are_few_enough_to_scrape() -> None:
 
 
 def test_a_scored_request_is_in_every_histogram_once(metrics: Metrics) -> None:
-    metrics.request_scored(TIMINGS, Scored(scored=50, truncated=3, degraded=True))
+    metrics.request_scored(SCORED)
     for stage, seconds in TIMINGS.seconds().items():
         assert value(metrics, "aisle_stage_seconds_count", stage=stage) == 1
         assert value(metrics, "aisle_stage_seconds_sum", stage=stage) == seconds
@@ -42,6 +45,32 @@ def test_a_scored_request_is_in_every_histogram_once(metrics: Metrics) -> None:
     assert value(metrics, "aisle_truncated_pairs_total") == 3
     assert value(metrics, "aisle_degraded_requests_total") == 1
     assert value(metrics, "aisle_latency_last_minute_seconds", quantile="0.99") == pytest.approx(0.022, rel=0.01)
+
+
+def exemplars(metrics: Metrics) -> list[tuple[str, dict[str, str], float]]:
+    """Stage, labels and value of each."""
+    (family,) = [family for family in metrics.registry.collect() if family.name == "aisle_stage_seconds"]
+    told = [(sample.labels["stage"], sample.exemplar) for sample in family.samples]
+    return [(stage, dict(exemplar.labels), exemplar.value) for stage, exemplar in told if exemplar is not None]
+
+
+def score_as(metrics: Metrics, request_id: str) -> None:
+    token = request_id_var.set(request_id)
+    try:
+        metrics.request_scored(SCORED)
+    finally:
+        request_id_var.reset(token)
+
+
+def test_a_latency_leads_to_its_request(metrics: Metrics) -> None:
+    score_as(metrics, "shop-1")
+    assert exemplars(metrics) == [(stage, {"request_id": "shop-1"}, told) for stage, told in TIMINGS.seconds().items()]
+
+
+def test_a_request_with_the_longest_id_is_counted_without_an_exemplar(metrics: Metrics) -> None:
+    score_as(metrics, "x" * 128)
+    assert exemplars(metrics) == []
+    assert value(metrics, "aisle_stage_seconds_count", stage="total") == 1
 
 
 def test_milliseconds_are_those_of_the_histograms() -> None:
@@ -67,12 +96,13 @@ def test_watched_values_are_read_when_asked(metrics: Metrics) -> None:
     depth = [3]
     metrics.watch("aisle_queue_pairs", "Waiting.", lambda: depth[0])
     depth[0] = 5
-    assert b"\naisle_queue_pairs 5.0\n" in metrics.render()
+    assert value(metrics, "aisle_queue_pairs") == 5
 
 
 def test_the_model_is_named(metrics: Metrics) -> None:
     metrics.model_loaded("student", "3")
-    assert b'aisle_model_info{name="student",version="3"} 1.0' in metrics.render()
+    labels = {"name": "student", "version": "3"}
+    assert metrics.registry.get_sample_value("aisle_model_info", labels) == 1
 
 
 def test_the_tuning_is_shown_with_the_buckets_of_its_own_layout(metrics: Metrics) -> None:

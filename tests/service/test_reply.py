@@ -14,9 +14,9 @@ from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
 from relevance.template import FieldBudget, Template
 from service.job import Job
-from service.metrics import Timings
 from service.reply import ReplyMaker
 from service.schemas import ScoreReplies, ScoreReply, ScoreRequest, ScoreRequests
+from service.served import Stage, Timings
 
 MANIFEST = Manifest(
     name="tiny",
@@ -27,7 +27,7 @@ MANIFEST = Manifest(
     graphs={"int8": "model.int8.onnx"},
     files={},
 )
-TIMINGS = Timings(0.001, 0.002, 0.003, 0.006)
+TIMINGS = Timings(Stage(0.0, 0.001), Stage(0.001, 0.002), Stage(0.003, 0.003), 0.006)
 UNSCORED = math.nan
 
 
