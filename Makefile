@@ -6,7 +6,7 @@ RUN_DIR ?= runs/default
 HOST ?= http://127.0.0.1:8080
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve setup test check bench loadtest distill clean
+.PHONY: serve setup test check bench bench-peers loadtest distill clean
 
 serve: .venv/.installed ## run the service on models/default
 	@exec $(SERVE) -m service
@@ -21,8 +21,11 @@ check: .venv-dev/.installed ## lint and types only
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
 
-bench: .venv/.installed ## what the service costs over the bare ONNX session
-	$(SERVE) -m loadtest.bench
+bench: .venv-dev/.installed ## Aisle beside the bare ONNX session and the peers that are installed
+	$(DEV) -m loadtest.bench
+
+bench-peers: .venv-dev/.installed ## install Infinity and sentence-transformers, each in an environment of its own
+	$(DEV) -m loadtest.peers install
 
 loadtest: .venv-dev/.installed ## 30 s of locust against a running service
 	$(DEV) -m locust -f loadtest/locustfile.py --headless --users 8 --spawn-rate 8 --run-time 30s --only-summary --host $(HOST)
@@ -31,7 +34,7 @@ distill: .venv-dev/.installed ## the whole recipe on the embedded catalogue
 	$(DEV) -m training.distill --run-dir $(RUN_DIR)
 
 clean: ## remove both environments and the default run
-	rm -rf .venv .venv-dev runs/default
+	rm -rf .venv .venv-dev .venv-peers runs/default
 
 # The marker comes last: a killed install starts over. --editable: the code that runs is the code in this folder.
 .venv/.installed: pyproject.toml constraints.txt

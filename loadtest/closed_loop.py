@@ -5,55 +5,80 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
-TIMEOUT_SECONDS = 60.0
+from loadtest.measured import Measured
+from loadtest.systems import Call, Target
 
-
-@dataclass(slots=True)
-class ClosedLoopResult:
-    """Answered requests, the time they took (s) and each one's latency (s)."""
-
-    requests: int
-    seconds: float
-    latencies: list[float] = field(repr=False)
+JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-def drive(address: tuple[str, int], bodies: Sequence[bytes], clients: int, seconds: float) -> ClosedLoopResult:
-    """Send `bodies` round-robin from `clients` threads for `seconds`; RuntimeError on any reply but 200."""
-    latencies: list[list[float]] = [[] for _ in range(clients)]
+def drive(target: Target, calls: Iterable[Call], clients: int, seconds: float) -> Measured:
+    """Send `calls` from `clients` threads until there are no more or `seconds` are over.
+
+    Raises RuntimeError, which names the target, on any reply but 200 and on none within its timeout.
+    """
+    source = _Source(calls)
+    done: list[list[tuple[int, float]]] = [[] for _ in range(clients)]
     failures: list[str] = []
     started = time.perf_counter()
 
-    def client(number: int) -> None:
-        connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_SECONDS)
-        turn = number
+    def client(own: list[tuple[int, float]]) -> None:
+        connection = http.client.HTTPConnection(target.host, target.port, timeout=target.timeout)
         try:
-            while time.perf_counter() - started < seconds and not failures:
+            while time.perf_counter() - started < seconds and not failures and (call := source.take()) is not None:
                 sent = time.perf_counter()
-                _post(connection, bodies[turn % len(bodies)])
-                latencies[number].append(time.perf_counter() - sent)
-                turn += clients
+                post(connection, target.path, call.content)
+                own.append((call.pairs, time.perf_counter() - sent))
         except (OSError, http.client.HTTPException, RuntimeError) as error:
-            failures.append(str(error) or type(error).__name__)
+            failures.append(_reason(target, error))
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    threads = [threading.Thread(target=client, args=(own,)) for own in done]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    took = time.perf_counter() - started
     if failures:
-        raise RuntimeError(f"the service at {address[0]}:{address[1]} failed: {failures[0]}")
-    merged = [latency for own in latencies for latency in own]
-    return ClosedLoopResult(len(merged), time.perf_counter() - started, merged)
+        raise target.failure(failures[0])
+    merged = [one for own in done for one in own]
+    return Measured(sum(pairs for pairs, _ in merged), took, [latency for _, latency in merged])
 
 
-def _post(connection: http.client.HTTPConnection, body: bytes) -> None:
-    connection.request("POST", "/score", body, {"Content-Type": "application/json"})
+def ask(target: Target, call: Call) -> bytes:
+    """Send one request and return the body of its reply; raises as `drive` does."""
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=target.timeout)
+    try:
+        return post(connection, target.path, call.content)
+    except (OSError, http.client.HTTPException, RuntimeError) as error:
+        raise target.failure(_reason(target, error)) from error
+    finally:
+        connection.close()
+
+
+def post(connection: http.client.HTTPConnection, path: str, content: bytes) -> bytes:
+    """The body of the reply; RuntimeError on any status but 200."""
+    connection.request("POST", path, content, JSON_HEADERS)
     response = connection.getresponse()
-    content = response.read()
+    reply = response.read()
     if response.status != 200:
-        raise RuntimeError(f"status {response.status}: {content[:300].decode(errors='replace')}")
+        raise RuntimeError(f"status {response.status}: {reply[:300].decode(errors='replace')}")
+    return reply
+
+
+def _reason(target: Target, error: Exception) -> str:
+    return f"no reply within {target.timeout:g} s" if isinstance(error, TimeoutError) else str(error) or repr(error)
+
+
+class _Source:
+    """Hands one call at a time to whichever thread asks."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self._calls: Iterator[Call] = iter(calls)
+        self._lock = threading.Lock()
+
+    def take(self) -> Call | None:
+        with self._lock:
+            return next(self._calls, None)

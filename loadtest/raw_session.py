@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +14,81 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from relevance.bundle import load_bundle
+from loadtest.measured import Measured
+from relevance.bundle import Bundle
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_pairs
 from relevance.product import Product
 
-TRIAL_SECONDS = 2.5
 PAIRS_PER_BATCH = (8, 16, 32)
 
 Feed = dict[str, npt.NDArray[np.int64]]
 
 
-class RawCeiling:
-    """Tries one wide session and several narrow ones, at several batch sizes, and keeps the fastest."""
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One way to run the graph: `workers` threads, each of which runs `feeds` through the one session."""
 
-    def __init__(self, bundle_directory: Path, bodies: Sequence[Mapping[str, Any]]) -> None:
-        bundle = load_bundle(bundle_directory)
+    session: onnxruntime.InferenceSession
+    workers: int
+    threads: int
+    feeds: Sequence[Feed] = field(repr=False)
+
+    @property
+    def batch(self) -> int:
+        """Pairs in one run of the graph."""
+        return len(self.feeds[0]["input_ids"])
+
+    def __str__(self) -> str:
+        return f"{self.workers} worker(s) of {self.threads} thread(s), {self.batch} pair(s) a batch"
+
+    def measure(self, seconds: float) -> Measured:
+        """Run for at least `seconds`; a latency is that of one batch."""
+        started = time.perf_counter()
+
+        def work(number: int) -> list[float]:
+            took: list[float] = []
+            turn, before = number, time.perf_counter()
+            while before - started < seconds:
+                self.session.run(None, self.feeds[turn % len(self.feeds)])
+                turn, now = turn + self.workers, time.perf_counter()
+                took.append(now - before)
+                before = now
+            return took
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            latencies = [latency for own in pool.map(work, range(self.workers)) for latency in own]
+        return Measured(self.batch * len(latencies), time.perf_counter() - started, latencies)
+
+
+class RawSessions:
+    """The graph, and the pairs of `bodies` as the service would tokenise them."""
+
+    def __init__(self, bundle: Bundle, bodies: Iterable[Mapping[str, Any]]) -> None:
+        self._graph = bundle.graph_path("int8")
         encoder = bundle.pair_encoder()
-        pairs = sorted((pair for body in bodies for pair in _pairs(encoder, body)), key=len)
-        self.mean_tokens = float(np.mean([len(pair) for pair in pairs]))
-        cores = len(os.sched_getaffinity(0))
-        graph = bundle.graph_path("int8")
-        drives = []
-        for workers in sorted({1, cores}):
-            session = _session(graph, threads=cores // workers)
-            for size in PAIRS_PER_BATCH:
-                drives.append((session, workers, _feeds(pairs, size, encoder.pad_id)))
-        speeds = [_speed(session, workers, feeds, TRIAL_SECONDS) for session, workers, feeds in drives]
-        self._best = drives[int(np.argmax(speeds))]
-        size = len(self._best[2][0]["input_ids"])
-        self.best_drive = f"{self._best[1]} worker(s), {size} pairs a batch"
+        self._pad_id = encoder.pad_id
+        self._pairs = [pair for body in bodies for pair in _pairs(encoder, body)]
+        self.mean_tokens = float(np.mean([len(pair) for pair in self._pairs]))
 
-    def pairs_per_second(self, seconds: float) -> float:
-        """Measure the best way for `seconds`."""
-        return _speed(*self._best, seconds)
+    def ceiling(self, trial_seconds: float) -> Drive:
+        """The fastest for throughput of one wide session and one narrow worker a core, at several batch sizes."""
+        cores = len(os.sched_getaffinity(0))
+        ordered = sorted(self._pairs, key=len)
+        ways = [(workers, cores // workers, size) for workers in sorted({1, cores}) for size in PAIRS_PER_BATCH]
+        return _fastest([self._drive(way, ordered) for way in ways], trial_seconds)
+
+    def one_pair(self, trial_seconds: float) -> Drive:
+        """The fastest for one pair at a time: on one thread, or on as many as there are cores."""
+        widths = sorted({1, len(os.sched_getaffinity(0))})
+        return _fastest([self._drive((1, threads, 1), self._pairs) for threads in widths], trial_seconds)
+
+    def _drive(self, way: tuple[int, int, int], pairs: Sequence[EncodedPair]) -> Drive:
+        workers, threads, size = way
+        return Drive(_session(self._graph, threads), workers, threads, _feeds(pairs, size, self._pad_id))
+
+
+def _fastest(drives: Sequence[Drive], seconds: float) -> Drive:
+    return max(drives, key=lambda drive: drive.measure(seconds).pairs_per_second)
 
 
 def _pairs(encoder: PairEncoder, body: Mapping[str, Any]) -> list[EncodedPair]:
@@ -64,20 +107,3 @@ def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-
-
-def _speed(session: onnxruntime.InferenceSession, workers: int, feeds: Sequence[Feed], seconds: float) -> float:
-    """Pairs per second over at least `seconds`, with `workers` threads each going through the feeds."""
-    size = len(feeds[0]["input_ids"])
-    started = time.perf_counter()
-
-    def work(number: int) -> int:
-        done, turn = 0, number
-        while time.perf_counter() - started < seconds:
-            session.run(None, feeds[turn % len(feeds)])
-            done, turn = done + size, turn + workers
-        return done
-
-    with ThreadPoolExecutor(workers) as pool:
-        done = sum(pool.map(work, range(workers)))
-    return done / (time.perf_counter() - started)

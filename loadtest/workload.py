@@ -22,6 +22,14 @@ DETAILS = (
 )  # fmt: skip
 
 
+SMALL, LARGE = 10, 500
+"""Candidates of the two kinds of requests in a mix."""
+
+KNOWN_QUERIES = 64
+
+Body = dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """Draws request bodies of `POST /score`; two workloads of one seed draw the same ones."""
@@ -29,13 +37,52 @@ class Workload:
     seed: int
     candidates: int
 
-    def bodies(self, count: int) -> list[dict[str, Any]]:
+    def bodies(self, count: int) -> list[Body]:
         """`count` request bodies."""
         rng = random.Random(self.seed)
-        return [{"query": _query(rng), "candidates": self._candidates(rng)} for _ in range(count)]
+        return [_body(rng, self.candidates) for _ in range(count)]
 
-    def _candidates(self, rng: random.Random) -> list[dict[str, Any]]:
-        return [{"id": str(number), "title": _title(rng)} for number in range(self.candidates)]
+
+def mixed_bodies(seed: int, count: int) -> list[Body]:
+    """`count` bodies: in each ten, one of 500 candidates at a random place, the others of 10."""
+    rng = random.Random(seed)
+    large = {ten + rng.randrange(10) for ten in range(0, count, 10)}
+    return [_body(rng, LARGE if index in large else SMALL) for index in range(count)]
+
+
+def random_sizes(seed: int, count: int) -> list[Body]:
+    """`count` bodies of 1 to 100 candidates."""
+    rng = random.Random(seed)
+    return [_body(rng, rng.randint(1, 100)) for _ in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatingShop:
+    """Shoppers whose requests hold `share` candidates that were scored for the same query before."""
+
+    seed: int
+    share: float
+    candidates: int = 50
+
+    def known(self) -> list[Body]:
+        """What has to be scored first: one body a query, all of its known candidates."""
+        return Workload(self.seed, self.candidates).bodies(KNOWN_QUERIES)
+
+    def bodies(self, count: int) -> list[Body]:
+        """`count` bodies; the candidates that are not known are of this one body only."""
+        rng, known = random.Random(self.seed + 1), self.known()
+        return [self._body(rng, known[number % len(known)], number) for number in range(count)]
+
+    def _body(self, rng: random.Random, known: Body, number: int) -> Body:
+        repeated = rng.sample(known["candidates"], round(self.share * self.candidates))
+        fresh = range(self.candidates - len(repeated))
+        new = [{"id": f"{number}-{one}", "title": f"{_title(rng)}, no {number}-{one}"} for one in fresh]
+        return {"query": known["query"], "candidates": rng.sample(repeated + new, self.candidates)}
+
+
+def _body(rng: random.Random, candidates: int) -> Body:
+    query = _query(rng)
+    return {"query": query, "candidates": [{"id": str(number), "title": _title(rng)} for number in range(candidates)]}
 
 
 def _query(rng: random.Random) -> str:

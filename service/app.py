@@ -145,6 +145,9 @@ def _open_tracing() -> RequestObserver:
         from service.tracing import open_recorder  # noqa: PLC0415  # an extra that only tracing needs
     except ImportError as error:
         raise SettingsError(f"AISLE_TRACING is on, but {error.name} is missing; install the extra 'otel'") from error
+    except ValueError as error:
+        # The packages read some of their variables when they are imported.
+        raise SettingsError(f"AISLE_TRACING is on, but {error}") from error
     return open_recorder()
 
 

@@ -191,8 +191,8 @@ def test_the_services_name_can_be_set(monkeypatch: pytest.MonkeyPatch, variables
 
 
 def test_a_malformed_variable_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
-    with pytest.raises(SettingsError, match=r"AISLE_TRACING .*OTEL_.*soon") as refused:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "-1")
+    with pytest.raises(SettingsError, match=r"AISLE_TRACING .*OTEL_.*must be positive") as refused:
         open_recorder()
     assert "\n" not in str(refused.value)
 

@@ -1,0 +1,88 @@
+"""The command line of the bench, and what it comes down to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from loadtest.bench.arena import Pace
+from loadtest.peers.environments import Environment
+from loadtest.peers.launch import PEERS
+
+FULL = Pace()
+QUICK = Pace(rounds=3, seconds=0.8, open_seconds=3.0, warm_up_seconds=0.3, trial_seconds=0.5, memory_requests=500)
+QUICK_LOADS = ("c50x8", "c1x1", "c10x4")
+NO_PEERS = "none"
+
+T = TypeVar("T", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to run. `missing` says of every peer that is not measured why."""
+
+    bundle: Path
+    loads: tuple[str, ...]
+    peers: tuple[str, ...]
+    missing: dict[str, str]
+    pace: Pace
+    curve: Path | None
+
+
+def parse_options(arguments: Sequence[str] | None, description: str | None, loads: Sequence[str]) -> Options:
+    """Read the command line; a wrong one, or a peer that is asked for and not installed, ends the program."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=description)
+    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
+    parser.add_argument("--quick", action="store_true", help=f"short rounds of {', '.join(QUICK_LOADS)}")
+    parser.add_argument("--only", metavar="LOAD,…", help=f"of {', '.join(loads)}")
+    parser.add_argument(
+        "--peers", metavar="NAME,…", help=f"{NO_PEERS}, or of {', '.join(PEERS)}; default: all installed"
+    )
+    parser.add_argument("--rounds", type=_positive(int), help=f"{FULL.rounds}; {QUICK.rounds} if quick")
+    parser.add_argument("--seconds", type=_positive(float), help="length of each system's round in a closed loop")
+    parser.add_argument("--open-seconds", type=_positive(float), help="the same in an open loop")
+    parser.add_argument("--memory-requests", type=_positive(int), help=f"{FULL.memory_requests}")
+    parser.add_argument("--curve", type=Path, metavar="FILE.png", help="plot latency against offered load, too")
+    given = parser.parse_args(arguments)
+    asked = tuple(PEERS) if given.peers is None else _peers(parser, given.peers)
+    absent = {name: reason for name in asked if (reason := Environment(name).missing())}
+    if given.peers and absent:
+        parser.error("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
+    return Options(
+        bundle=given.bundle,
+        loads=_chosen(parser, given.only, loads) if given.only else QUICK_LOADS if given.quick else tuple(loads),
+        peers=tuple(name for name in asked if name not in absent),
+        missing={name: "not asked for" for name in PEERS if name not in asked} | absent,
+        pace=_pace(given),
+        curve=given.curve,
+    )
+
+
+def _peers(parser: argparse.ArgumentParser, given: str) -> tuple[str, ...]:
+    return () if given == NO_PEERS else _chosen(parser, given, tuple(PEERS))
+
+
+def _chosen(parser: argparse.ArgumentParser, given: str, known: Sequence[str]) -> tuple[str, ...]:
+    names = given.split(",")
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
+    return tuple(name for name in known if name in names)
+
+
+def _pace(given: argparse.Namespace) -> Pace:
+    fields = ("rounds", "seconds", "open_seconds", "memory_requests")
+    set_ones = {name: value for name in fields if (value := getattr(given, name)) is not None}
+    return replace(QUICK if given.quick else FULL, **set_ones)
+
+
+def _positive(kind: Callable[[str], T]) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        if not (value := kind(text)) > 0:
+            raise ValueError(text)
+        return value
+
+    parse.__name__ = f"positive {kind.__name__}"
+    return parse

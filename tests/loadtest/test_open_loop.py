@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import math
+import threading
+
+import pytest
+
+from loadtest.open_loop import HEAD_START, NO_REPLY, Outcome, Plan, drive
+from loadtest.systems import Call
+from tests.loadtest.stub_server import NOBODY, hanging, stub
+
+CALLS = [Call(b"first", 1), Call(b"second", 2)]
+
+
+def test_it_waits_for_no_reply() -> None:
+    """No request is answered before the last one is there: a sender that waited would never end."""
+    arrivals = tuple(0.01 * number for number in range(12))
+    all_there = threading.Barrier(len(arrivals))
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        all_there.wait(timeout=30.0)
+        return 200, body
+
+    with stub(answer) as target:
+        outcomes = drive(Plan(target, arrivals, CALLS))
+    assert [outcome.reply for outcome in outcomes] == [b"first", b"second"] * 6
+    assert [outcome.pairs for outcome in outcomes] == [1, 2] * 6
+    assert all(outcome.answered for outcome in outcomes)
+    # The first waited for the last to be sent.
+    assert outcomes[0].latency >= arrivals[-1] - arrivals[0]
+    assert outcomes[0].done == outcomes[0].meant + outcomes[0].latency
+
+
+def test_latency_counts_from_when_it_was_meant_to_be_sent() -> None:
+    with stub() as target:
+        (late,) = drive(Plan(target, (-3.0,), CALLS))
+    # Meant for three seconds before the start: that is the sender's fault, and told.
+    assert late.lag >= 3.0 - HEAD_START
+    assert late.latency >= late.lag
+    assert late.latency < 30.0
+
+
+def test_what_the_server_refuses_is_not_answered() -> None:
+    with stub(lambda body: (200 if body == b"first" else 500, b"")) as target:
+        outcomes = drive(Plan(target, (0.0, 0.01), CALLS))
+    assert [(outcome.status, outcome.answered) for outcome in outcomes] == [(200, True), (500, False)]
+
+
+def test_a_reply_that_does_not_come_is_an_outcome() -> None:
+    never = threading.Event()
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        if body == b"second":
+            never.wait()
+        return 200, b""
+
+    with stub(answer, timeout=1.0) as target:
+        first, second = drive(Plan(target, (0.0, 0.01), CALLS))
+        never.set()
+    assert first.answered
+    assert second == Outcome(pairs=2, meant=0.01, lag=second.lag, error=second.error)
+    assert (second.status, second.latency) == (NO_REPLY, math.inf)
+    assert second.error
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"stub at 127\.0\.0\.1:9/score failed: none of 2 requests got a reply"):
+        drive(Plan(NOBODY, (0.0, 0.01), CALLS))
+
+
+def test_a_server_that_answers_nothing_is_an_error() -> None:
+    with hanging() as target, pytest.raises(RuntimeError, match="none of 2 requests got a reply"):
+        drive(Plan(target, (0.0, 0.01), CALLS))
