@@ -53,7 +53,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
 
 
 def test_a_server_that_does_not_answer_is_an_error() -> None:
-    with hanging() as target, pytest.raises(RuntimeError, match="failed: no reply within 0.1 s"):
+    with hanging() as target, pytest.raises(RuntimeError, match=r"failed: no reply within 0\.1 s"):
         drive(target, repeat(GOOD), clients=2, seconds=math.inf)
 
 
