@@ -173,7 +173,14 @@ def create_app(service: Service) -> FastAPI:
         yield
         await service.close()
 
-    app = FastAPI(title="Aisle", version="0.1.0", description="Scores products for a query.", lifespan=lifespan)
+    app = FastAPI(
+        title="Aisle",
+        version="0.1.0",
+        description="Scores products for a query.",
+        lifespan=lifespan,
+        # FastAPI's own spans would double ours, and its looking for somebody who wants them costs every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.include_router(score_router(Scorer(stages), lifecycle, settings))
     app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))

@@ -8,6 +8,7 @@ kept, is said by the standard OTEL_* variables; they are sent in the background,
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,13 @@ logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 """How long the last spans may take to be delivered; a collector that is down must not hold up the exit."""
+
+_ONLY = {
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+}
+"""What these variables may say; the SDK's classes would pass over anything else in silence."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -74,6 +82,9 @@ class SpanRecorder:
 
 def open_recorder() -> SpanRecorder:
     """A recorder as the OTEL_* variables say; SettingsError where one of them cannot be used."""
+    for name, value in _ONLY.items():
+        if os.environ.get(name, value) not in ("", value):
+            raise SettingsError(f"AISLE_TRACING is on, and spans are sent as {value} only; unset {name}")
     try:
         # Not made the process' own provider: libraries that look for one would add spans of theirs.
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)

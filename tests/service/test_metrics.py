@@ -73,10 +73,6 @@ def test_a_request_with_the_longest_id_is_counted_without_an_exemplar(metrics: M
     assert value(metrics, "aisle_stage_seconds_count", stage="total") == 1
 
 
-def test_milliseconds_are_those_of_the_histograms() -> None:
-    assert TIMINGS.milliseconds() == {"tokenize": 1.234, "queue": 0.5, "inference": 20.0, "total": 22.0}
-
-
 def test_a_batch_tells_its_size_and_its_padding(metrics: Metrics) -> None:
     metrics.batch_done(BatchRun(np.zeros(4, dtype=np.float32), 1.0, 1.5, tokens=75, padded_tokens=100))
     assert value(metrics, "aisle_batch_pairs_sum") == 4

@@ -190,9 +190,19 @@ def test_the_services_name_can_be_set(monkeypatch: pytest.MonkeyPatch, variables
     assert {span.resource.attributes["service.name"] for span in exporter.get_finished_spans()} == {name}
 
 
-def test_a_malformed_variable_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "-1")
-    with pytest.raises(SettingsError, match=r"AISLE_TRACING .*OTEL_.*must be positive") as refused:
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "1", "max_export_batch_size"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "unset OTEL_TRACES_EXPORTER"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "unset OTEL_EXPORTER_OTLP_PROTOCOL"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"AISLE_TRACING .*{told}") as refused:
         open_recorder()
     assert "\n" not in str(refused.value)
 
