@@ -1,4 +1,4 @@
-"""How each peer is started, with the fastest of the settings that were tried; docs/serving.md says which."""
+"""How each peer is started: its ONNX engine on the CPU, in batches of as many pairs as the raw graph likes best."""
 
 from __future__ import annotations
 
