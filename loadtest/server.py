@@ -54,10 +54,9 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Memory that the process holds now; RuntimeError if it has ended."""
-        try:
-            pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
-        except (OSError, IndexError) as error:
-            raise RuntimeError(f"{self.name} has ended: {self._log_tail()}") from error
+        if self._process.poll() is not None:
+            raise RuntimeError(f"{self.name} has ended: {self._log_tail()}")
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * PAGE_BYTES
 
     def _is_ready(self) -> bool:

@@ -32,7 +32,7 @@ Curve = dict[str, list[Point]]
 def latency_curve(arena: Arena) -> Curve:
     """Points of each system, in order of the load; systems take turns at each load."""
     bodies = Workload(arena.seed, CANDIDATES).bodies(BODIES)
-    run, capacity = OpenRun(arena, bodies), capacities(arena, bodies)[arena.aisle.name]
+    run, capacity = OpenRun(arena, bodies), capacities([arena.aisle], bodies, arena.pace)[arena.aisle.name]
     points: Curve = {contestant.name: [] for contestant in arena.contestants}
     for step in STEPS:
         for contestant in arena.contestants:

@@ -21,7 +21,7 @@ Pooled = Mapping[str, Sequence[Outcome]]
 def mixed(arena: Arena) -> LoadResult:
     """All at 70 % of the slowest system's capacity, and each at 70 % of its own."""
     bodies = mixed_bodies(arena.seed, BODIES)
-    capacity = capacities(arena, bodies)
+    capacity = capacities(arena.contestants, bodies, arena.pace)
     run, slowest = OpenRun(arena, bodies), min(capacity.values())
     offered = OF_CAPACITY * slowest
     everybody = {one.name: run.at(one, offered) for one in arena.contestants}

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import cycle
 
 from loadtest.arrivals import poisson_arrivals
-from loadtest.bench.arena import Arena, Contestant
+from loadtest.bench.arena import Arena, Contestant, Pace
 from loadtest.bench.rounds import interleaved
 from loadtest.measured import median, quantile_ms
 from loadtest.open_loop import Outcome, Plan, drive
@@ -20,14 +20,14 @@ BODIES = 500
 """So many that no request meets itself in a queue."""
 
 
-def capacities(arena: Arena, bodies: Sequence[Body]) -> dict[str, float]:
+def capacities(contestants: Iterable[Contestant], bodies: Sequence[Body], pace: Pace) -> dict[str, float]:
     """Pairs per second of each system in a closed loop over `bodies`: medians of interleaved rounds."""
     ways = {}
-    for contestant in arena.contestants:
+    for contestant in contestants:
         calls = contestant.calls(bodies)
-        contestant.drive(cycle(calls), CLIENTS, arena.pace.warm_up_seconds)
-        ways[contestant.name] = partial(contestant.drive, cycle(calls), CLIENTS, arena.pace.seconds)
-    measured = interleaved(ways, arena.pace.rounds)
+        contestant.drive(cycle(calls), CLIENTS, pace.warm_up_seconds)
+        ways[contestant.name] = partial(contestant.drive, cycle(calls), CLIENTS, pace.seconds)
+    measured = interleaved(ways, pace.rounds)
     return {name: median([one.pairs_per_second for one in own]) for name, own in measured.items()}
 
 
