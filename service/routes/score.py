@@ -49,7 +49,11 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
             scoring = scorer.score(body, request.state.arrived, deadline_ms)
             reply, scored = await _unless_client_leaves(request.receive, scoring)
             request.state.scored = scored
-            return Response(to_json(reply), headers=_timing_headers(scored.timings), media_type="application/json")
+            headers = _timing_headers(scored.timings)
+            if lifecycle.draining:
+                # The client's next request must not meet a connection that is about to be closed.
+                headers["connection"] = "close"
+            return Response(to_json(reply), headers=headers, media_type="application/json")
 
     return router
 

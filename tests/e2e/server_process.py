@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
 """Longest wait for anything here; reached only when something is broken."""
 
+SLOW = {"micro_batch_tokens": 1, "sessions": 1}
+"""A pair is a micro-batch: a body of a thousand candidates takes a noticeable time."""
+
 
 def titles(count: int, start: int = 0) -> list[str]:
     """So many titles of eight tokens, all different, for equal pairs are computed once."""

@@ -13,15 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.server_process import ROOT, ServerProcess, failing_start, serving, titles
+from tests.e2e.server_process import ROOT, SLOW, ServerProcess, failing_start, serving, titles
 from tests.service.tiny_bundle import write_bundle
 
 GOOD = {"query": "red shoe", "candidates": ["good good bad", "bad"]}
 SCORE_BOUND = 1e-6
 """How far a pair's score may move with the batch around it, for an fp32 graph. The tiny one sums rows alone."""
-
-SLOW = {"micro_batch_tokens": 1, "sessions": 1}
-"""A pair is a micro-batch: a body of a thousand candidates takes a noticeable time."""
 
 
 @pytest.fixture(scope="module")
