@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import BertConfig
 
-from export.graph import export_fp32, fuse, to_fp16, to_int8
+from export.calibration_feeds import pair_feeds
+from export.graph import Heads, export_fp32, fuse, to_fp16, to_int8
 from export.parity import JudgedList, check_parity
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Precision, save_bundle, sha256_of
 from relevance.calibration import Calibration, LabelBand
@@ -61,54 +63,69 @@ def export_bundle(
     `output` is the bundle's folder and what writes its card from the manifest's fields. The graphs are
     built beside the folder, which appears only once all of them have passed.
     """
-    target, write_card = output
+    with in_building(output[0]) as building:
+        parity = _build_graphs(source, lists, request.precisions, building)
+        graphs = {precision: GRAPH_FILES[precision] for precision in request.precisions}
+        # Named by content: two bundles with one version hold the same weights.
+        version = sha256_of(building / next(iter(graphs.values())))[:12]
+        fields = {"graphs": graphs, "version": version, "parity": parity}
+        finish_bundle((building, source.tokenizer), request, fields, output)
+    return parity
+
+
+@contextmanager
+def in_building(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, which is not touched until the bundle in it is finished."""
     building = target.with_name(f"{target.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    parity = _build_graphs(source, lists, request.precisions, building)
-    shutil.copyfile(source.tokenizer, building / TOKENIZER)
-    fields = _manifest_fields(request, building, parity)
-    (building / CARD).write_text(write_card(fields), encoding="utf-8")
-    save_bundle(building, fields)
+    yield building
+
+
+def finish_bundle(
+    parts: tuple[Path, Path], request: BundleRequest, fields: Mapping[str, Any], output: tuple[Path, CardWriter]
+) -> None:
+    """Add tokenizer, card and manifest to the graphs in a folder, and put it in its place.
+
+    `parts` are that folder and the tokenizer's file, `fields` the manifest's of the graphs.
+    """
+    building, tokenizer = parts
+    target, write_card = output
+    shutil.copyfile(tokenizer, building / TOKENIZER)
+    whole = {
+        **fields,
+        "name": request.name,
+        "template": request.template,
+        "calibration": request.calibration,
+        "labels": LABELS,
+        "training": request.training,
+        "metrics": request.metrics,
+        "licences": request.licences,
+    }
+    (building / CARD).write_text(write_card(whole), encoding="utf-8")
+    save_bundle(building, whole)
     shutil.rmtree(target, ignore_errors=True)
     building.rename(target)
-    return parity
 
 
 def _build_graphs(
     source: Source, lists: Sequence[JudgedList], precisions: Sequence[Precision], directory: Path
 ) -> dict[str, Any]:
-    config: BertConfig = BertConfig.from_pretrained(source.checkpoint)
+    config = BertConfig.from_pretrained(source.checkpoint)
+    heads = Heads(config.num_attention_heads, config.hidden_size)
     raw, fused = directory / "raw.onnx", directory / GRAPH_FILES["fp32"]
     export_fp32(source.checkpoint, raw)
-    fuse(raw, fused, config)
+    fuse(raw, fused, heads)
     raw.unlink()
     parity: dict[str, Any] = {"fp32": check_parity(source.checkpoint, fused, "fp32", lists, source.pad_id)}
     for precision in precisions:
         graph = directory / GRAPH_FILES[precision]
         if precision == "int8":
-            to_int8(fused, graph, source.pairs)
+            to_int8(fused, graph, pair_feeds(source.pairs))
         elif precision == "fp16":
-            to_fp16(fused, graph, config)
+            to_fp16(fused, graph, heads)
         if precision != "fp32":
             parity[precision] = check_parity(source.checkpoint, graph, precision, lists, source.pad_id)
     if "fp32" not in precisions:
         fused.unlink()
     return parity
-
-
-def _manifest_fields(request: BundleRequest, directory: Path, parity: dict[str, Any]) -> dict[str, Any]:
-    graphs = {precision: GRAPH_FILES[precision] for precision in request.precisions}
-    return {
-        "name": request.name,
-        # Named by content: two bundles with one version hold the same weights.
-        "version": sha256_of(directory / next(iter(graphs.values())))[:12],
-        "template": request.template,
-        "calibration": request.calibration,
-        "labels": LABELS,
-        "graphs": graphs,
-        "training": request.training,
-        "metrics": request.metrics,
-        "parity": parity,
-        "licences": request.licences,
-    }

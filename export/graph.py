@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -14,22 +15,29 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
-from transformers import BertConfig
 
+from export.calibration_feeds import Feed
 from export.errors import CheckpointError
 from export.onnx_graph import INPUTS, OUTPUT
 from export.smoothing import smooth
 from export.static_ranges import fix_ranges
-from relevance.pair_encoding import EncodedPair
 
 OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What the fusions have to know of a BERT: its attention heads, and its hidden size."""
+
+    count: int
+    hidden: int
 
 
 def export_fp32(checkpoint: Path, target: Path) -> None:
     """Export a cross-encoder checkpoint (a `save_pretrained` folder) to an fp32 graph with dynamic axes."""
     if not (checkpoint / "config.json").is_file():
         raise CheckpointError(f"{checkpoint} has no config.json, so it is no checkpoint; distil a student first")
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
+    with tempfile.TemporaryDirectory() as scratch, quiet():
         # Validation against torch is ours (parity.py): on real pairs, of many shapes, ranks included.
         main_export(
             str(checkpoint), scratch, task="text-classification", opset=OPSET, do_validation=False, framework="pt"
@@ -41,24 +49,24 @@ def export_fp32(checkpoint: Path, target: Path) -> None:
     onnx.save(graph, str(target))
 
 
-def fuse(source: Path, target: Path, config: BertConfig) -> None:
+def fuse(source: Path, target: Path, heads: Heads) -> None:
     """Fuse attention, layer norms, GELU and embeddings into ONNX Runtime's own operators; exact to rounding."""
-    with _quiet():
-        _optimised(source, config).save_model_to_file(str(target))
+    with quiet():
+        _optimised(source, heads).save_model_to_file(str(target))
 
 
-def to_int8(source: Path, target: Path, pairs: Sequence[EncodedPair]) -> None:
-    """int8 weights per output channel, activations in fixed ranges that `pairs` show: every score is its pair's own.
+def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
+    """int8 weights per output channel, activations in fixed ranges that `feeds` show: every score is its pair's own.
 
     The inputs of the feed-forward products are smoothed first: a few large channels would leave the others
     almost no steps (docs/distillation.md).
     """
-    if not pairs:
-        raise CheckpointError("int8 needs at least one pair to learn the activations' ranges from; there is none")
-    with _quiet(), tempfile.TemporaryDirectory() as scratch:
+    if not feeds:
+        raise CheckpointError("int8 needs at least one input to learn the activations' ranges from; there is none")
+    with quiet(), tempfile.TemporaryDirectory() as scratch:
         smoothed, dynamic = Path(scratch) / "smoothed.onnx", Path(scratch) / "dynamic.onnx"
         graph = onnx.load(str(source))
-        smooth(graph, feed_forward_products(graph), pairs)
+        smooth(graph, feed_forward_products(graph), feeds)
         onnx.save(graph, str(smoothed))
         quantize_dynamic(
             str(smoothed),
@@ -69,7 +77,7 @@ def to_int8(source: Path, target: Path, pairs: Sequence[EncodedPair]) -> None:
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
         )
         quantised = onnx.load(str(dynamic))
-        fix_ranges(quantised, pairs)
+        fix_ranges(quantised, feeds)
         onnx.save(quantised, str(target))
 
 
@@ -83,27 +91,27 @@ def feed_forward_products(graph: onnx.ModelProto) -> set[str]:
     return {node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in oblong}
 
 
-def to_fp16(source: Path, target: Path, config: BertConfig) -> None:
+def to_fp16(source: Path, target: Path, heads: Heads) -> None:
     """Half precision for CUDA; inputs and the logit keep their types."""
-    with _quiet():
-        model = _optimised(source, config)
+    with quiet():
+        model = _optimised(source, heads)
         model.convert_float_to_float16(keep_io_types=True)
         model.save_model_to_file(str(target))
 
 
-def _optimised(source: Path, config: BertConfig) -> BertOnnxModel:
+def _optimised(source: Path, heads: Heads) -> BertOnnxModel:
     # opt_level=0: only the fusions of the transformers tool, so that the result holds on every machine.
     return optimize_model(
         str(source),
         model_type="bert",
-        num_heads=config.num_attention_heads,
-        hidden_size=config.hidden_size,
+        num_heads=heads.count,
+        hidden_size=heads.hidden,
         opt_level=0,
     )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporters' own chatter out of the run's output; their errors still raise."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -75,9 +75,14 @@ def check_parity(
     reference = torch_logits(checkpoint, lists, pad_id)
     measured = graph_logits(graph, lists, pad_id)
     parity = compare(lists, reference, measured, batch_drift(graph, lists, measured, pad_id))
-    problem = broken_bound(parity, BOUNDS[precision])
+    return checked(parity, (graph.name, precision), BOUNDS[precision])
+
+
+def checked(parity: Parity, graph: tuple[str, Precision], bounds: Bounds) -> dict[str, Any]:
+    """The figures as JSON; ParityError, which names the graph and its precision, if a bound is passed."""
+    problem = broken_bound(parity, bounds)
     if problem:
-        raise ParityError(f"{graph.name}: {problem}; bounds for {precision}: {BOUNDS[precision]}")
+        raise ParityError(f"{graph[0]}: {problem}; bounds for {graph[1]}: {bounds}")
     return asdict(parity)
 
 

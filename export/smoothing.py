@@ -15,18 +15,17 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from export.calibration_pairs import Values, channel_ranges
+from export.calibration_feeds import Feed, Values, channel_ranges
 from export.onnx_graph import replace_nodes
-from relevance.pair_encoding import EncodedPair
 
 LARGEST_CHANNEL = 4.0
 """What a channel may reach, in medians of the channels. Of 2, 3, 4, 5, 6, 8 the one that kept the ranking best."""
 
 
-def smooth(graph: onnx.ModelProto, names: Collection[str], pairs: Sequence[EncodedPair]) -> None:
+def smooth(graph: onnx.ModelProto, names: Collection[str], feeds: Sequence[Feed]) -> None:
     """Level out the inputs of the MatMul nodes of these names, in place. Their weights are initializers (k, n)."""
     products = [node for node in graph.graph.node if node.name in names]
-    ranges = channel_ranges(graph, list(dict.fromkeys(node.input[0] for node in products)), pairs)
+    ranges = channel_ranges(graph, list(dict.fromkeys(node.input[0] for node in products)), feeds)
     weights = {item.name: item for item in graph.graph.initializer}
     smoothed = {}
     for node in products:

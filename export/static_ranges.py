@@ -15,18 +15,17 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from export.calibration_pairs import Values, channel_ranges
+from export.calibration_feeds import Feed, Values, channel_ranges
 from export.onnx_graph import replace_nodes
-from relevance.pair_encoding import EncodedPair
 
 STEPS = 255
 MICROSOFT = "com.microsoft"
 
 
-def fix_ranges(graph: onnx.ModelProto, pairs: Sequence[EncodedPair]) -> None:
-    """Replace, in place, every DynamicQuantizeLinear by a QuantizeLinear with the range that `pairs` have there."""
+def fix_ranges(graph: onnx.ModelProto, feeds: Sequence[Feed]) -> None:
+    """Replace, in place, every DynamicQuantizeLinear by a QuantizeLinear with the range that `feeds` have there."""
     dynamic = [node for node in graph.graph.node if node.op_type == "DynamicQuantizeLinear"]
-    ranges = channel_ranges(graph, list(dict.fromkeys(node.input[0] for node in dynamic)), pairs)
+    ranges = channel_ranges(graph, list(dict.fromkeys(node.input[0] for node in dynamic)), feeds)
     replacements = _fused_products(graph)
     for node in dynamic:
         quantised, scale, zero_point = node.output

@@ -16,9 +16,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from tokenizers import Tokenizer
 
 from relevance.calibration import Calibration, LabelBand
@@ -32,6 +32,11 @@ CARD = "README.md"
 
 Precision = Literal["fp32", "fp16", "int8"]
 GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
+
+
+SplitPart = Literal["encoder", "terms", "joint"]
+SPLIT_PARTS: tuple[SplitPart, ...] = get_args(SplitPart)
+"""The graphs of a split student, see `split_graphs.py`."""
 
 
 class BundleError(Exception):
@@ -63,6 +68,23 @@ class FileRecord(BaseModel):
     bytes: Annotated[int, Field(ge=0)]
 
 
+class SplitGraphs(BaseModel):
+    """What a split student is made of. `graphs` are file names by precision and part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latent_width: Annotated[int, Field(ge=1)]
+    joint_layers: Annotated[int, Field(ge=1)]
+    graphs: dict[Precision, dict[SplitPart, FileName]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for precision, parts in self.graphs.items():
+            if missing := sorted(set(SPLIT_PARTS) - set(parts)):
+                raise ValueError(f"split.graphs.{precision} lacks {', '.join(missing)}")
+        return self
+
+
 class Manifest(BaseModel):
     """All that is known of a bundle: what to run, how it was made, how good it was measured to be."""
 
@@ -71,16 +93,38 @@ class Manifest(BaseModel):
     format_version: Literal[1] = FORMAT_VERSION
     name: Annotated[str, Field(min_length=1)]
     version: Annotated[str, Field(min_length=1)]
-    architecture: Literal["cross_encoder"] = "cross_encoder"
+    architecture: Literal["cross_encoder", "split_cross_encoder"] = "cross_encoder"
     template: Template
     calibration: Calibration
     labels: tuple[LabelBand, ...] = ()
-    graphs: dict[Precision, FileName]
+    graphs: dict[Precision, FileName] = {}
+    """A cross-encoder's graphs."""
+    split: SplitGraphs | None = None
     files: dict[FileName, FileRecord]
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     parity: dict[str, Any] = {}
     licences: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _graphs_suit_the_architecture(self) -> Self:
+        if self.architecture == "cross_encoder" and (self.split or not self.graphs):
+            raise ValueError("a cross_encoder has 'graphs', and no 'split'")
+        if self.architecture == "split_cross_encoder" and (not self.split or self.graphs):
+            raise ValueError("a split_cross_encoder has 'split', and no 'graphs'")
+        return self
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """In which it can be run."""
+        return tuple(self.split.graphs if self.split else self.graphs)
+
+    @property
+    def graph_files(self) -> tuple[str, ...]:
+        """All graphs."""
+        if self.split:
+            return tuple(name for parts in self.split.graphs.values() for name in parts.values())
+        return tuple(self.graphs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +136,23 @@ class Bundle:
 
     def graph_path(self, precision: Precision) -> Path:
         """Path of the graph of that precision, or BundleMissingError naming those there are."""
-        if precision not in self.manifest.graphs:
-            there = ", ".join(sorted(self.manifest.graphs))
-            raise BundleMissingError(f"bundle {self.directory} has no {precision} graph, only: {there}")
+        self._check_precision(precision)
         return self.directory / self.manifest.graphs[precision]
+
+    def split_path(self, precision: Precision, part: SplitPart) -> Path:
+        """Path of a split student's graph, or BundleMissingError naming the precisions that there are."""
+        self._check_precision(precision)
+        assert self.manifest.split is not None
+        return self.directory / self.manifest.split.graphs[precision][part]
+
+    def encoder_version(self, precision: Precision) -> str:
+        """What the product records of a split student depend on, beside the products' tokens: the encoder's graph."""
+        return self.manifest.files[self.split_path(precision, "encoder").name].sha256[:16]
+
+    def _check_precision(self, precision: Precision) -> None:
+        if precision not in self.manifest.precisions:
+            there = ", ".join(sorted(self.manifest.precisions))
+            raise BundleMissingError(f"bundle {self.directory} has no {precision} graph, only: {there}")
 
     def pair_encoder(self) -> PairEncoder:
         """The pair rule with this bundle's tokenizer and template."""
@@ -105,7 +162,7 @@ class Bundle:
 def load_bundle(directory: Path) -> Bundle:
     """Read and check a bundle: the manifest's digest, format version, and every file's digest."""
     manifest = _read_manifest(directory)
-    for required in (TOKENIZER, *manifest.graphs.values()):
+    for required in (TOKENIZER, *manifest.graph_files):
         if required not in manifest.files:
             raise BundleFormatError(f"{directory / MANIFEST}: {required} is used but has no entry under 'files'")
     for name, record in manifest.files.items():
@@ -119,9 +176,9 @@ def save_bundle(directory: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
     `manifest_fields` are those of `Manifest` except `files`, which are measured here. The manifest is
     written last and atomically: a killed save leaves no bundle.
     """
-    names = (TOKENIZER, CARD, *manifest_fields["graphs"].values())
-    files = {name: _record(directory, name) for name in names}
-    manifest = Manifest(files=files, **manifest_fields)
+    unfinished = Manifest(files={}, **manifest_fields)
+    files = {name: _record(directory, name) for name in (TOKENIZER, CARD, *unfinished.graph_files)}
+    manifest = unfinished.model_copy(update={"files": files})
     content = manifest.model_dump(mode="json")
     content["sha256"] = _digest_of(content)
     partial = directory / f"{MANIFEST}.partial"

@@ -4,6 +4,8 @@ A pair is `[CLS] query [SEP] field₁ field₂ … [SEP]` with token type ids 0 
 [SEP] and 1 after it. Each side and each field has its own token budget (`Template`); what a budget
 cuts is told in the pair's receipt. Where nothing is cut, the ids equal those of the tokenizer's own
 pair encoding of the query and the fields joined by single spaces.
+
+A split student reads each side alone: `[CLS] query [SEP]` and `[CLS] field₁ field₂ … [SEP]`.
 """
 
 from __future__ import annotations
@@ -99,6 +101,10 @@ class PairEncoder:
             dropped=query.dropped + product.dropped,
         )
 
+    def alone(self, text: EncodedText) -> tuple[int, ...]:
+        """The ids of one side by itself."""
+        return (self._cls, *text.ids, self._sep)
+
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         # add_special_tokens=False: the rule places them itself, once per pair.
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -117,6 +123,16 @@ def pad_pairs(pairs: Sequence[EncodedPair], pad_id: int) -> PaddedBatch:
         token_type_ids[row, :width] = pair.type_ids
         attention_mask[row, :width] = 1
     return PaddedBatch(input_ids, attention_mask, token_type_ids)
+
+
+def pad_texts(texts: Sequence[Sequence[int]], pad_id: int) -> tuple[IntArray, IntArray]:
+    """Token ids and attention mask (n, longest) of `n` texts, padded on the right."""
+    input_ids = np.full((len(texts), max(map(len, texts))), pad_id, dtype=np.int64)
+    attention_mask = np.zeros_like(input_ids)
+    for row, ids in enumerate(texts):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+    return input_ids, attention_mask
 
 
 def _special_id(tokenizer: Tokenizer, token: str) -> int:

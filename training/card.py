@@ -16,11 +16,11 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         [
             f"# {manifest['name']}",
             "",
-            f"A {len(settings['student']['layers'])}-layer cross-encoder that scores how relevant a product is to a "
+            f"A {_kind(settings['student'])} that scores how relevant a product is to a "
             "shopper's query, distilled by Aisle's pipeline (`python -m training.distill`).",
             "",
             f"- Reads: query ({template.query_max_tokens} tokens); {fields}",
-            f"- Layers {tuple(settings['student']['layers'])} of {_origin(settings['student'])}; {training['loss']}",
+            f"- {_layers(settings['student'])}; {training['loss']}",
             f"- Teacher: {training['teacher']}",
             f"- Data: `{settings['data']}`, {training['queries']['train']} judged queries "
             f"({training['judged_pairs']['train']} pairs) to learn from, {training['queries']['held_out']} queries "
@@ -53,6 +53,20 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _kind(student: Mapping[str, Any]) -> str:
+    if student.get("kind") == "split":
+        return f"split cross-encoder with {student['split']['joint_layers']} joint layer(s)"
+    return f"{len(student['layers'])}-layer cross-encoder"
+
+
+def _layers(student: Mapping[str, Any]) -> str:
+    if student.get("kind") != "split":
+        return f"Layers {tuple(student['layers'])} of {_origin(student)}"
+    origin = "the teacher's cross-encoder" if student["split"]["start"] == "teacher" else "the sentence encoder"
+    width = student["split"]["latent_width"]
+    return f"Encoder and joint layers from {student['backbone'] or 'all-MiniLM-L6-v2'}, {origin}; {width} bytes a token"
 
 
 def _origin(student: Mapping[str, Any]) -> str:

@@ -101,9 +101,31 @@ class PoolSettings(_Settings):
         return self
 
 
+class SplitSettings(_Settings):
+    """The shape of a split student: one encoder for queries and products, joint layers, a head."""
+
+    joint_layers: Annotated[int, Field(ge=1, le=3)] = 1
+    """How many layers of attention from the query's tokens to the product's; the last is for [CLS] alone."""
+    latent_width: Annotated[int, Field(ge=16, le=1024)] = 128
+    """Numbers kept of each product token, one byte each."""
+    start: Literal["sentence-encoder", "teacher"] = "sentence-encoder"
+    """Whose layers the encoder and the joint layers start from; all of them are taken."""
+    joint_start: Literal["encoder", "random"] = "encoder"
+    """Whether the joint layers start as copies of the encoder's last ones."""
+    match_vector: bool = True
+    """A learned vector for query tokens that occur in the product."""
+    late_interaction: bool = True
+    """Cosine, MaxSim and the share of matched tokens as features of the head."""
+    joint_rate: Annotated[float, Field(gt=0)] = 3.0
+    """Learning rate of the joint layers and the head, in learning rates of the encoder."""
+
+
 class StudentSettings(_Settings):
     """The student's shape and its distillation."""
 
+    kind: Literal["cross-encoder", "split"] = "cross-encoder"
+    """`split`: the product side is computed once, and `layers` and `initialise_from` do not apply."""
+    split: SplitSettings = SplitSettings()
     template: Template = STUDENT_TEMPLATE
     initialise_from: Literal["teacher", "backbone"] = "teacher"
     """Whose layers it starts from: those of the teacher's first member, if that is a BERT, or its backbone's."""
@@ -142,13 +164,15 @@ class StudentSettings(_Settings):
                 f"student.layers.{beyond[0]} is {self.layers[beyond[0]]}, but the packaged MiniLM has layers 0 to "
                 f"{BACKBONE_LAYERS - 1}; name a deeper student.backbone"
             )
+        if self.initial_share and self.kind == "split":
+            raise ValueError("student.initial_share is for cross-encoders: a split student does not score at its start")
         if self.initial_share and self.initialise_from == "backbone":
             raise ValueError("student.initial_share needs a student that starts from the teacher, which scores already")
         if self.initial_share and self.backbone is None and len(self.layers) < BACKBONE_LAYERS:
             raise ValueError(
                 "student.initial_share needs all layers: a student of a few does not score before training"
             )
-        if self.frozen_layers >= len(self.layers):
+        if self.kind == "cross-encoder" and self.frozen_layers >= len(self.layers):
             raise ValueError(f"student.frozen_layers is {self.frozen_layers}, but there are {len(self.layers)} layers")
         return self
 

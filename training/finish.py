@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import BertForSequenceClassification
 
 from export.bundle import BundleRequest, Source, export_bundle
 from export.parity import JudgedList
+from export.split_bundle import export_split_bundle
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
 from training.card import model_card
@@ -24,10 +25,12 @@ from training.evaluation.slices import slices_of
 from training.evaluation.summary import calibration_errors, further_figures
 from training.models.backbone import load_pair_encoder, tokenizer_file
 from training.models.cross_encoder import encode_pairs, score_pairs
+from training.optimise.scorers import CrossEncoder
 from training.provenance import licences, provenance
 from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage, write_json
 from training.splits import Split
+from training.student.split_export import split_lists, split_source
 from training.teacher import Teacher
 
 METRICS = "metrics.json"
@@ -47,7 +50,7 @@ def evaluate_run(
     stage: Stage,
     settings: DistillSettings,
     split: Split,
-    models: tuple[Teacher, BertForSequenceClassification],
+    models: tuple[Teacher, CrossEncoder],
 ) -> dict[str, Any]:
     """Baselines, teacher and student side by side on the held-out queries and on the general check."""
     scores = stage.directory / SCORES
@@ -81,7 +84,7 @@ def evaluate_run(
     return report
 
 
-def student_system(model: BertForSequenceClassification, encoder: PairEncoder) -> System:
+def student_system(model: CrossEncoder, encoder: PairEncoder) -> System:
     """The student in torch as a system to evaluate."""
     return lambda query, products: score_pairs(model, encode_pairs(encoder, query, products), encoder.pad_id)
 
@@ -113,7 +116,6 @@ def export_run(
     bundle = directory.path / "bundle"
     wanted = {"name": settings.name, "licences": list(settings.licences), "precisions": list(settings.precisions)}
     if not stage.finished or stage.manifest()["settings"] != wanted:
-        encoder = load_pair_encoder(settings.student.template, settings.student.backbone)
         request = BundleRequest(
             name=settings.name,
             template=settings.student.template,
@@ -123,12 +125,23 @@ def export_run(
             licences=licences(settings),
             precisions=settings.precisions,
         )
-        learnt_from = [pair for judged in judged_lists(split.train, encoder) for pair in judged.pairs]
-        tokenizer = tokenizer_file(settings.student.backbone)
-        source = Source(directory.path / "student", tokenizer, encoder.pad_id, learnt_from)
-        lists = [*judged_lists(split.held_out, encoder), *judged_lists(general_check(), encoder)]
-        stage.finish({"settings": wanted, "parity": export_bundle(source, lists, request, (bundle, model_card))})
+        stage.finish({"settings": wanted, "parity": _export(directory.path, settings, split, request)})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
     write_json(directory.path / METRICS, metrics)
     write_report(directory.path)
     return metrics
+
+
+def _export(run: Path, settings: DistillSettings, split: Split, request: BundleRequest) -> dict[str, Any]:
+    """Export the student of either kind to `run/bundle`; returns the parity figures."""
+    rule = load_pair_encoder(settings.student.template, settings.student.backbone)
+    checked, output = (split.held_out, general_check()), (run / "bundle", model_card)
+    if settings.student.kind == "split":
+        learnt = split_lists(split.train, rule)
+        own = split_source(run / "student", settings.student.backbone, rule, learnt)
+        return export_split_bundle(
+            own, [judged for data in checked for judged in split_lists(data, rule)], request, output
+        )
+    learnt_from = [pair for judged in judged_lists(split.train, rule) for pair in judged.pairs]
+    source = Source(run / "student", tokenizer_file(settings.student.backbone), rule.pad_id, learnt_from)
+    return export_bundle(source, [judged for data in checked for judged in judged_lists(data, rule)], request, output)

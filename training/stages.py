@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import BertForSequenceClassification
-
 from training.config import DistillSettings
 from training.datasets.loading import data_digests, load_dataset
 from training.datasets.schema import Dataset
@@ -17,12 +15,12 @@ from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import RunDirectoryError
 from training.finish import evaluate_run, export_run
 from training.labels import label_pool, load_labels
-from training.models.backbone import load_checkpoint
 from training.models.bi_encoder import BiEncoder
 from training.models.cross_encoder import Logits
 from training.optimise.checkpoint import CheckpointStore
 from training.optimise.distributed import is_main, main_first
 from training.optimise.loss_log import LOSSES, LossLog
+from training.optimise.scorers import CrossEncoder
 from training.optimise.trainer import TrainingHooks
 from training.pool import Pool, load_pool
 from training.pool.drawing import draw_pool
@@ -32,7 +30,15 @@ from training.progress import progress_bar, training_bar
 from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, split_by_query, without_queries
-from training.student import check_start, initial_student, train_student, with_human_targets
+from training.student import (
+    check_start,
+    initial_student,
+    load_student,
+    save_student,
+    shape_of,
+    train_student,
+    with_human_targets,
+)
 from training.teacher import Teacher, TeacherTask, check_members, load_teacher, train_teacher
 
 SETTINGS = "settings.json"
@@ -142,22 +148,22 @@ def labels_stage(run: Run, pool: Pool, teacher: Teacher) -> Logits:
     return load_labels(stage)
 
 
-def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> BertForSequenceClassification:
+def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> CrossEncoder:
     """Distil the student, or load it."""
     with main_first():
         stage = run.directory.stage("student")
         finished = stage.finished
     if not finished:
         settings = run.settings.student
-        student = initial_student(teacher, run.settings)
+        student = initial_student(teacher, run.settings, pool.products)
         learnt = with_human_targets(pool, run.split.train) if settings.human_weight else pool
         with surrounding(stage, "student") as hooks:
             train_student(student, learnt, labels, settings, (run.settings.seed, hooks))
             with main_first():
                 if is_main():
-                    student.save_pretrained(stage.directory)
-                    stage.finish({"layers": settings.layers, "pool_pairs": len(pool)})
-    return load_checkpoint(stage.directory)
+                    save_student(student, stage.directory)
+                    stage.finish({**shape_of(settings), "pool_pairs": len(pool)})
+    return load_student(stage.directory, settings)
 
 
 @contextmanager

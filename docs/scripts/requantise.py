@@ -21,6 +21,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from export.calibration_feeds import pair_feeds
 from export.graph import to_int8
 from export.onnx_graph import replace_nodes
 from export.parity import JudgedList, Parity, batch_drift, compare, graph_logits
@@ -125,7 +126,7 @@ def main() -> None:
         graph = onnx.load(str(bundle.graph_path("int8")))
         Dequantised(graph).apply()
         onnx.save(graph, str(exact))
-        to_int8(exact, target, learnt_from)
+        to_int8(exact, target, pair_feeds(learnt_from))
         before = measured(exact, bundle.graph_path("int8"), lists, encoder.pad_id)
         after = measured(exact, target, lists, encoder.pad_id)
     save(bundle, options.output, after)

@@ -11,7 +11,7 @@ from transformers import BertForSequenceClassification
 
 from export.bundle import BundleRequest, Source, export_bundle
 from export.errors import CheckpointError, ParityError
-from export.graph import export_fp32, fuse, to_fp16
+from export.graph import Heads, export_fp32, fuse, to_fp16
 from export.parity import BOUNDS, Bounds, JudgedList, check_parity
 from relevance.bundle import load_bundle
 from relevance.calibration import Calibration
@@ -89,7 +89,7 @@ def test_an_int8_logit_is_its_pair_s_own_in_any_batch(checkpoint: Path, tmp_path
 
 
 def test_int8_without_a_pair_to_learn_ranges_from_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="at least one pair"):
+    with pytest.raises(CheckpointError, match="at least one input"):
         export_bundle(
             replace(source(checkpoint), pairs=[]), judged_lists(2), REQUEST, (tmp_path / "bundle", lambda fields: "x")
         )
@@ -97,9 +97,10 @@ def test_int8_without_a_pair_to_learn_ranges_from_is_refused(checkpoint: Path, t
 
 def test_fp16_keeps_the_types_of_inputs_and_logits(checkpoint: Path, tmp_path: Path) -> None:
     config = BertForSequenceClassification.from_pretrained(checkpoint).config
+    heads = Heads(config.num_attention_heads, config.hidden_size)
     export_fp32(checkpoint, tmp_path / "raw.onnx")
-    fuse(tmp_path / "raw.onnx", tmp_path / "fused.onnx", config)
-    to_fp16(tmp_path / "fused.onnx", tmp_path / "half.onnx", config)
+    fuse(tmp_path / "raw.onnx", tmp_path / "fused.onnx", heads)
+    to_fp16(tmp_path / "fused.onnx", tmp_path / "half.onnx", heads)
     graph = onnx.load(str(tmp_path / "half.onnx")).graph
     assert {item.type.tensor_type.elem_type for item in graph.input} == {onnx.TensorProto.INT64}
     assert graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT

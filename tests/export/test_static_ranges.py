@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from export.calibration_feeds import pair_feeds
 from export.static_ranges import STEPS, fix_ranges, scale_of
 from tests.export.hand_made_graph import logits, perceptron, random_pairs
 
@@ -40,7 +41,7 @@ def test_a_scale_covers_its_range_and_keeps_zero_exact(low: float, width: float)
 
 def test_a_pair_has_the_same_logit_alone_and_in_any_batch(dynamic: onnx.ModelProto) -> None:
     moved = np.abs(logits(dynamic, PAIRS) - [logits(dynamic, [pair])[0] for pair in PAIRS]).max()
-    fix_ranges(dynamic, PAIRS)
+    fix_ranges(dynamic, pair_feeds(PAIRS))
     assert moved > 1e-3
     alone = np.array([logits(dynamic, [pair])[0] for pair in PAIRS])
     for size in (2, 3, 8, 64):
@@ -52,12 +53,12 @@ def test_a_pair_has_the_same_logit_alone_and_in_any_batch(dynamic: onnx.ModelPro
 def test_it_is_as_near_to_fp32_as_dynamic_quantisation(dynamic: onnx.ModelProto) -> None:
     exact = logits(perceptron(), PAIRS)
     dynamic_error = np.abs(logits(dynamic, PAIRS) - exact).mean()
-    fix_ranges(dynamic, PAIRS)
+    fix_ranges(dynamic, pair_feeds(PAIRS))
     assert np.abs(logits(dynamic, PAIRS) - exact).mean() <= 1.2 * dynamic_error
 
 
 def test_nothing_dynamic_is_left(dynamic: onnx.ModelProto) -> None:
-    fix_ranges(dynamic, PAIRS)
+    fix_ranges(dynamic, pair_feeds(PAIRS))
     onnx.checker.check_model(dynamic)
     operators = [node.op_type for node in dynamic.graph.node]
     assert "DynamicQuantizeLinear" not in operators

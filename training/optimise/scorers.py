@@ -38,6 +38,11 @@ class Scorer(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits of a padded batch."""
 
+    def rate_of(self, parameter: str) -> float:
+        """Learning rate of the parameter of that name, in units of the training's."""
+        del parameter
+        return 1.0
+
     def trainable_state(self) -> dict[str, Tensor]:
         """The weights that training changes: of a language model with adapters, a hundredth of all."""
         return {name: weights for name, weights in self.named_parameters() if weights.requires_grad}

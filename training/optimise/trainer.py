@@ -69,7 +69,7 @@ def train(
     """
     steps = len(batches)
     # Fused: one pass over the weights instead of a dozen, which took a fiftieth of a step on a CPU.
-    optimizer = AdamW(_parameter_groups(model, optimisation.weight_decay), lr=optimisation.learning_rate, fused=True)
+    optimizer = AdamW(_parameter_groups(model, optimisation), lr=optimisation.learning_rate, fused=True)
     schedule = LambdaLR(optimizer, linear_warm_up_and_decay(steps, max(1, math.ceil(optimisation.warmup * steps))))
     state = TrainerState(model, optimizer, schedule)
     seed = torch.initial_seed()
@@ -156,10 +156,18 @@ def linear_warm_up_and_decay(steps: int, warmup: int) -> Callable[[int], float]:
     return factor
 
 
-def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def _parameter_groups(model: CrossEncoder, optimisation: Optimisation) -> list[dict[str, object]]:
+    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            rate = model.rate_of(name) if isinstance(model, Scorer) else 1.0
+            groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
+    # Biases and layer norms are not weights that could grow: decaying them only hurts.
     return [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-        # Biases and layer norms are not weights that could grow: decaying them only hurts.
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "lr": rate * optimisation.learning_rate,
+            "weight_decay": optimisation.weight_decay if matrix else 0.0,
+        }
+        for (rate, matrix), parameters in groups.items()
     ]

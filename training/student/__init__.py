@@ -1,6 +1,7 @@
 """The student: a few layers of the teacher, distilled on the labelled pool.
 
 initial.py       the student before it learns
+files.py         saved and loaded
 pool_batches.py  the labelled pool as its batches
 distillation.py  train_student: its loss, its training, the averaging of its weights
 """
@@ -12,6 +13,7 @@ from training.student.distillation import (
     train_student,
     with_human_targets,
 )
+from training.student.files import load_student, save_student, shape_of
 from training.student.initial import check_start, initial_student
 
 __all__ = [
@@ -19,6 +21,9 @@ __all__ = [
     "distillation_loss",
     "freeze",
     "initial_student",
+    "load_student",
+    "save_student",
+    "shape_of",
     "student_from",
     "train_student",
     "with_human_targets",

@@ -19,6 +19,7 @@ from training.models.backbone import load_pair_encoder
 from training.models.cross_encoder import Logits
 from training.optimise.batches import Batch
 from training.optimise.losses import human_cross_entropy, listwise_kl, margin_mse, pointwise_mse, ranknet
+from training.optimise.scorers import CrossEncoder, Scorer
 from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
 from training.student.pool_batches import PoolBatches
@@ -76,7 +77,7 @@ def with_human_targets(pool: Pool, judged: Dataset) -> Pool:
 
 
 def train_student(
-    student: BertForSequenceClassification,
+    student: CrossEncoder,
     pool: Pool,
     labels: Logits,
     settings: StudentSettings,
@@ -96,14 +97,15 @@ def train_student(
     average_weights(student, initial, settings.initial_share)
 
 
-def freeze(student: BertForSequenceClassification, layers: int) -> None:
+def freeze(student: CrossEncoder, layers: int) -> None:
     """Keep the embeddings and the lowest `layers` layers as they are."""
-    for module in (student.bert.embeddings, *student.bert.encoder.layer[:layers]):
+    encoder = student.model if isinstance(student, Scorer) else student.bert
+    for module in (encoder.embeddings, *encoder.encoder.layer[:layers]):
         module.requires_grad_(False)
 
 
 @torch.no_grad()
-def average_weights(student: BertForSequenceClassification, initial: Mapping[str, Tensor], share: float) -> None:
+def average_weights(student: CrossEncoder, initial: Mapping[str, Tensor], share: float) -> None:
     """Move the student's weights `share` of the way back to `initial`, in place.
 
     Fine-tuned and initial weights lie in one basin, and between them is a model that keeps more of the

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import random
+from collections.abc import Sequence
 
 import torch
 from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification
 
+from relevance.product import Product
 from training.config import DistillSettings
 from training.errors import ConfigError
 from training.models.backbone import backbone_config, load_cross_encoder, load_pair_encoder, tokenizer_file
+from training.models.split.start import SAMPLE, initial_split, sentence_encoder
+from training.optimise.scorers import CrossEncoder
 from training.student.distillation import student_from
 from training.teacher import Teacher
 
@@ -18,7 +24,9 @@ from training.teacher import Teacher
 def check_start(settings: DistillSettings) -> None:
     """Refuse a student that can not be made, before a teacher has been trained for hours; ConfigError says why."""
     student = settings.student
-    if student.initialise_from == "backbone":
+    if student.kind == "split":
+        _check_split(settings)
+    elif student.initialise_from == "backbone":
         _check_layers(student.backbone, settings, "student.backbone")
     else:
         source = settings.teacher.members[0].backbone
@@ -33,8 +41,30 @@ def check_start(settings: DistillSettings) -> None:
     load_pair_encoder(student.template, student.backbone)
 
 
-def initial_student(teacher: Teacher, settings: DistillSettings) -> BertForSequenceClassification:
-    """The chosen layers with a head of one logit."""
+def initial_student(teacher: Teacher, settings: DistillSettings, products: Sequence[Product] = ()) -> CrossEncoder:
+    """The chosen layers with a head of one logit, or a split student, whose latents are chosen by `products`."""
+    if settings.student.kind == "split":
+        return _initial_split(teacher, settings, products)
+    return _initial_cross_encoder(teacher, settings)
+
+
+def _initial_split(teacher: Teacher, settings: DistillSettings, products: Sequence[Product]) -> CrossEncoder:
+    student = settings.student
+    torch.manual_seed(settings.seed)
+    if student.split.start == "teacher":
+        first = teacher.members[0].model
+        if not isinstance(first, BertForSequenceClassification):
+            raise ConfigError("student.split.start is 'teacher', but the teacher's first member is no BERT")
+        encoder = copy.deepcopy(first.bert)
+        encoder.pooler = None
+    else:
+        encoder = sentence_encoder(student.backbone)
+    rule = load_pair_encoder(student.template, student.backbone)
+    chosen = random.Random(settings.seed).sample(list(products), min(len(products), SAMPLE))
+    return initial_split(encoder, student.split, rule.encode_products(chosen), rule)
+
+
+def _initial_cross_encoder(teacher: Teacher, settings: DistillSettings) -> BertForSequenceClassification:
     layers = settings.student.layers
     if settings.student.initialise_from == "backbone":
         # For the new head.
@@ -47,6 +77,21 @@ def initial_student(teacher: Teacher, settings: DistillSettings) -> BertForSeque
     if settings.teacher.classes > 1:
         _keep_one_logit(student)
     return student
+
+
+def _check_split(settings: DistillSettings) -> None:
+    student = settings.student
+    source = settings.teacher.members[0].backbone if student.split.start == "teacher" else student.backbone
+    config = backbone_config(source)
+    if config.model_type != "bert":
+        raise ConfigError(f"a split student starts from a BERT, but {source} is a {config.model_type}")
+    if student.split.joint_layers > config.num_hidden_layers:
+        raise ConfigError(
+            f"student.split.joint_layers is {student.split.joint_layers}, but the encoder has only "
+            f"{config.num_hidden_layers} layers to start them from"
+        )
+    if student.split.start == "teacher" and tokenizer_digest(source) != tokenizer_digest(student.backbone):
+        raise ConfigError("student.split.start is 'teacher', whose tokenizer is not the student's")
 
 
 def tokenizer_digest(backbone: str | None) -> str:

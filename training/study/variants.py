@@ -25,7 +25,7 @@ from training.pool import Pool
 from training.run_directory import Stage
 from training.splits import Split
 from training.stages import surrounding
-from training.student import initial_student, train_student, with_human_targets
+from training.student import initial_student, save_student, train_student, with_human_targets
 from training.teacher import Teacher
 
 LABELS = "labels.sha256"
@@ -92,7 +92,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
     rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.settings.seed)
     settings = long_enough(laboratory, variant, len(rows))
     changed = laboratory.settings.model_copy(update={"student": settings})
-    student = initial_student(laboratory.teacher, changed)
+    student = initial_student(laboratory.teacher, changed, laboratory.pool.products)
     with surrounding(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
         pool = laboratory.pool
         if settings.human_weight:
@@ -100,6 +100,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
         train_student(student, only_rows(pool, rows), labels[rows], settings, (laboratory.settings.seed, hooks))
         system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
         readings = read(laboratory.split, lambda _: {"student": system})
+        save_student(student, directory)
         stage.finish({"pairs": len(rows), "epochs": settings.epochs, **readings})
     return stage.manifest()
 

@@ -1,0 +1,121 @@
+"""From a split student's modules to a verified bundle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.bundle import BundleRequest, CardWriter, finish_bundle, in_building
+from export.calibration_feeds import Feed, sample
+from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, JudgedList, checked, compare
+from export.split_graph import SplitModules, export_part, lower_part
+from export.split_runner import Logits, SplitList, SplitRunner, in_parts
+from relevance.bundle import SPLIT_PARTS, Precision, SplitPart, sha256_of
+from relevance.split_inputs import encoder_inputs
+
+BOUNDS: dict[Precision, Bounds] = {
+    # Records are in int8 in every precision, and round.
+    "fp32": Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=1e-4),
+    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9, drift=1e-4),
+}
+LISTS_TO_LEARN_FROM = 60
+"""Each gives one query and some dozen products to the ranges."""
+
+Reference = Callable[[SplitList], Logits]
+"""What the checkpoint gives a list in fp32: logits (n,)."""
+
+Files = Mapping[SplitPart, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSource:
+    """The student's modules and its own logits, its tokenizer.json, and lists of pairs that it learnt from."""
+
+    modules: SplitModules
+    reference: Reference
+    tokenizer: Path
+    pad_id: int
+    lists: Sequence[SplitList]
+
+
+def export_split_bundle(
+    source: SplitSource, lists: Sequence[SplitList], request: BundleRequest, output: tuple[Path, CardWriter]
+) -> dict[str, Any]:
+    """Export, lower and compare every precision, then write the bundle; returns the parity figures.
+
+    As `export.bundle.export_bundle`. There is no fp16 yet: CheckpointError if the request asks for it.
+    """
+    target, _ = output
+    with in_building(target) as building:
+        longest = request.template.max_length
+        exact: Files = {part: building / f"{part}.onnx" for part in SPLIT_PARTS}
+        for part in SPLIT_PARTS:
+            export_part(source.modules, part, exact[part], longest)
+        parity = {"fp32": _parity(source, exact, "fp32", lists)}
+        graphs = {"fp32": exact}
+        if "int8" in request.precisions:
+            graphs["int8"] = _lowered(source, exact)
+            parity["int8"] = _parity(source, graphs["int8"], "int8", lists)
+        if "fp32" not in request.precisions:
+            for path in graphs.pop("fp32").values():
+                path.unlink()
+        names = {precision: {part: path.name for part, path in files.items()} for precision, files in graphs.items()}
+        shape = {
+            "latent_width": source.modules.latent_width,
+            "joint_layers": source.modules.joint_layers,
+            "graphs": names,
+        }
+        fields = {
+            "architecture": "split_cross_encoder",
+            "split": shape,
+            "version": _version(next(iter(graphs.values()))),
+        }
+        finish_bundle((building, source.tokenizer), request, {**fields, "parity": parity}, output)
+    return parity
+
+
+def _lowered(source: SplitSource, exact: Files) -> Files:
+    """The int8 graphs beside the exact ones; each learns its ranges from what the exact ones before it give."""
+    runner = SplitRunner(exact, source.pad_id)
+    lists = [judged.part(0, 16) for judged in source.lists[:: -(-len(source.lists) // LISTS_TO_LEARN_FROM)]]
+    texts = [ids for judged in lists for ids in (judged.query, *judged.products)]
+    feeds: dict[SplitPart, list[Feed]] = {
+        "encoder": [encoder_inputs([ids], source.pad_id) for ids in sample(texts)],
+        "terms": [{"hidden": runner.hidden(judged.query)} for judged in lists],
+        "joint": [runner.joint_feed(judged) for judged in lists],
+    }
+    lowered = {part: path.with_name(f"{part}.int8.onnx") for part, path in exact.items()}
+    for part in SPLIT_PARTS:
+        lower_part(exact[part], lowered[part], feeds[part])
+    return lowered
+
+
+def _parity(source: SplitSource, files: Files, precision: Precision, lists: Sequence[SplitList]) -> dict[str, Any]:
+    runner, sizes = SplitRunner(files, source.pad_id), cycle(BATCH_SIZES)
+    reference = [source.reference(judged) for judged in lists]
+    measured = [np.concatenate([runner.logits(part) for part in in_parts(judged, sizes)]) for judged in lists]
+    judged_lists = [JudgedList((), judged.targets) for judged in lists]
+    parity = compare(judged_lists, reference, measured, _drift(runner, lists, measured))
+    return checked(parity, (files["joint"].name, precision), BOUNDS[precision])
+
+
+def _drift(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence[Logits]) -> float:
+    """How far a pair's logit alone lies from the one it had in a batch, at most, over pairs spread over all lists."""
+    pairs = [
+        (judged.part(row, 1), own[row])
+        for judged, own in zip(lists, in_batches, strict=True)
+        for row in range(len(own))
+    ]
+    spread = pairs[:: -(-len(pairs) // DRIFT_PAIRS)]
+    return max(float(abs(runner.logits(alone)[0] - logit)) for alone, logit in spread)
+
+
+def _version(files: Files) -> str:
+    """Named by content: two bundles with one version hold the same weights."""
+    return hashlib.sha256("".join(sha256_of(files[part]) for part in SPLIT_PARTS).encode()).hexdigest()[:12]

@@ -1,0 +1,39 @@
+"""A split student on disk: the encoder's configuration, the split settings, and all weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertModel
+
+from training.config import SplitSettings
+from training.errors import RunDirectoryError
+from training.models.backbone import placed
+from training.models.split.student import SplitStudent
+
+SHAPE = "split.json"
+WEIGHTS = "model.safetensors"
+
+
+def save_split(student: SplitStudent, directory: Path) -> None:
+    """Write `split.json` and `model.safetensors`."""
+    shape = {"encoder": student.model.config.to_dict(), "split": student.settings.model_dump()}
+    (directory / SHAPE).write_text(json.dumps(shape, indent=2) + "\n", encoding="utf-8")
+    save_file({name: weights.contiguous() for name, weights in student.state_dict().items()}, directory / WEIGHTS)
+
+
+def load_split(directory: Path) -> SplitStudent:
+    """A student as `save_split` left it."""
+    try:
+        shape = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
+        weights = load_file(directory / WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{directory} holds no split student ({error}); delete it to train again") from error
+    config = BertConfig.from_dict(shape["encoder"])
+    encoder = BertModel(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
+    student = SplitStudent(encoder, SplitSettings.model_validate(shape["split"]))
+    student.load_state_dict(weights)
+    student.train(False)
+    return placed(student)

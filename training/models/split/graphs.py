@@ -1,0 +1,87 @@
+"""The split student as the three graphs that serving runs, made of its own modules.
+
+encoder   ids, mask (n, L)                  → hidden (n, L, H), and of a product the latents (n, L, D) in int8
+terms     hidden (1, Lq, H) of one query    → the constants of a request
+joint     those, and n products' latents    → logits (n,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from relevance.split_graphs import LATENT_STEPS
+from training.models.split.joint_layer import MatchTerms, QueryTerms
+from training.models.split.student import Products, Queries, SplitStudent, late_interaction
+
+
+class EncoderGraph(nn.Module):
+    """Encodes either side alone. `scale` (D,) is the largest size of each latent number."""
+
+    def __init__(self, student: SplitStudent, scale: Tensor) -> None:
+        super().__init__()
+        self.student = student
+        self.register_buffer("scale", scale)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.student.hidden(input_ids, attention_mask)
+        latents = normalize(self.student.directions(hidden), dim=-1)
+        steps = (latents / self.get_buffer("scale") * LATENT_STEPS).round().clamp(-LATENT_STEPS, LATENT_STEPS)
+        return hidden, steps.to(torch.int8)
+
+
+class _WithMatchTerms(nn.Module):
+    """A part of the student to which what a match adds is constant: computed once, before the export."""
+
+    def __init__(self, student: SplitStudent) -> None:
+        super().__init__()
+        self.student = student
+        with torch.no_grad():
+            for name, value in student.match_terms()._asdict().items():
+                self.register_buffer(f"match_{name}", value.clone())
+
+    @property
+    def match(self) -> MatchTerms:
+        """As of `SplitStudent.match_terms`."""
+        return MatchTerms(*(self.get_buffer(f"match_{name}") for name in MatchTerms._fields))
+
+
+class TermsGraph(_WithMatchTerms):
+    """What is constant in a request, from its query's hidden states; the order is `QUERY_TERMS`."""
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        mask = torch.ones_like(hidden[..., 0])
+        queries = self.student.queries_from(hidden, mask, self.match)
+        return tuple(part[0] for part in (*queries.terms, queries.latents, queries.weights, queries.pooled))
+
+
+class JointGraph(_WithMatchTerms):
+    """Scores n products for one query; inputs in the order of `JOINT_INPUTS`."""
+
+    def __init__(self, student: SplitStudent, scale: Tensor) -> None:
+        super().__init__(student)
+        self.register_buffer("step", scale / LATENT_STEPS)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits (n,)."""
+        *of_layer, query_latents, weights, pooled, query_ids, latents, product_ids, lengths = inputs
+        mask = torch.ones_like(weights)
+        queries = Queries(QueryTerms(*of_layer), query_latents, weights, mask, pooled)
+        places = torch.arange(latents.shape[1], device=latents.device)
+        products = Products(latents.float() * self.get_buffer("step"), (places[None, :] < lengths[:, None]).float())
+        matches = (query_ids[None, :, None] == product_ids[:, None, :]).any(-1).float()
+        state = self.student.joined(queries, self.match, matches, products)
+        return self.student.logits(state, late_interaction(queries, matches, products))
+
+
+@torch.inference_mode()
+def latent_scale(student: SplitStudent, products: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The largest size (D,) that each latent number has among these batches of (ids, mask)."""
+    largest = torch.full((student.settings.latent_width,), 1e-6, device=student.device)
+    for ids, mask in products:
+        latents = student.latents(ids, mask) * mask[..., None]
+        largest = torch.maximum(largest, latents.abs().amax((0, 1)))
+    return largest.clone()

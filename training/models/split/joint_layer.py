@@ -1,0 +1,184 @@
+"""A joint layer: query tokens attend to the query's tokens and to the product's latents.
+
+Latents are the same for all joint layers, D numbers a token. Keys and values are linear in them, so they are
+never made: a query's heads are carried over to the latents' space instead (A · D numbers a row), and values are
+made of the attended mean of the latents. (Multi-head latent attention, DeepSeek-V2, section 2.1, with both
+projections absorbed.)
+
+In the first layer a query token is its hidden state h, plus one learned vector e where it occurs in the product
+(its match m is 1). All that depends on h and e alone is a constant of the request: `QueryTerms`.
+
+Shapes: n pairs, b queries, A heads of d = H / A, Lq query tokens, of them the first Q are rows, L product tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+from transformers.models.bert.modeling_bert import BertLayer
+
+
+class QueryTerms(NamedTuple):
+    """What the first joint layer needs of a query; each has a leading (b,), or none where there is one query."""
+
+    rows: Tensor  # (Q, H) hidden states
+    reach: Tensor  # (D, Q·A)
+    reach_bias: Tensor  # (A, Q)
+    own: Tensor  # (A, Q, Lq) scores among query tokens, very low at padding
+    own_row_matched: Tensor  # (A, Lq) added where the row is matched
+    own_column_matched: Tensor  # (A, Q) added where the column is
+    values: Tensor  # (A, Lq, d)
+
+
+class MatchTerms(NamedTuple):
+    """What a match adds in the first joint layer, whatever the query."""
+
+    row: Tensor  # (H,) the learned vector
+    query: Tensor  # (A, d) its query, scaled
+    key: Tensor  # (A, d)
+    value: Tensor  # (A, d)
+    reach: Tensor  # (D, A)
+    reach_bias: Tensor  # (A,)
+
+
+class JointLayer(nn.Module):
+    """One layer, with a BERT layer's parts and two projections of the latents."""
+
+    def __init__(self, layer: BertLayer, width: int) -> None:
+        """Takes the layer's weights, copied; the latents' projections are `width` → H and still random."""
+        super().__init__()
+        attention = layer.attention.self
+        hidden = attention.all_head_size
+        self.heads, self.head_size = attention.num_attention_heads, attention.attention_head_size
+        self.query, self.key, self.value = (
+            copy.deepcopy(part) for part in (attention.query, attention.key, attention.value)
+        )
+        self.product_key = nn.Linear(width, hidden)
+        self.product_value = nn.Linear(width, hidden)
+        self.attention_output = copy.deepcopy(layer.attention.output)
+        self.intermediate = copy.deepcopy(layer.intermediate)
+        self.output = copy.deepcopy(layer.output)
+
+    @torch.no_grad()
+    def read_latents_as(self, directions: Tensor) -> None:
+        """Let a latent z stand for the hidden state `z @ directions`, directions (D, H): keys and values as of that."""
+        for own, product in ((self.key, self.product_key), (self.value, self.product_value)):
+            product.weight.copy_(own.weight @ directions.T)
+            product.bias.copy_(own.bias)
+
+    def match_terms(self, vector: Tensor) -> MatchTerms:
+        """What the learned vector (H,) of a match adds."""
+        query, key, value = (
+            unflatten(linear(vector, part.weight), 0, (self.heads, self.head_size))
+            for part in (self.query, self.key, self.value)
+        )
+        query = query * self._scale
+        reach = torch.einsum("ad,adw->wa", query, self._key_of_latent)
+        return MatchTerms(vector, query, key, value, reach, (query * self._key_bias).sum(-1))
+
+    def query_terms(self, hidden: Tensor, mask: Tensor, rows: int, match: MatchTerms) -> QueryTerms:
+        """The terms of b queries with hidden states (b, Lq, H) and mask (b, Lq), of which the first `rows` attend."""
+        query = self._split(self.query(hidden[:, :rows])) * self._scale
+        key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
+        return QueryTerms(
+            rows=hidden[:, :rows],
+            reach=torch.einsum("baqd,adw->bwqa", query, self._key_of_latent).flatten(2),
+            reach_bias=torch.einsum("baqd,ad->baq", query, self._key_bias),
+            own=query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :],
+            own_row_matched=torch.einsum("ad,bald->bal", match.query, key),
+            own_column_matched=torch.einsum("baqd,ad->baq", query, match.key),
+            values=value,
+        )
+
+    def first(self, terms: QueryTerms, match: MatchTerms, matches: Tensor, product: tuple[Tensor, Tensor]) -> Tensor:
+        """Rows (n, Q, H) of the first joint layer; `matches` (n, Lq) is 0 or 1, `product` as of `_attend`."""
+        latents = product[0]
+        rows = terms.rows.shape[-2]
+        row_matches, columns = matches[:, None, :rows, None], matches[:, None, None, :]
+        reached = unflatten(latents @ terms.reach, -1, (rows, self.heads)).permute(0, 3, 2, 1)
+        added = (latents @ match.reach).transpose(1, 2)[:, :, None, :] + match.reach_bias[:, None, None]
+        scores = reached + terms.reach_bias[..., None] + row_matches * added
+        own = (
+            terms.own
+            + row_matches * terms.own_row_matched[..., None, :]
+            + columns * terms.own_column_matched[..., None]
+            + row_matches * columns * (match.query * match.key).sum(-1)[:, None, None]
+        )
+        weights, mixed = self._attend(own, scores, product)
+        mixed = mixed + per_head(weights, terms.values)
+        mixed = mixed + (weights * columns).sum(-1, keepdim=True) * match.value[:, None, :]
+        return self._finish(terms.rows + matches[:, :rows, None] * match.row, mixed)
+
+    def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: tuple[Tensor, Tensor]) -> Tensor:
+        """Rows (n, Q, H) of a later joint layer from all query tokens' hidden states (n, Lq, H) of each pair."""
+        query = self._split(self.query(hidden[:, :rows])) * self._scale
+        key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
+        own = query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :]
+        reach = per_head(query, self._key_of_latent)
+        scores = reach @ product[0][:, None].transpose(-1, -2) + (query * self._key_bias[:, None, :]).sum(-1)[..., None]
+        weights, mixed = self._attend(own, scores, product)
+        return self._finish(hidden[:, :rows], mixed + per_head(weights, value))
+
+    def _attend(self, own: Tensor, scores: Tensor, product: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d).
+
+        `product` is its latents (n, L, D) and the `padding` (n, L) added to their scores.
+        """
+        latents, absent = product
+        rows, length = scores.shape[-2:]
+        scores = scores + absent[:, None, None, :]
+        weights = torch.cat([own.expand(scores.shape[0], -1, -1, -1), scores], dim=-1).float().softmax(-1)
+        own_weights, product_weights = weights[..., :-length], weights[..., -length:]
+        means = unflatten(product_weights.flatten(1, 2).to(latents.dtype) @ latents, 1, (self.heads, rows))
+        value = per_head(means, unflatten(self.product_value.weight, 0, (self.heads, -1)).transpose(-1, -2))
+        bias = unflatten(self.product_value.bias, 0, (self.heads, -1))
+        return own_weights, value + product_weights.sum(-1, keepdim=True) * bias[:, None, :]
+
+    def _finish(self, rows: Tensor, mixed: Tensor) -> Tensor:
+        """The layer's two residual blocks: `mixed` (n, A, Q, d) is the attention's result."""
+        attended = self.attention_output(mixed.transpose(1, 2).flatten(2).to(rows.dtype), rows)
+        finished: Tensor = self.output(self.intermediate(attended), attended)
+        return finished
+
+    def _split(self, states: Tensor) -> Tensor:
+        """(b, L, H) as heads: (b, A, L, d)."""
+        return unflatten(states, -1, (self.heads, self.head_size)).transpose(1, 2)
+
+    @property
+    def _scale(self) -> float:
+        return float(self.head_size**-0.5)
+
+    @property
+    def _key_of_latent(self) -> Tensor:
+        """(A, d, D)"""
+        return unflatten(self.product_key.weight, 0, (self.heads, -1))
+
+    @property
+    def _key_bias(self) -> Tensor:
+        """(A, d)"""
+        return unflatten(self.product_key.bias, 0, (self.heads, -1))
+
+
+def per_head(states: Tensor, weights: Tensor) -> Tensor:
+    """Multiply (n, A, Q, K) by (A, K, N), the same for every pair, or (n, A, K, N): (n, A, Q, N)."""
+    if weights.dim() == states.dim():
+        return states.to(weights.dtype) @ weights
+    heads, rows = states.shape[1:3]
+    # One product a head, not one a head and pair: each would have a single row.
+    together = states.transpose(0, 1).reshape(heads, -1, states.shape[-1])
+    return unflatten(together.to(weights.dtype) @ weights, 1, (-1, rows)).transpose(0, 1)
+
+
+def padding(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to attention scores: 0 where `mask` is 1, very low where it is 0."""
+    return (1.0 - mask.to(dtype)) * -1e4
+
+
+def unflatten(tensor: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """One axis as several."""
+    unflattened: Tensor = tensor.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    return unflattened

@@ -1,0 +1,202 @@
+"""The split student: one encoder for queries and products, joint layers, a head with late-interaction features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import BertModel
+from transformers.models.bert.modeling_bert import BertLayer
+
+from training.config import SplitSettings
+from training.models.split.joint_layer import JointLayer, MatchTerms, QueryTerms, padding
+from training.optimise.batches import Batch
+from training.optimise.precision import autocast
+from training.optimise.scorers import Scorer
+
+FEATURES = 3
+"""Cosine, MaxSim, and the share of query tokens that occur in the product."""
+
+FEATURE_SCALE = 8.0
+"""Cosines differ by tenths where logits differ by several: a step of the head's weights has to reach that far."""
+
+
+class Products(NamedTuple):
+    """n products: latents (n, L, D), mask (n, L) of what is no padding."""
+
+    latents: Tensor
+    mask: Tensor
+
+
+class Queries(NamedTuple):
+    """b queries, or one without the leading (b,): the joint layers' terms, latents (Lq, D), and their weights."""
+
+    terms: QueryTerms
+    latents: Tensor
+    weights: Tensor  # (Lq,) 1 over the number of tokens that are neither special nor padding, else 0
+    mask: Tensor  # (Lq,)
+    pooled: Tensor  # (D,)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A padded batch of pairs taken apart: its distinct queries and products, and which pair has which.
+
+    Both sides are `[CLS] text [SEP]`. `matches` (n, Lq) is 1 where a query token occurs in the product.
+    """
+
+    query_ids: Tensor
+    query_mask: Tensor
+    query_of: Tensor
+    product_ids: Tensor
+    product_mask: Tensor
+    product_of: Tensor
+    matches: Tensor
+
+
+class SplitStudent(Scorer):
+    """Scores pairs; the product side is a function of the product alone."""
+
+    def __init__(self, encoder: BertModel, settings: SplitSettings) -> None:
+        super().__init__(encoder)
+        hidden, last = encoder.config.hidden_size, settings.joint_layers
+        self.settings = settings
+        self.directions = nn.Linear(hidden, settings.latent_width, bias=False)
+        self.joint = nn.ModuleList(
+            JointLayer(layer, settings.latent_width) for layer in cast(list[BertLayer], encoder.encoder.layer[-last:])
+        )
+        self.match = nn.Parameter(torch.zeros(hidden), requires_grad=settings.match_vector)
+        self.head = nn.Linear(hidden, 1)
+        self.features = nn.Linear(FEATURES, 1, bias=False)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (n,) of a padded batch, all but the head in mixed precision."""
+        pairs = take_apart(batch, self.device)
+        with autocast(self.device):
+            state, features = self._read(pairs)
+        return self.logits(state.float(), features.float())
+
+    def score_exactly(self, batch: Batch) -> Tensor:
+        """The same in fp32 throughout: what the exported graphs are compared with."""
+        return self.logits(*self._read(take_apart(batch, self.device)))
+
+    def _read(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """What the head reads: the joint layers' state, and the late-interaction features."""
+        queries = self.queries(pairs.query_ids, pairs.query_mask)
+        products = Products(self.latents(pairs.product_ids, pairs.product_mask), pairs.product_mask)
+        chosen = Products(*(part[pairs.product_of] for part in products))
+        of_pairs = Queries(
+            QueryTerms(*(part[pairs.query_of] for part in queries.terms)),
+            *(part[pairs.query_of] for part in queries[1:]),
+        )
+        state = self.joined(of_pairs, self.match_terms(), pairs.matches, chosen)
+        # In fp32 always: bf16 would round cosines to a few hundred values.
+        with torch.autocast(self.device.type, enabled=False):
+            return state, late_interaction(of_pairs, pairs.matches, chosen)
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """The encoder's hidden states (n, L, H)."""
+        states: Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states
+
+    def latents(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Unit vectors (n, L, D) of each token."""
+        return normalize(self.directions(self.hidden(ids, mask)).float(), dim=-1)
+
+    def match_terms(self) -> MatchTerms:
+        """What a match adds in the first joint layer."""
+        terms: MatchTerms = self._first.match_terms(self.match)
+        return terms
+
+    def queries(self, ids: Tensor, mask: Tensor) -> Queries:
+        """All that is needed of b queries (b, Lq)."""
+        return self.queries_from(self.hidden(ids, mask), mask, self.match_terms())
+
+    def queries_from(self, hidden: Tensor, mask: Tensor, match: MatchTerms) -> Queries:
+        """The same from their hidden states (b, Lq, H)."""
+        latents = normalize(self.directions(hidden).float(), dim=-1)
+        rows = 1 if len(self.joint) == 1 else hidden.shape[1]
+        terms = self._first.query_terms(hidden, mask, rows, match)
+        content = _content(mask)
+        weights = content / content.sum(1, keepdim=True).clamp(min=1.0)
+        return Queries(terms, latents, weights, mask.float(), mean_latent(latents, mask))
+
+    def joined(self, queries: Queries, match: MatchTerms, matches: Tensor, products: Products) -> Tensor:
+        """The last joint layer's state of [CLS] (n, H)."""
+        product = (products.latents, padding(products.mask, torch.float32))
+        state: Tensor = self._first.first(queries.terms, match, matches, product)
+        for number, layer in enumerate(self.joint[1:], start=2):
+            rows = 1 if number == len(self.joint) else state.shape[1]
+            state = layer(state, queries.mask.expand(state.shape[0], -1), rows, product)
+        return state[:, 0]
+
+    def logits(self, state: Tensor, features: Tensor) -> Tensor:
+        """Logits (n,) from the state of [CLS] (n, H) and the late-interaction features (n, FEATURES)."""
+        logits = self.head(state)
+        if self.settings.late_interaction:
+            logits = logits + self.features(features * FEATURE_SCALE)
+        scored: Tensor = logits.squeeze(-1)
+        return scored
+
+    def rate_of(self, parameter: str) -> float:
+        """The encoder knows its language already; the joint layers learn a new task."""
+        return 1.0 if parameter.startswith("model.") else self.settings.joint_rate
+
+    @property
+    def _first(self) -> JointLayer:
+        first = self.joint[0]
+        assert isinstance(first, JointLayer)
+        return first
+
+
+def late_interaction(queries: Queries, matches: Tensor, products: Products) -> Tensor:
+    """Cosine of the mean latents, MaxSim (ColBERT, section 3.2), and the share of matched tokens: (n, FEATURES)."""
+    pooled = mean_latent(products.latents, products.mask)
+    cosine = (pooled * queries.pooled).sum(-1)
+    similar = products.latents @ queries.latents.transpose(-1, -2)
+    best = (similar - 2.0 * (1.0 - products.mask.float())[..., None]).amax(1)
+    return torch.stack([cosine, (best * queries.weights).sum(-1), (matches * queries.weights).sum(-1)], dim=-1)
+
+
+def mean_latent(latents: Tensor, mask: Tensor) -> Tensor:
+    """The unit vector (n, D) of the mean over a text's tokens."""
+    return normalize((latents * mask.float()[..., None]).sum(1), dim=-1)
+
+
+def take_apart(batch: Batch, device: torch.device) -> Pairs:
+    """The queries and products of a padded batch `[CLS] query [SEP] product [SEP]`."""
+    ids, mask, kinds = (part.to(device) for part in (batch.input_ids, batch.attention_mask, batch.token_type_ids))
+    query_lengths = (mask * (1 - kinds)).sum(1)
+    query_ids, query_of, query_mask = _distinct(_part(ids, torch.zeros_like(query_lengths), query_lengths))
+    # A product's own [CLS] takes the place of the query's [SEP] before it.
+    shifted = ids.scatter(1, (query_lengths - 1)[:, None], ids[:, :1])
+    lengths = mask.sum(1) - query_lengths + 1
+    product_ids, product_of, product_mask = _distinct(_part(shifted, query_lengths - 1, lengths))
+    same = query_ids[query_of][:, :, None] == product_ids[product_of][:, None, :]
+    matched = (same & _content(product_mask)[product_of][:, None, :].bool()).any(-1)
+    matches = matched.float() * _content(query_mask)[query_of]
+    return Pairs(query_ids, query_mask, query_of, product_ids, product_mask, product_of, matches)
+
+
+def _part(ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+    """Of each row `lengths` ids from `starts` on; −1 behind them."""
+    places = torch.arange(int(lengths.max()), device=ids.device)[None, :]
+    taken = ids.gather(1, (starts[:, None] + places).clamp(max=ids.shape[1] - 1))
+    return torch.where(places < lengths[:, None], taken, torch.full_like(taken, -1))
+
+
+def _distinct(ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The distinct rows of `ids` with 0 for padding, the number of each original row in them, and their mask."""
+    rows, number_of = torch.unique(ids, dim=0, return_inverse=True)
+    mask = (rows >= 0).long()
+    return rows.clamp(min=0), number_of, mask
+
+
+def _content(mask: Tensor) -> Tensor:
+    """1 for a text's own tokens, 0 for [CLS], [SEP] and padding; (n, L) floats."""
+    places = torch.arange(mask.shape[1], device=mask.device)
+    inside = (places[None, :] > 0) & (places[None, :] < mask.sum(1, keepdim=True) - 1)
+    return inside.float()
