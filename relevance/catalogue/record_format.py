@@ -15,11 +15,13 @@ from typing import Final
 import numpy as np
 
 from relevance.catalogue.errors import DamagedRecordError
-from relevance.product_record import KEY_BYTES, ProductRecord
+from relevance.product_record import KEY_BYTES, Latents, ProductRecord, TokenIds
 
 HEADER: Final = struct.Struct("<II16sII")
 CHECKED_FROM: Final = 4
-TOKEN_BYTES: Final = 4
+TOKEN: Final = np.dtype("<u4")
+TOKEN_BYTES: Final = TOKEN.itemsize
+LATENT: Final = np.dtype(np.int8)
 TRUNCATED: Final = 1
 
 ALIGNMENT: Final = 8
@@ -37,7 +39,7 @@ def pack_record(key: bytes, record: ProductRecord) -> bytes:
         raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
     flags = TRUNCATED if record.truncated else 0
     header = HEADER.pack(0, len(ids), key, flags, latents.shape[1])
-    checked = header[CHECKED_FROM:] + ids.astype("<u4").tobytes() + latents.tobytes()
+    checked = header[CHECKED_FROM:] + ids.astype(TOKEN).tobytes() + latents.tobytes()
     return zlib.crc32(checked).to_bytes(CHECKED_FROM, "little") + checked
 
 
@@ -48,9 +50,8 @@ def unpack_record(packed: bytes, key: bytes, width: int) -> ProductRecord:
     checksum, tokens, its_key, flags, its_width = HEADER.unpack_from(packed)
     if zlib.crc32(memoryview(packed)[CHECKED_FROM:]) != checksum:
         raise DamagedRecordError("its checksum does not match")
-    if (its_key, its_width) != (key, width) or len(packed) != HEADER.size + tokens * (TOKEN_BYTES + width):
+    if its_key != key or its_width != width or len(packed) != HEADER.size + tokens * (TOKEN_BYTES + width):
         raise DamagedRecordError("it is the record of another product")
-    latents_at = HEADER.size + tokens * TOKEN_BYTES
-    ids = np.frombuffer(packed, "<u4", tokens, HEADER.size)
-    latents = np.frombuffer(packed, np.int8, tokens * width, latents_at).reshape(tokens, width)
+    ids: TokenIds = np.ndarray(tokens, TOKEN, packed, HEADER.size)
+    latents: Latents = np.ndarray((tokens, width), LATENT, packed, HEADER.size + tokens * TOKEN_BYTES)
     return ProductRecord(ids, latents, bool(flags & TRUNCATED))
