@@ -37,7 +37,6 @@ def begin_or_resume(directory: Path, plan: Plan) -> list[ShardIndex]:
             f"{directory / MANIFEST} is there: this catalogue is finished and never changed; build into a new "
             "directory and let it take this one's place by rename"
         )
-    directory.mkdir(parents=True, exist_ok=True)
     _check_plan(directory / PLAN, plan)
     shards = _finished_shards(directory)
     _remove_unfinished(directory, len(shards))

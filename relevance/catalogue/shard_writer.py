@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,9 @@ class ShardWriter:
 
     def abandon(self) -> None:
         """Give up an unfinished shard and remove what was written of it."""
-        self._file.close()
+        # What is still buffered would be written now; a disk that is full has said so before.
+        with suppress(OSError):
+            self._file.close()
         partial_of(self._path).unlink(missing_ok=True)
 
     def _write(self, packed: bytes) -> None:

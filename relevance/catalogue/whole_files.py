@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all, also after a power cut."""
+"""Files that are there whole or not at all, also after a power cut; and a directory with one writer."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,20 @@ def write_whole(path: Path, content: bytes) -> None:
     with partial_of(path).open("wb") as file:
         file.write(content)
         put_in_place(file, path)
+
+
+def lock(directory: Path) -> int:
+    """A descriptor that keeps other writers out until it is closed, at the latest by the process's end.
+
+    CatalogueError if another writer has it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise CatalogueError(f"{directory}: another build is writing here; wait for it, or stop it") from error
+    return descriptor
 
 
 @contextmanager

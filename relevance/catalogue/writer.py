@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,7 +16,7 @@ from relevance.catalogue.key_table import NOT_FOUND, KeyTable, as_digests, diges
 from relevance.catalogue.manifest import CatalogueManifest, write_manifest
 from relevance.catalogue.resume import PLAN, Plan, begin_or_resume
 from relevance.catalogue.shard_writer import Place, ShardWriter
-from relevance.catalogue.whole_files import disk_errors_named
+from relevance.catalogue.whole_files import disk_errors_named, lock
 from relevance.product_record import ProductRecord
 
 PRODUCTS_PER_SHARD: Final = 32768
@@ -25,7 +27,8 @@ class CatalogueWriter:
     """Writes products in the order in which `add` brings them; the first `products` are there already.
 
     `source` names what the products are read from. A build that was begun from another source, or for another
-    encoder or width, is refused with a CatalogueError, as is a directory that holds a finished catalogue.
+    encoder or width, is refused with a CatalogueError, as is a directory that holds a finished catalogue, or that
+    another writer has. `finish` or `close` lets it go.
     """
 
     def __init__(
@@ -39,7 +42,13 @@ class CatalogueWriter:
         self._directory, self._width, self._capacity = directory, width, products_per_shard
         self._plan = Plan(encoder_version, width, source)
         with disk_errors_named(directory):
-            self._shards = begin_or_resume(directory, self._plan)
+            directory.mkdir(parents=True, exist_ok=True)
+            self._unlock = weakref.finalize(self, os.close, lock(directory))
+            try:
+                self._shards = begin_or_resume(directory, self._plan)
+            except BaseException:
+                self._unlock()
+                raise
         self._shard: ShardWriter | None = None
         self._rows: IndexRows = np.concatenate([np.empty(0, ROW), *(shard.rows for shard in self._shards)])
         self._table = KeyTable(self._rows["key"])
@@ -79,6 +88,7 @@ class CatalogueWriter:
             )
             write_manifest(self._directory, manifest)
             (self._directory / PLAN).unlink()
+        self._unlock()
         return manifest
 
     def close(self) -> None:
@@ -86,6 +96,7 @@ class CatalogueWriter:
         if self._shard is not None:
             self._shard.abandon()
             self._shard = None
+        self._unlock()
 
     def _open_shard(self) -> ShardWriter:
         if self._shard is None:
@@ -108,8 +119,8 @@ class CatalogueWriter:
         return int(found["offset"]), int(found["length"]), int(found["shard"])
 
     def _finish_shard(self, shard: ShardWriter) -> None:
-        self._shard = None
         self._shards.append(shard.finish())
+        self._shard = None
         self._rows = np.concatenate([self._rows, self._shards[-1].rows])
         self._table = KeyTable(self._rows["key"])
 

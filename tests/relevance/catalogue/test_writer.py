@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -35,21 +38,30 @@ def test_a_block_larger_than_a_shard_fills_several(tmp_path: Path) -> None:
 
 
 def test_a_build_that_was_stopped_goes_on_behind_its_last_finished_shard(tmp_path: Path) -> None:
-    stopped = writer_in(tmp_path / "stopped")
-    add(stopped, range(27))
     # As a kill leaves it: its third shard is half written and has no index.
-    assert (tmp_path / "stopped" / "records-00002.bin.partial").exists()
+    stopped = tmp_path / "stopped"
+    with closing(writer_in(tmp_path / "running")) as running:
+        add(running, range(27))
+        shutil.copytree(tmp_path / "running", stopped)
+    assert (stopped / "records-00002.bin.partial").exists()
     # A kill between a shard and its index leaves the shard.
-    (tmp_path / "stopped" / "records-00002.bin").write_bytes(b"half")
-    before = (tmp_path / "stopped" / "records-00000.bin").stat().st_ino
+    (stopped / "records-00002.bin").write_bytes(b"half")
+    before = (stopped / "records-00000.bin").stat().st_ino
 
-    resumed = writer_in(tmp_path / "stopped")
+    resumed = writer_in(stopped)
     assert resumed.products == 20
     add(resumed, range(20, 35))
     resumed.finish()
-    assert (tmp_path / "stopped" / "records-00000.bin").stat().st_ino == before
-    assert content_of(tmp_path / "stopped") == content_of(write_numbered(tmp_path / "whole", 35))
-    stopped.close()
+    assert (stopped / "records-00000.bin").stat().st_ino == before
+    assert content_of(stopped) == content_of(write_numbered(tmp_path / "whole", 35))
+
+
+def test_two_builds_do_not_write_into_one_directory(tmp_path: Path) -> None:
+    with closing(writer_in(tmp_path)) as first:
+        with pytest.raises(CatalogueError, match="another build is writing here"):
+            writer_in(tmp_path)
+        add(first, range(10))
+    assert writer_in(tmp_path).products == 10
 
 
 def test_an_unfinished_build_is_no_catalogue(tmp_path: Path) -> None:
@@ -118,6 +130,21 @@ def test_a_disk_that_does_not_take_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CatalogueError, match=r"file.* cannot be written"):
         writer_in(tmp_path / "file" / "catalogue")
+
+
+def test_a_full_disk_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with closing(writer_in(tmp_path)) as writer:
+        add(writer, range(10))
+        with monkeypatch.context() as patched, pytest.raises(CatalogueError, match=r"No space left .* run again"):
+            patched.setattr(os, "fsync", is_full)
+            add(writer, range(10, 20))
+    assert {path.name for path in tmp_path.iterdir()} == {"plan.json", "records-00000.bin", "records-00000.idx"}
+    resumed = writer_in(tmp_path)
+    add(resumed, range(10, 20))
+    assert resumed.finish().products == 20
 
 
 def test_the_manifest_tells_what_was_built(tmp_path: Path) -> None:
