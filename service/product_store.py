@@ -1,126 +1,48 @@
-"""Where a product's record is looked for: in bounded memory, then in the catalogue; what is in neither is computed.
+"""Where a product's record is looked for: in bounded memory, in the catalogue, in a tier that replicas may share.
 
-The store gives back exactly what was computed and never waits for it: the caller computes what `get` did not find and
-brings it with `put`. Keys are digests of content and encoder version, so no tier can hold a stale record, and memory
-stays valid when the catalogue is exchanged.
+What is in none of them is computed: the store never waits for that, the caller does it and brings the records with
+`put`. Keys are digests of content and encoder version, so no tier can hold a stale record, and memory stays valid when
+the catalogue is exchanged.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from relevance.catalogue import Catalogue
 from relevance.product_record import ProductRecord
-from service.caches import Lookups
-from service.segmented_lru import SegmentedLru
-
-RECORD_ENTRY_BYTES: Final = 900
-"""Of one record's key, its objects, and their places in the cache's tables, beside its two arrays."""
-
-Element = TypeVar("Element", bound=np.generic)
-
-
-class MemoryTier:
-    """Bounded memory, scan-resistant and thread-safe."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.lookups = Lookups()
-        self._lock = threading.Lock()
-        self._records: SegmentedLru[ProductRecord] = SegmentedLru(max_bytes)
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that the entries take."""
-        return self._records.size_bytes
-
-    @property
-    def evictions(self) -> int:
-        """Records that had to go since the start."""
-        return self._records.evictions
-
-    def get(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
-        """The record of each key, None where it is not remembered."""
-        with self._lock:
-            records = [self._records.get(key) for key in keys]
-            _count(self.lookups, records)
-        return records
-
-    def put(self, keys: Sequence[bytes], records: Sequence[ProductRecord]) -> None:
-        """Remember records that own their memory."""
-        with self._lock:
-            for key, record in zip(keys, records, strict=True):
-                self._records.put(key, record, record.nbytes + RECORD_ENTRY_BYTES)
-
-
-class CatalogueTier:
-    """The catalogue at hand, if any; another can take its place at any time, between two lookups or during one."""
-
-    def __init__(self, catalogue: Catalogue | None) -> None:
-        self.lookups = Lookups()
-        self.catalogue = catalogue
-        self._damaged_before = 0
-        self._lock = threading.Lock()
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the catalogue's files: on disk, not in memory."""
-        return self.catalogue.size_bytes if self.catalogue else 0
-
-    @property
-    def damaged(self) -> int:
-        """Reads since the start that gave no whole record, of every catalogue that was used."""
-        return self._damaged_before + (self.catalogue.damaged if self.catalogue else 0)
-
-    def use(self, catalogue: Catalogue | None) -> None:
-        """Look in this catalogue from the next lookup on. One that is running ends with the old one."""
-        with self._lock:
-            self._damaged_before, self.catalogue = self.damaged, catalogue
-
-    def get(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
-        """The record of each key, None where the catalogue does not hold it whole."""
-        # Read once: this lookup stays with one catalogue, and holds its files open.
-        catalogue = self.catalogue
-        records: list[ProductRecord | None] = catalogue.get(keys) if catalogue else [None for _ in keys]
-        with self._lock:
-            _count(self.lookups, records)
-        return records
-
-    def find(self, ids: Sequence[str]) -> list[bytes | None]:
-        """The key of each product id, None where the catalogue does not know it."""
-        catalogue = self.catalogue
-        return catalogue.find(ids) if catalogue else [None for _ in ids]
+from service.product_tiers import CatalogueTier, MemoryTier, SharedTier, Tier, with_memory_of_its_own
 
 
 class ProductStore:
-    """Keys → records, through both tiers. Thread-safe; each tier can be watched as a cache by the metrics."""
+    """Keys → records, through all tiers. Thread-safe; each tier can be watched as a cache by the metrics."""
 
-    def __init__(self, memory_bytes: int, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, memory_bytes: int, catalogue: Catalogue | None = None, shared: SharedTier | None = None) -> None:
         self.memory: Final = MemoryTier(memory_bytes)
         self.disk: Final = CatalogueTier(catalogue)
+        self.shared: Final = shared
+        self._slower: tuple[Tier, ...] = (self.disk,) if shared is None else (self.disk, shared)
 
     def get(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
-        """The record of each key, None where the caller must compute it. What came from the catalogue is remembered."""
+        """The record of each key, None where the caller must compute it. What came from a slower tier is remembered."""
         records = self.memory.get(keys)
         missing = [at for at, record in enumerate(records) if record is None]
-        if not missing:
-            return records
-        found: list[tuple[bytes, ProductRecord]] = []
-        for at, record in zip(missing, self.disk.get([keys[at] for at in missing]), strict=True):
-            if record is not None:
+        for tier in self._slower:
+            if not missing:
+                break
+            for at, record in zip(missing, tier.get([keys[at] for at in missing]), strict=True):
                 records[at] = record
-                found.append((keys[at], record))
-        self.memory.put([key for key, _ in found], [record for _, record in found])
+            found = [(keys[at], record) for at in missing if (record := records[at]) is not None]
+            self.memory.put([key for key, _ in found], [record for _, record in found])
+            missing = [at for at in missing if records[at] is None]
         return records
 
     def put(self, keys: Sequence[bytes], records: Sequence[ProductRecord]) -> None:
         """Remember records that were computed."""
-        self.memory.put(keys, [_with_memory_of_its_own(record) for record in records])
+        self.memory.put(keys, [with_memory_of_its_own(record) for record in records])
+        if self.shared is not None:
+            self.shared.put(keys, records)
 
     def find(self, ids: Sequence[str]) -> list[bytes | None]:
         """The key of each product id, None where the catalogue does not know it."""
@@ -129,23 +51,3 @@ class ProductStore:
     def use(self, catalogue: Catalogue | None) -> None:
         """Look in this catalogue from the next lookup on. One that is running ends with the old one."""
         self.disk.use(catalogue)
-
-
-def _count(lookups: Lookups, records: Sequence[ProductRecord | None]) -> None:
-    misses = records.count(None)
-    lookups.hits += len(records) - misses
-    lookups.misses += misses
-
-
-def _with_memory_of_its_own(record: ProductRecord) -> ProductRecord:
-    return replace(record, token_ids=_owned(record.token_ids), latents=_owned(record.latents))
-
-
-def _owned(array: npt.NDArray[Element]) -> npt.NDArray[Element]:
-    # A view into a batch's output would keep the whole batch in memory, beyond what is counted.
-    return array if array.base is None and not array.flags.writeable else _frozen(array.copy())
-
-
-def _frozen(array: npt.NDArray[Element]) -> npt.NDArray[Element]:
-    array.flags.writeable = False
-    return array

@@ -13,7 +13,8 @@ import pytest
 from relevance.catalogue import Catalogue
 from relevance.product_record import ProductRecord
 from service.metrics import Metrics
-from service.product_store import RECORD_ENTRY_BYTES, ProductStore
+from service.product_store import ProductStore
+from service.product_tiers import RECORD_ENTRY_BYTES
 from tests.relevance.catalogue.hand_made import ENCODER, key_of, record_of, same, write, write_numbered
 
 MEBIBYTE = 1024 * 1024
