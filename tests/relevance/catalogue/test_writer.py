@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -54,6 +55,37 @@ def test_a_build_that_was_stopped_goes_on_behind_its_last_finished_shard(tmp_pat
     resumed.finish()
     assert (stopped / "records-00000.bin").stat().st_ino == before
     assert content_of(stopped) == content_of(write_numbered(tmp_path / "whole", 35))
+
+
+class KilledError(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", range(16))
+def test_killed_at_any_step_it_ends_up_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    # Each file is written, reaches the disk, gets its name, and then the name reaches the disk: every second step
+    # is before a rename and the others are behind one.
+    steps, killed = itertools.count(), tmp_path / "killed"
+
+    def kill(descriptor: int) -> None:
+        if next(steps) == step:
+            shutil.copytree(tmp_path / "running", killed)
+            raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(os, "fsync", kill)
+        with closing(writer_in(tmp_path / "running")) as running:
+            add(running, range(25))
+            running.finish()
+
+    if not (killed / "manifest.json").exists():
+        resumed = writer_in(killed)
+        add(resumed, range(resumed.products, 25))
+        resumed.finish()
+    content = content_of(killed)
+    # What is left of the last step of all.
+    content.pop("plan.json", None)
+    assert content == content_of(write_numbered(tmp_path / "whole", 25))
 
 
 def test_two_builds_do_not_write_into_one_directory(tmp_path: Path) -> None:
