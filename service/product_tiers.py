@@ -15,8 +15,8 @@ from relevance.product_record import ProductRecord
 from service.caches import Lookups
 from service.segmented_lru import SegmentedLru
 
-RECORD_ENTRY_BYTES: Final = 900
-"""Of one record's key, its objects, and their places in the cache's tables, beside its two arrays."""
+RECORD_ENTRY_BYTES: Final = 550
+"""Of one record's key, its objects and their places, beside its two arrays, as tracemalloc counts them."""
 
 Element = TypeVar("Element", bound=np.generic)
 
@@ -41,7 +41,7 @@ class MemoryTier:
     def __init__(self, max_bytes: int) -> None:
         self.lookups = Lookups()
         self._lock = threading.Lock()
-        self._records: SegmentedLru[ProductRecord] = SegmentedLru(max_bytes)
+        self._records: SegmentedLru[ProductRecord] = SegmentedLru(max_bytes, _entry_bytes)
 
     @property
     def size_bytes(self) -> int:
@@ -64,7 +64,7 @@ class MemoryTier:
         """Remember records that own their memory."""
         with self._lock:
             for key, record in zip(keys, records, strict=True):
-                self._records.put(key, record, record.nbytes + RECORD_ENTRY_BYTES)
+                self._records.put(key, record)
 
 
 class CatalogueTier:
@@ -104,6 +104,10 @@ class CatalogueTier:
         """The key of each product id, None where the catalogue does not know it."""
         catalogue = self.catalogue
         return catalogue.find(ids) if catalogue else [None for _ in ids]
+
+
+def _entry_bytes(record: ProductRecord) -> int:
+    return record.nbytes + RECORD_ENTRY_BYTES
 
 
 def _count(lookups: Lookups, records: Sequence[ProductRecord | None]) -> None:

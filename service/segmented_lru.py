@@ -7,6 +7,7 @@ push out one another. Two ordered dictionaries and no more: a hit is on the way 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 PROTECTED_SHARE: Final = 0.8
@@ -14,18 +15,18 @@ PROTECTED_SHARE: Final = 0.8
 
 Value = TypeVar("Value")
 
-_Segment = OrderedDict[bytes, tuple[Value, int]]
+Segment = OrderedDict[bytes, Value]
 
 
 class SegmentedLru(Generic[Value]):
-    """Key → value of a stated size. Not thread-safe: its owner holds the lock."""
+    """Key → value, whose size `size_of` gives and which never changes. Not thread-safe: its owner holds the lock."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, size_of: Callable[[Value], int]) -> None:
         self.evictions = 0
-        self._max_bytes = max_bytes
+        self._max_bytes, self._size_of = max_bytes, size_of
         self._max_protected = int(max_bytes * PROTECTED_SHARE)
-        self._probation: _Segment[Value] = OrderedDict()
-        self._protected: _Segment[Value] = OrderedDict()
+        self._probation: Segment[Value] = OrderedDict()
+        self._protected: Segment[Value] = OrderedDict()
         self._bytes = self._protected_bytes = 0
 
     def __len__(self) -> int:
@@ -33,47 +34,44 @@ class SegmentedLru(Generic[Value]):
 
     @property
     def size_bytes(self) -> int:
-        """Stated sizes of all entries."""
+        """Sizes of all entries."""
         return self._bytes
 
     def get(self, key: bytes) -> Value | None:
         """The value of that key, which is protected from now on, or None."""
-        entry = self._protected.get(key)
-        if entry is not None:
+        value = self._protected.get(key)
+        if value is not None:
             self._protected.move_to_end(key)
-            return entry[0]
-        entry = self._probation.pop(key, None)
-        if entry is None:
-            return None
-        self._protect(key, entry)
-        return entry[0]
+            return value
+        value = self._probation.pop(key, None)
+        if value is not None:
+            self._protect(key, value)
+        return value
 
-    def put(self, key: bytes, value: Value, size: int) -> None:
-        """Remember a value of `size` bytes on probation, if it is not known; what is larger than all is not kept.
+    def put(self, key: bytes, value: Value) -> None:
+        """Remember a value on probation, if it is not known; what is larger than the whole cache is not kept.
 
         A known one stays as it is, where it is: a key is a digest of its value's content.
         """
+        size = self._size_of(value)
         if size > self._max_bytes or key in self._protected or key in self._probation:
             return
-        self._probation[key] = (value, size)
+        self._probation[key] = value
         self._bytes += size
         while self._bytes > self._max_bytes:
             self._evict()
 
-    def _protect(self, key: bytes, entry: tuple[Value, int]) -> None:
-        self._protected[key] = entry
-        self._protected_bytes += entry[1]
+    def _protect(self, key: bytes, value: Value) -> None:
+        self._protected[key] = value
+        self._protected_bytes += self._size_of(value)
         # What has lost its place goes back on probation, as the newest there.
         while self._protected_bytes > self._max_protected:
             demoted, its = self._protected.popitem(last=False)
-            self._protected_bytes -= its[1]
+            self._protected_bytes -= self._size_of(its)
             self._probation[demoted] = its
 
     def _evict(self) -> None:
-        if self._probation:
-            _, (_, size) = self._probation.popitem(last=False)
-        else:
-            _, (_, size) = self._protected.popitem(last=False)
-            self._protected_bytes -= size
-        self._bytes -= size
+        # The protected ones alone never fill the cache, so somebody is on probation.
+        _, value = self._probation.popitem(last=False)
+        self._bytes -= self._size_of(value)
         self.evictions += 1
