@@ -2,7 +2,8 @@
 
 ExportError
 ├── CheckpointError     the checkpoint is not there or is not a cross-encoder
-└── ParityError         a graph does not compute what the checkpoint computes; names the largest difference
+├── ParityError         a graph does not compute what the checkpoint computes; names the largest difference
+└── ProductFileError    a file of products cannot be used; names the file and the row
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class CheckpointError(ExportError):
 
 class ParityError(ExportError):
     """A graph and its source disagree by more than the stated bound."""
+
+
+class ProductFileError(ExportError):
+    """A file of products, or one of its rows, cannot be used; the message names the file and the row."""

@@ -180,7 +180,7 @@ def save_bundle(directory: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
     files = {name: _record(directory, name) for name in (TOKENIZER, CARD, *unfinished.graph_files)}
     manifest = unfinished.model_copy(update={"files": files})
     content = manifest.model_dump(mode="json")
-    content["sha256"] = _digest_of(content)
+    content["sha256"] = manifest_digest(content)
     partial = directory / f"{MANIFEST}.partial"
     partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(directory / MANIFEST)
@@ -208,7 +208,7 @@ def _read_manifest(directory: Path) -> Manifest:
             f"{path} has format_version {content.get('format_version')!r}, this Aisle reads {FORMAT_VERSION}; "
             "upgrade Aisle, or export the bundle again with this version"
         )
-    if content.pop("sha256", None) != _digest_of(content):
+    if content.pop("sha256", None) != manifest_digest(content):
         raise BundleAlteredError(f"{path} was altered after it was written; restore the bundle from its source")
     try:
         return Manifest.model_validate(content)
@@ -231,6 +231,7 @@ def _record(directory: Path, name: str) -> FileRecord:
     return FileRecord(sha256=sha256_of(path), bytes=path.stat().st_size)
 
 
-def _digest_of(content: Mapping[str, Any]) -> str:
+def manifest_digest(content: Mapping[str, Any]) -> str:
+    """Hex digest of a manifest's fields, whatever their order or layout; its own `sha256` is not among them."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

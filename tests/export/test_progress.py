@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from training.progress import ProgressLines
+from export.progress import ProgressLines
 
 
 def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left() -> None:

@@ -1,0 +1,74 @@
+"""Build the catalogue of a shop: `python -m export.catalogue products.parquet -o catalogue/ --bundle DIR --verify`.
+
+A build that was stopped goes on when the same command is run again. `--verify` reads every record once more; without
+a file of products it is all that is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from export.catalogue_build import Encoder, build_catalogue, verify_catalogue
+from export.errors import ExportError
+from export.product_file import ProductFile
+from relevance.bundle import BundleError
+from relevance.catalogue import CatalogueError
+
+log = logging.getLogger("aisle.export")
+
+OpenEncoder = Callable[[Path], Encoder]
+"""From a bundle's directory to its product encoder."""
+
+
+def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder | None = None) -> int:
+    """Run the command; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.products is None and not options.verify:
+        parser.error("give a file of products, or --verify")
+    if options.products is not None and options.bundle is None:
+        parser.error("--bundle is missing: its encoder makes the records")
+    try:
+        if options.products is not None:
+            _build(options, open_encoder or _encoder_of_bundle)
+        if options.verify:
+            log.info("%s: %d records, all whole", options.output, verify_catalogue(options.output))
+    except (CatalogueError, ExportError, BundleError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _build(options: argparse.Namespace, open_encoder: OpenEncoder) -> None:
+    manifest = build_catalogue(ProductFile(options.products), options.output, open_encoder(options.bundle))
+    size = sum(file.bytes for file in manifest.files.values())
+    shared = manifest.products - manifest.records
+    log.info(
+        "%s: %d products, %d of them with the record of another; %.1f MB, %.0f bytes a product",
+        *(options.output, manifest.products, shared, size / 1e6, size / max(1, manifest.products)),
+    )
+
+
+def _encoder_of_bundle(bundle: Path) -> Encoder:
+    # Brings the runtime along, which --verify has no need of.
+    return cast(Encoder, importlib.import_module("export.product_encoder").open_encoder(bundle))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m export.catalogue", description=__doc__)
+    parser.add_argument("products", type=Path, nargs="?", help="Parquet or JSON lines with id, title and other fields")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="directory of the catalogue")
+    parser.add_argument("--bundle", type=Path, help="bundle of the split student whose encoder makes the records")
+    parser.add_argument("--verify", action="store_true", help="read every record again and check it")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""From a file of products to a catalogue, through whatever encodes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, Protocol
+
+from export.product_file import ProductFile
+from export.progress import progress_bar
+from relevance.bundle import MANIFEST, sha256_of
+from relevance.catalogue import CatalogueError, CatalogueWriter
+from relevance.catalogue.manifest import CatalogueManifest, read_manifest
+from relevance.catalogue.verification import verify_records
+from relevance.catalogue.writer import PRODUCTS_PER_SHARD
+from relevance.product import Product
+from relevance.product_record import ProductRecord
+
+log = logging.getLogger("aisle.export")
+
+PRODUCTS_PER_BLOCK: Final = 512
+"""Enough to sort by length and fill the encoder's batches."""
+
+
+class Encoder(Protocol):
+    """Gives products their keys and records, each product for itself: a block's size changes nothing."""
+
+    @property
+    def version(self) -> str:
+        """What the keys are made for; another one makes every record another."""
+
+    @property
+    def width(self) -> int:
+        """Numbers in a token's latent."""
+
+    def encode(self, products: Sequence[Product]) -> list[tuple[bytes, ProductRecord]]:
+        """Key and record of each product, in their order."""
+
+
+def build_catalogue(
+    products: ProductFile, directory: Path, encoder: Encoder, products_per_shard: int = PRODUCTS_PER_SHARD
+) -> CatalogueManifest:
+    """Encode all products of the file into a catalogue; goes on with a build that was stopped.
+
+    A catalogue that is finished already, of this file and this encoder, is left as it is. CatalogueError for one of
+    others, ProductFileError for a row that is no product.
+    """
+    source = f"sha256:{sha256_of(products.path)}"
+    if (directory / MANIFEST).exists():
+        return _finished(directory, source, encoder)
+    writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)
+    with closing(writer), progress_bar("products", products.count()) as advance:
+        advance(writer.products)
+        for block in products.blocks(PRODUCTS_PER_BLOCK, skip=writer.products):
+            encoded = encoder.encode(block)
+            writer.add([product.id or "" for product in block], *_columns(encoded))
+            advance(len(block))
+        return writer.finish()
+
+
+def verify_catalogue(directory: Path) -> int:
+    """Read every record again; returns how many. CatalogueError naming the file if one is damaged or missing."""
+    manifest, _ = read_manifest(directory)
+    with progress_bar("records verified", manifest.records) as advance:
+        return verify_records(directory, advance)
+
+
+def _finished(directory: Path, source: str, encoder: Encoder) -> CatalogueManifest:
+    manifest, _ = read_manifest(directory)
+    if (manifest.source, manifest.encoder_version, manifest.width) != (source, encoder.version, encoder.width):
+        raise CatalogueError(
+            f"{directory} holds a finished catalogue of other products or another encoder; build into a new directory "
+            "and let it take this one's place by rename"
+        )
+    log.info("%s is finished already", directory)
+    return manifest
+
+
+def _columns(encoded: Sequence[tuple[bytes, ProductRecord]]) -> tuple[list[bytes], list[ProductRecord]]:
+    return [key for key, _ in encoded], [record for _, record in encoded]

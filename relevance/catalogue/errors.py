@@ -1,0 +1,15 @@
+"""What can be wrong with a catalogue.
+
+CatalogueError              the catalogue cannot be used or written; the message names the file and what to do
+DamagedRecordError          one record is not what was written; the reader turns it into a miss
+"""
+
+from __future__ import annotations
+
+
+class CatalogueError(Exception):
+    """A catalogue that cannot be used or written; the message names the file and what to do."""
+
+
+class DamagedRecordError(Exception):
+    """The bytes of a record are not those that were written."""

@@ -1,0 +1,89 @@
+"""What a build finds in its directory: nothing, a build to go on with, or something it must not touch."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from relevance.bundle import MANIFEST
+from relevance.catalogue.errors import CatalogueError
+from relevance.catalogue.index_file import ShardIndex, index_path, parse_index, shard_path
+from relevance.catalogue.whole_files import PARTIAL, write_whole
+
+log = logging.getLogger("aisle.catalogue")
+
+PLAN: Final = "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What must be the same when a build goes on: shards of two encoders or sources do not make one catalogue."""
+
+    encoder_version: str
+    width: int
+    source: str
+
+
+def begin_or_resume(directory: Path, plan: Plan) -> list[ShardIndex]:
+    """The finished shards of this build, none at its beginning; leftovers of unfinished ones are removed.
+
+    CatalogueError if the directory holds a finished catalogue, a build with another plan, or a damaged shard.
+    """
+    if (directory / MANIFEST).exists():
+        raise CatalogueError(
+            f"{directory / MANIFEST} is there: this catalogue is finished and never changed; build into a new "
+            "directory and let it take this one's place by rename"
+        )
+    _check_plan(directory / PLAN, plan)
+    shards = _finished_shards(directory)
+    _remove_unfinished(directory, len(shards))
+    return shards
+
+
+def _check_plan(path: Path, plan: Plan) -> None:
+    wanted = asdict(plan)
+    if not path.exists():
+        if any(path.parent.glob("records-*")):
+            raise CatalogueError(f"{path} is not there but shards are; delete {path.parent} to build anew")
+        write_whole(path, (json.dumps(wanted, indent=2) + "\n").encode())
+        return
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CatalogueError(f"{path} cannot be read ({error}); delete {path.parent} to build anew") from error
+    if begun == wanted:
+        return
+    other = [name for name in wanted if not isinstance(begun, dict) or begun.get(name) != wanted[name]]
+    raise CatalogueError(
+        f"{path}: this build was begun with another {', '.join(other)}; "
+        f"delete {path.parent} to build anew, or choose another directory"
+    )
+
+
+def _finished_shards(directory: Path) -> list[ShardIndex]:
+    shards: list[ShardIndex] = []
+    while (path := index_path(directory, len(shards))).exists():
+        index = parse_index(path, path.read_bytes())
+        records = shard_path(directory, len(shards))
+        if not records.is_file() or records.stat().st_size != index.shard_bytes:
+            raise CatalogueError(f"{records} is not the file that {path.name} tells of; delete both to write it again")
+        shards.append(index)
+    return shards
+
+
+def _remove_unfinished(directory: Path, finished: int) -> None:
+    kept = {file(directory, number) for number in range(finished) for file in (shard_path, index_path)}
+    for path in directory.glob("records-*"):
+        if path in kept:
+            continue
+        # Only what a killed build can leave: a shard behind a gap was finished, and someone took its neighbour away.
+        if path.name.endswith(PARTIAL) or path == shard_path(directory, finished):
+            path.unlink()
+            continue
+        raise CatalogueError(
+            f"{path} is there, but {index_path(directory, finished).name} before it is not; "
+            f"restore that file, or delete {directory} to build anew"
+        )

@@ -1,0 +1,55 @@
+"""Noticing that another catalogue has taken the place of the one that is served."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from relevance.catalogue import Catalogue, CatalogueError
+from relevance.catalogue.manifest import read_digest
+from service.product_store import ProductStore
+
+log = logging.getLogger("aisle.catalogue")
+
+
+class CatalogueFollower:
+    """Keeps a store on the catalogue that lies in `directory`. It has no timer: its owner asks, on one or on a signal.
+
+    A new catalogue that cannot be opened leaves the old one in use. That is logged once for each reason, and tried
+    again at the next call: it may still be on its way.
+    """
+
+    def __init__(self, store: ProductStore, directory: Path, encoder_version: str) -> None:
+        self._store, self._directory, self._encoder_version = store, directory, encoder_version
+        self._refused = ""
+
+    def reload_if_changed(self) -> bool:
+        """Use the catalogue in the directory if it is another one and whole; True if the store has changed.
+
+        Reads one small file when nothing has changed. Opening reads every index: call it outside the event loop.
+        """
+        current = self._store.disk.catalogue
+        if current is not None and read_digest(self._directory) == current.digest:
+            return False
+        try:
+            catalogue = Catalogue.open(self._directory, self._encoder_version)
+        except CatalogueError as error:
+            self._tell(str(error), current)
+            return False
+        self._refused = ""
+        self._store.use(catalogue)
+        log.info(
+            "catalogue %s: %d products in %d records", self._directory, catalogue.manifest.products, len(catalogue)
+        )
+        return True
+
+    def _tell(self, reason: str, current: Catalogue | None) -> None:
+        if reason == self._refused:
+            return
+        self._refused = reason
+        kept = (
+            f"the one opened before, of {current.manifest.products} products, stays in use"
+            if current
+            else "none is used"
+        )
+        log.error("the catalogue in %s cannot be used, %s: %s", self._directory, kept, reason)

@@ -1,0 +1,111 @@
+"""An optional tier that replicas share: records in Redis, between the catalogue and computing.
+
+Redis is a convenience here and never a need: whatever goes wrong with it is a miss. A call that fails, or takes longer
+than its budget, counts against a circuit breaker, and while that is open Redis is not asked at all. Give Redis a
+`maxmemory` and the policy `allkeys-lru`: records never expire by themselves, as a key is a digest of content.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any, Final, Protocol, TypeVar
+
+from relevance.catalogue.errors import DamagedRecordError
+from relevance.catalogue.record_format import pack_record, unpack_record
+from relevance.product_record import ProductRecord
+from service.caches import Lookups
+from service.circuit_breaker import CircuitBreaker
+
+log = logging.getLogger("aisle.catalogue")
+
+PREFIX: Final = b"aisle:record:1:"
+"""Before each key; the number is that of the record's format."""
+
+Answer = TypeVar("Answer")
+
+
+class RedisClient(Protocol):
+    """What is used of a client; it must have a timeout for connecting and for each call."""
+
+    def mget(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """The value of each key, None where there is none."""
+
+    def mset(self, mapping: Mapping[bytes, bytes]) -> Any:
+        """Set all keys to their values."""
+
+
+class RedisTier:
+    """Records of latents of `width`. Thread-safe if its client is. Calls block for at most the client's timeouts."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        width: int,
+        breaker: CircuitBreaker,
+        budget_seconds: float = 0.02,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lookups = Lookups()
+        self.failures = self.damaged = 0
+        self._client, self._width, self._breaker = client, width, breaker
+        self._budget, self._clock = budget_seconds, clock
+        self._lock = Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        """None of this process's memory."""
+        return 0
+
+    def get(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
+        """The record of each key, None where Redis has none that is whole, or is away."""
+        packed = self._call(lambda: self._client.mget([PREFIX + key for key in keys])) if keys else None
+        if packed is None:
+            packed = [None for _ in keys]
+        records = [self._unpacked(value, key) for value, key in zip(packed, keys, strict=True)]
+        with self._lock:
+            self.lookups.hits += len(records) - records.count(None)
+            self.lookups.misses += records.count(None)
+        return records
+
+    def put(self, keys: Sequence[bytes], records: Sequence[ProductRecord]) -> None:
+        """Give other replicas what was computed here, if Redis takes it."""
+        if keys:
+            packed = {PREFIX + key: pack_record(key, record) for key, record in zip(keys, records, strict=True)}
+            self._call(lambda: self._client.mset(packed))
+
+    def _call(self, ask: Callable[[], Answer]) -> Answer | None:
+        if not self._breaker.allows():
+            return None
+        started = self._clock()
+        try:
+            answer = ask()
+        # A client has errors of many kinds, and there is one thing to do for each of them.
+        except Exception as error:
+            self._failed(f"{type(error).__name__}: {error}")
+            return None
+        seconds = self._clock() - started
+        if seconds > self._budget:
+            self._failed(f"it took {seconds * 1000:.0f} ms, {self._budget * 1000:.0f} are allowed")
+        elif self._breaker.succeeded():
+            log.info("Redis answers again")
+        return answer
+
+    def _failed(self, reason: str) -> None:
+        with self._lock:
+            self.failures += 1
+        if self._breaker.failed():
+            log.error("Redis is left alone for a while, products are computed instead (%s)", reason)
+
+    def _unpacked(self, value: bytes | None, key: bytes) -> ProductRecord | None:
+        if value is None:
+            return None
+        try:
+            return unpack_record(value, key, self._width)
+        except DamagedRecordError as error:
+            with self._lock:
+                self.damaged += 1
+            log.error("Redis: the record %s cannot be used (%s) and is computed anew", key.hex(), error)
+            return None

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from export.errors import ProductFileError
+from export.product_file import ProductFile
+from relevance.product import Product
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "a", "title": "red lamp", "brand": "Acme", "attributes": {"height": 30, "dimmable": True}},
+    {"id": "b", "title": "desk", "color": "oak"},
+    {"id": "c", "title": "chair", "description": "four legs", "attributes": {}},
+]
+PRODUCTS = [Product.model_validate(row) for row in ROWS]
+
+
+def json_lines(directory: Path, *lines: str) -> ProductFile:
+    path = directory / "products.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return ProductFile(path)
+
+
+def parquet(directory: Path, table: pa.Table) -> ProductFile:
+    path = directory / "products.parquet"
+    pq.write_table(table, path)
+    return ProductFile(path)
+
+
+def read(products: ProductFile, skip: int = 0) -> list[Product]:
+    return [product for block in products.blocks(2, skip) for product in block]
+
+
+def test_json_lines_and_parquet_give_the_same_products(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([{**row, "attributes": json.dumps(row.get("attributes"))} for row in ROWS])
+    columns = ("id", "title", "brand", "color", "description")
+    whole = pa.table({name: [row.get(name) for row in ROWS] for name in columns}).append_column(
+        "attributes", table["attributes"]
+    )
+    for products in (json_lines(tmp_path, *map(json.dumps, ROWS)), parquet(tmp_path, whole)):
+        assert read(products) == PRODUCTS
+        assert products.count() == 3
+        assert read(products, skip=2) == PRODUCTS[2:]
+        assert [len(block) for block in products.blocks(2)] == [2, 1]
+
+
+def test_attributes_may_be_a_map_or_a_struct(tmp_path: Path) -> None:
+    base = {"id": ["a"], "title": ["lamp"]}
+    mapped = pa.array([[("colour", "red")]], pa.map_(pa.string(), pa.string()))
+    struct = pa.array([{"colour": "red", "size": None}], pa.struct([("colour", pa.string()), ("size", pa.int32())]))
+    for attributes in (mapped, struct):
+        assert read(parquet(tmp_path, pa.table({**base, "attributes": attributes})))[0].attributes == {"colour": "red"}
+
+
+def test_a_number_is_an_id_as_text(tmp_path: Path) -> None:
+    assert read(parquet(tmp_path, pa.table({"id": [17], "title": ["lamp"]})))[0].id == "17"
+
+
+def test_empty_lines_are_no_products(tmp_path: Path) -> None:
+    products = json_lines(tmp_path, json.dumps(ROWS[0]), "", json.dumps(ROWS[1]), " ")
+    assert (read(products), products.count()) == (PRODUCTS[:2], 2)
+    assert read(products, skip=1) == PRODUCTS[1:2]
+
+
+def test_columns_that_are_left_out_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    products = json_lines(tmp_path, *(json.dumps({**row, "price": 3, "prior": 0.5}) for row in ROWS))
+    assert read(products) == PRODUCTS
+    assert len(caplog.records) == 1
+    assert caplog.text.rstrip().endswith("left out: price")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"title": "lamp"}', "line 2: id is missing"),
+        ('{"id": "", "title": "lamp"}', "line 2: id is missing"),
+        ('{"id": "a"}', "line 2: title: Field required"),
+        ('{"id": "a", "title": ""}', "line 2: title: String should have at least 1 character"),
+        ('{"id": "a", "title": "lamp", "attributes": "red"}', "line 2: attributes"),
+        ('{"id": "a", "title": 3}', "line 2: title"),
+        ('{"id": true, "title": "lamp"}', "line 2: id"),
+        ("[]", "line 2: must be a JSON object"),
+        ("{", "line 2: not valid JSON"),
+    ],
+)
+def test_a_row_that_is_no_product_is_named(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(ProductFileError, match=rf"products\.jsonl, {message}"):
+        read(json_lines(tmp_path, json.dumps(ROWS[0]), line))
+
+
+def test_a_row_of_parquet_without_a_title_is_named(tmp_path: Path) -> None:
+    table = pa.table({"id": [str(n) for n in range(1500)], "title": ["lamp"] * 1300 + [None] + ["lamp"] * 199})
+    with pytest.raises(ProductFileError, match=r"products\.parquet, row 1301: title: Field required"):
+        read(parquet(tmp_path, table))
+
+
+def test_parquet_without_the_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProductFileError, match=r"has no column id and no title, only: name"):
+        read(parquet(tmp_path, pa.table({"name": ["lamp"]})))
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ProductFileError, match=r"products\.csv must be \.parquet"):
+        ProductFile(tmp_path / "products.csv")
+    with pytest.raises(ProductFileError, match=r"products\.parquet is not there"):
+        ProductFile(tmp_path / "products.parquet")
+    (tmp_path / "products.parquet").write_bytes(b"no parquet")
+    with pytest.raises(ProductFileError, match=r"products\.parquet cannot be read as Parquet"):
+        read(ProductFile(tmp_path / "products.parquet"))

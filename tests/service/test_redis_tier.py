@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from relevance.catalogue.record_format import pack_record
+from service.circuit_breaker import CircuitBreaker
+from service.product_store import ProductStore
+from service.redis_tier import PREFIX, RedisTier
+from tests.relevance.catalogue.hand_made import WIDTH, key_of, record_of, same
+
+KEYS = [key_of(f"text {n}") for n in range(4)]
+RECORDS = [record_of(key) for key in KEYS]
+
+
+class FakeClient:
+    """A Redis with a clock that each call moves on, and an error to raise."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.now, self.seconds, self.calls = 0.0, 0.001, 0
+        self.error: Exception | None = None
+
+    def mget(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self._answer()
+        return [self.values.get(key) for key in keys]
+
+    def mset(self, mapping: Mapping[bytes, bytes]) -> bool:
+        self._answer()
+        self.values.update(mapping)
+        return True
+
+    def _answer(self) -> None:
+        self.calls += 1
+        self.now += self.seconds
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    return FakeClient()
+
+
+def tier_of(client: FakeClient) -> RedisTier:
+    breaker = CircuitBreaker(failures=3, rest_seconds=5.0, clock=lambda: client.now)
+    return RedisTier(client, WIDTH, breaker, budget_seconds=0.02, clock=lambda: client.now)
+
+
+def test_records_come_back_in_another_replica(client: FakeClient) -> None:
+    tier_of(client).put(KEYS[:3], RECORDS[:3])
+    tier = tier_of(client)
+    records = tier.get(KEYS)
+    assert all(same(records[n], RECORDS[n]) for n in range(3))
+    assert records[3] is None
+    assert (tier.lookups.hits, tier.lookups.misses) == (3, 1)
+
+
+def test_nothing_is_asked_about_nothing(client: FakeClient) -> None:
+    tier = tier_of(client)
+    tier.put([], [])
+    assert (tier.get([]), client.calls) == ([], 0)
+
+
+def test_a_redis_that_is_down_is_a_miss_and_soon_not_asked(
+    client: FakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.error = ConnectionError("refused")
+    tier = tier_of(client)
+    for _ in range(10):
+        assert tier.get(KEYS) == [None] * 4
+        tier.put(KEYS, RECORDS)
+    assert (client.calls, tier.failures) == (3, 3)
+    assert tier.lookups.misses == 40
+    assert [record.message for record in caplog.records] == [
+        "Redis is left alone for a while, products are computed instead (ConnectionError: refused)"
+    ]
+
+
+def test_a_slow_redis_is_left_alone_too(client: FakeClient) -> None:
+    tier_of(client).put(KEYS, RECORDS)
+    client.seconds, client.calls = 0.03, 0
+    tier = tier_of(client)
+    answers = [tier.get(KEYS) for _ in range(10)]
+    # What came late is used all the same.
+    assert [answer.count(None) for answer in answers] == [0] * 3 + [4] * 7
+    assert client.calls == 3
+
+
+def test_one_that_is_back_is_used_again(client: FakeClient) -> None:
+    tier = tier_of(client)
+    tier.put(KEYS, RECORDS)
+    client.error = TimeoutError()
+    for _ in range(3):
+        tier.get(KEYS)
+    client.error = None
+    assert tier.get(KEYS) == [None] * 4
+    client.now += 5.0
+    assert all(same(record, wanted) for record, wanted in zip(tier.get(KEYS), RECORDS, strict=True))
+    assert None not in tier.get(KEYS)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"x" * 100,
+        pack_record(KEYS[0], RECORDS[0])[:-1],
+        pack_record(KEYS[1], RECORDS[0]),
+        pack_record(KEYS[0], record_of(KEYS[0], WIDTH + 1)),
+    ],
+)
+def test_a_value_that_is_not_the_record_is_a_miss(
+    client: FakeClient, value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    tier = tier_of(client)
+    tier.put(KEYS, RECORDS)
+    client.values[PREFIX + KEYS[0]] = value
+    records = tier.get(KEYS)
+    assert records[0] is None
+    assert same(records[1], RECORDS[1])
+    assert tier.damaged == 1
+    assert KEYS[0].hex() in caplog.text
+
+
+def test_the_store_asks_it_last_and_remembers_what_it_said(client: FakeClient) -> None:
+    one = ProductStore(1_000_000, shared=tier_of(client))
+    assert one.get(KEYS) == [None] * 4
+    one.put(KEYS[:3], RECORDS[:3])
+    other = ProductStore(1_000_000, shared=tier_of(client))
+    client.calls = 0
+    for _ in range(2):
+        assert all(same(record, wanted) for record, wanted in zip(other.get(KEYS[:3]), RECORDS, strict=False))
+    assert client.calls == 1
+    assert other.get(KEYS)[3] is None
