@@ -154,9 +154,13 @@ class Bundle:
             there = ", ".join(sorted(self.manifest.precisions))
             raise BundleMissingError(f"bundle {self.directory} has no {precision} graph, only: {there}")
 
+    def tokenizer(self) -> Tokenizer:
+        """A tokenizer of its own."""
+        return Tokenizer.from_file(str(self.directory / TOKENIZER))
+
     def pair_encoder(self) -> PairEncoder:
         """The pair rule with this bundle's tokenizer and template."""
-        return PairEncoder(Tokenizer.from_file(str(self.directory / TOKENIZER)), self.manifest.template)
+        return PairEncoder(self.tokenizer(), self.manifest.template)
 
 
 def load_bundle(directory: Path) -> Bundle:

@@ -47,6 +47,11 @@ class EncodedPair:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def cost(self) -> int:
+        """Tokens that a cross-encoder computes for it: all."""
+        return len(self.ids)
+
 
 @dataclass(frozen=True, slots=True)
 class PaddedBatch:

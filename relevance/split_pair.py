@@ -1,4 +1,4 @@
-"""A pair as a split student reads it: each side by itself, the product side under the key of its record."""
+"""The pair rule of a split student: each side by itself, the product side under the key of its record."""
 
 from __future__ import annotations
 
@@ -20,22 +20,6 @@ class ProductText(EncodedText):
     key: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SplitPair:
-    """One pair; neither side has its special tokens yet (`PairEncoder.alone`)."""
-
-    query: EncodedText
-    product: ProductText
-
-    def __len__(self) -> int:
-        return len(self.query.ids) + len(self.product.ids)
-
-    @property
-    def dropped(self) -> tuple[tuple[str, int], ...]:
-        """What the template's budgets cut of both sides."""
-        return self.query.dropped + self.product.dropped
-
-
 class SplitPairEncoder(PairEncoder):
     """The pair rule of a split student, whose encoder has this version."""
 
@@ -48,8 +32,3 @@ class SplitPairEncoder(PairEncoder):
         return [
             ProductText(text.ids, text.dropped, self._keys.key(text.ids)) for text in super().encode_products(products)
         ]
-
-    def split_pair(self, query: EncodedText, product: EncodedText) -> SplitPair:
-        """Put a query and a product of `encode_products` together."""
-        assert isinstance(product, ProductText)
-        return SplitPair(query, product)

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 import uvicorn
 
 from relevance.bundle import BundleError
-from service.app import Service, create_app, create_service, load
+from service.app import Service, create_app, create_service
 from service.connection import ConnectionRules, connection_class
+from service.engine import load
 from service.errors import StartupError
 from service.logs import configure_logging
 from service.open_files import connections_allowed

@@ -1,4 +1,4 @@
-"""Puts the service together: `load` checks and warms everything, `create_app` gives it a door."""
+"""Puts the service together: the stages of a request around a loaded engine, and a door."""
 
 from __future__ import annotations
 
@@ -12,24 +12,20 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from relevance.bundle import Bundle, load_bundle
-from relevance.pair_encoding import PairEncoder
 from service.admission import Admission
-from service.autotune.start import autotune
-from service.autotune.tuning import Tuning
-from service.backend import Backend, find_graph, load_backend, warm_up
 from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
 from service.caches import MEBIBYTE, ScoreCache, TokenCache
+from service.engine import Engine
 from service.engine_speed import EngineSpeed
-from service.errors import BackendError, ServiceError, SettingsError, error_response, http_error_response
+from service.errors import ServiceError, SettingsError, error_response, http_error_response
 from service.health import Health
 from service.job import Job
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.middleware import RequestScope
 from service.openapi import install_openapi
-from service.pair_reuse import PairKeys, PairReuse
+from service.pair_reuse import PairReuse
 from service.reply import ReplyMaker
 from service.routes.health import health_router
 from service.routes.metrics import metrics_router
@@ -37,21 +33,10 @@ from service.routes.score import score_router
 from service.scorer import Scorer, Stages
 from service.served import RequestObserver
 from service.settings import Settings
+from service.split.watching import watch_split
 from service.tokenization import Tokenization
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A checked bundle and a warm backend. `tokens_per_second` is the speed of one session while all of them run."""
-
-    settings: Settings
-    bundle: Bundle
-    encoder: PairEncoder
-    backend: Backend
-    tuning: Tuning
-    tokens_per_second: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,50 +66,20 @@ class Service:
             self.observer.close()
 
 
-def load(settings: Settings) -> Engine:
-    """Check the bundle, choose how to run it, open and warm the backend; raises StartupError or BundleError."""
-    bundle = load_bundle(settings.bundle)
-    template = bundle.manifest.template
-    settings.queue_tokens_for(template)
-    encoder = _pair_encoder(bundle)
-    graph = find_graph(bundle, settings.provider)
-    tuning = autotune(bundle, graph, encoder.pad_id, settings)
-    backend = load_backend(graph, encoder.pad_id, tuning.layout, settings.batch_seconds)
-    warm_speed = warm_up(backend, template.max_length, tuning.micro_batch_tokens)
-    speed = tuning.tokens_per_second or warm_speed
-    fields = {
-        "bundle": bundle.manifest.name,
-        "version": bundle.manifest.version,
-        "sessions": backend.concurrency,
-        "tokens_per_second": round(speed),
-        "settings": settings.model_dump(mode="json"),
-    }
-    logger.info("model loaded", extra={"fields": fields})
-    return Engine(settings, bundle, encoder, backend, tuning, speed)
-
-
-def _pair_encoder(bundle: Bundle) -> PairEncoder:
-    try:
-        return bundle.pair_encoder()
-    except Exception as error:
-        # The tokenizers library raises bare Exception for a file that it cannot read.
-        raise BackendError(f"the tokenizer of bundle {bundle.directory} cannot be used: {error}") from error
-
-
 def create_service(engine: Engine) -> Service:
     """Wire the stages of a request; raises SettingsError where tracing is asked for and cannot work."""
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
     tokens, scores = _caches(settings, metrics)
     queue: BatchQueue[Job] = BatchQueue(BatchLimits(engine.tuning.micro_batch_tokens))
-    reuse = PairReuse(PairKeys(manifest.version), scores)
+    reuse = PairReuse(engine.keys, scores)
     speed = EngineSpeed(backend.concurrency, engine.tokens_per_second)
     batcher = Batcher(backend, queue, reuse, [metrics, speed])
     capacity = settings.queue_tokens_for(manifest.template)
     admission = Admission(manifest.template, capacity, speed, batcher.tokens_ahead)
     stages = Stages(
         admission=admission,
-        tokenization=Tokenization(engine.encoder, backend.concurrency, tokens),
+        tokenization=Tokenization(engine.pairing, backend.concurrency, tokens),
         batcher=batcher,
         replies=ReplyMaker(manifest),
         metrics=metrics,
@@ -137,6 +92,8 @@ def create_service(engine: Engine) -> Service:
     metrics.watch("aisle_admitted_tokens", "Tokens that admitted requests hold.", lambda: admission.outstanding)
     metrics.watch("aisle_late_margin_seconds", "Added to predictions.", lambda: admission.margin.seconds)
     metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
+    if engine.split is not None:
+        watch_split(metrics, engine.split)
     return Service(engine, lifecycle, stages, _open_tracing() if settings.tracing else None)
 
 

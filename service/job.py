@@ -9,9 +9,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from relevance.pair_encoding import EncodedPair
 from service.backend import Logits
 from service.batch_queue import Entry
+from service.pair import Pair
 
 
 class Source(StrEnum):
@@ -27,7 +27,7 @@ class Source(StrEnum):
 class Job(Entry):
     """One request's pairs. Times are in the batcher's clock, in seconds."""
 
-    pairs: Sequence[EncodedPair]
+    pairs: Sequence[Pair]
     logits: Logits = field(init=False)
     """NaN where not scored."""
     scored: int = field(default=0, init=False)

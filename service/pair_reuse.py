@@ -10,10 +10,12 @@ import hashlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from relevance.pair_encoding import EncodedPair
 from service.caches import ScoreCache
 from service.job import Job, Source
+from service.pair import Pair
 
 KEY_BYTES = 16
 """Two of a billion different pairs share a key with a probability of 10⁻²¹."""
@@ -22,14 +24,22 @@ Waiter = tuple[Job, int]
 """A job and the index of one of its pairs."""
 
 
-class PairKeys:
-    """Gives each pair a digest of what the model reads, which differs between versions of the model."""
+class PairKeys(Protocol):
+    """Gives each pair a key of what the model reads, which differs between versions of the model."""
+
+    def key(self, pair: Pair) -> bytes:
+        """The key of that pair."""
+
+
+class CrossPairKeys:
+    """A digest of a cross-encoder's one row."""
 
     def __init__(self, version: str) -> None:
         self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
 
-    def key(self, pair: EncodedPair) -> bytes:
+    def key(self, pair: Pair) -> bytes:
         """The digest of (version, token ids, token types)."""
+        assert isinstance(pair, EncodedPair)
         content = array("I", pair.ids).tobytes() + bytes(pair.type_ids)
         return hashlib.blake2b(content, digest_size=KEY_BYTES, key=self._version).digest()
 

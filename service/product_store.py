@@ -26,7 +26,11 @@ class ProductStore:
 
     def get(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
         """The record of each key, None where the caller must compute it. What came from a slower tier is remembered."""
-        records = self.memory.get(keys)
+        return self._look_behind_memory(keys, self.memory.get(keys))
+
+    def _look_behind_memory(
+        self, keys: Sequence[bytes], records: list[ProductRecord | None]
+    ) -> list[ProductRecord | None]:
         missing = [at for at, record in enumerate(records) if record is None]
         for tier in self._slower:
             if not missing:
@@ -37,6 +41,15 @@ class ProductStore:
             self.memory.put([key for key, _ in found], [record for _, record in found])
             missing = [at for at in missing if records[at] is None]
         return records
+
+    @property
+    def has_slower_tiers(self) -> bool:
+        """Whether `get_slower` can find anything."""
+        return self.shared is not None or self.disk.catalogue is not None
+
+    def get_slower(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
+        """As `get`, of keys that the memory was asked for already; may wait for a disk or the network."""
+        return self._look_behind_memory(keys, [None] * len(keys))
 
     def put(self, keys: Sequence[bytes], records: Sequence[ProductRecord]) -> None:
         """Remember records that were computed."""

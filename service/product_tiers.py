@@ -60,6 +60,11 @@ class MemoryTier:
             _count(self.lookups, records)
         return records
 
+    def peek(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
+        """As `get`, of keys that were asked for already: counted neither as hits nor as misses."""
+        with self._lock:
+            return [self._records.get(key) for key in keys]
+
     def put(self, keys: Sequence[bytes], records: Sequence[ProductRecord]) -> None:
         """Remember records that own their memory."""
         with self._lock:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isinf
 
-from relevance.pair_encoding import EncodedPair
 from service.admission import Admission
 from service.batcher import Batcher
 from service.errors import DeadlineExceededError
 from service.job import Job
 from service.metrics import Metrics
+from service.pair import Pair
 from service.reply import Json, ReplyMaker, truncated
 from service.schemas import ScoreBody, ScoreRequest, requests_of
 from service.served import Scored, Stage, Timings
@@ -63,10 +63,10 @@ def _deadline(request: ScoreRequest, arrived: float, default_ms: float | None) -
     return inf if deadline_ms is None else arrived + deadline_ms / 1000
 
 
-def _job(request: ScoreRequest, pairs: Sequence[EncodedPair], deadline: float) -> Job:
+def _job(request: ScoreRequest, pairs: Sequence[Pair], deadline: float) -> Job:
     return Job(
         pairs=pairs,
-        lengths=[len(pair) for pair in pairs],
+        lengths=[pair.cost for pair in pairs],
         order=None if isinf(deadline) else request.prior_order(),
         deadline=deadline,
         priority=request.priority,

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     """Mebibytes for scores of (query, product); 0: none are kept."""
     score_cache_seconds: Annotated[float, Field(gt=0)] = 3600.0
     """How long a score is kept at most."""
+    catalogue: Path | None = None
+    """Directory of a catalogue of product records (`python -m export.catalogue`); only for a split student."""
+    product_cache_mb: Annotated[int, Field(ge=0)] = 256
+    """Mebibytes for products' records, of a split student; 0: none are kept."""
+    query_cache_mb: Annotated[int, Field(ge=0)] = 32
+    """Mebibytes for what is constant in requests of one query, of a split student; 0: computed for each micro-batch."""
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
     """How long accepted requests may take to finish after SIGTERM."""
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from relevance.pair_encoding import EncodedPair, EncodedText, PairEncoder
+from relevance.pair_encoding import EncodedText
 from relevance.product import Product, field_text
 from service.caches import TokenCache
+from service.pair import Pair, Pairing
 from service.schemas import ScoreRequest
 
 INLINE_CANDIDATES = 4
@@ -21,14 +22,14 @@ INLINE_CANDIDATES = 4
 class EncodedRequests:
     """`pairs[i]` are the pairs of request i, in the order of its candidates. Times are in the clock's seconds."""
 
-    pairs: list[list[EncodedPair]]
+    pairs: list[list[Pair]]
     started: float
     finished: float
 
     @property
     def tokens(self) -> int:
-        """Tokens of all pairs."""
-        return sum(len(pair) for pairs in self.pairs for pair in pairs)
+        """Tokens that have to be computed for all pairs."""
+        return sum(pair.cost for pairs in self.pairs for pair in pairs)
 
 
 class Tokenization:
@@ -36,12 +37,13 @@ class Tokenization:
 
     def __init__(
         self,
-        encoder: PairEncoder,
+        pairing: Pairing,
         threads: int,
         cache: TokenCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._encoder = encoder
+        self._encoder = pairing.encoder
+        self._pairing = pairing
         self._cache = cache
         self._clock = clock
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tokenization")
@@ -54,7 +56,7 @@ class Tokenization:
         queries = self._encoder.encode_queries([request.query for request in requests])
         remaining = iter(texts)
         pairs = [
-            [self._encoder.pair(query, next(remaining)) for _ in request.candidates]
+            await self._pairing.pairs(query, [next(remaining) for _ in request.candidates])
             for query, request in zip(queries, requests, strict=True)
         ]
         return EncodedRequests(pairs, started, self._clock())

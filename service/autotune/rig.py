@@ -5,7 +5,9 @@ from __future__ import annotations
 from statistics import fmean
 
 from service.autotune.tuning import Layout
-from service.backend import Graph, OnnxBackend, load_backend, probe, warm_up
+from service.backend import OnnxBackend, probe, warm_up
+from service.cross_encoder import load_backend
+from service.sessions import Graph
 
 
 class OnnxRig:

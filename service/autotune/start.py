@@ -16,8 +16,8 @@ from service.autotune.measuring import Measured, measure
 from service.autotune.plan import Fixed, Plan, Room, make_plan
 from service.autotune.rig import open_rig
 from service.autotune.tuning import Candidate, Tuning
-from service.backend import Graph
 from service.cores import processor_name, usable_cores
+from service.sessions import Graph
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from relevance.bundle import Bundle
-from service.app import Service, create_service, load
+from service.app import Service, create_service
+from service.engine import load
 from service.settings import Settings
 from tests.service.app_client import AppClient, running
 from tests.service.tiny_bundle import write_bundle

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from relevance.bundle import Bundle, BundleError
-from service.app import create_app, load
+from service.app import create_app
+from service.engine import load
 from service.errors import BackendError, SettingsError
 from service.settings import Settings
 from tests.service.app_client import AppClient

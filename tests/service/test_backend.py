@@ -17,8 +17,10 @@ from relevance.bundle import Bundle
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
 from service.autotune.tuning import Layout
-from service.backend import INPUTS, BatchRun, OnnxBackend, find_graph, load_backend, probe, warm_up
+from service.backend import BatchRun, OnnxBackend, probe, warm_up
+from service.cross_encoder import INPUTS, CrossEncoderRunner, load_backend
 from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
+from service.sessions import find_graph
 from tests.service.tiny_bundle import write_bundle
 
 Encode = Callable[..., list[EncodedPair]]
@@ -180,7 +182,7 @@ class StubSession:
 
 
 def stub_backend(session: StubSession, batch_seconds: float) -> OnnxBackend:
-    return OnnxBackend(session, pad_id=0, concurrency=1, batch_seconds=batch_seconds)
+    return OnnxBackend(CrossEncoderRunner(session, pad_id=0), concurrency=1, batch_seconds=batch_seconds)
 
 
 ONE = [EncodedPair((1, 2, 3), (0, 0, 1))]

@@ -13,7 +13,7 @@ from service.batcher import Batcher
 from service.caches import ScoreCache
 from service.errors import DrainingError, EngineDeadError, InferenceError
 from service.job import Job, Source
-from service.pair_reuse import PairKeys, PairReuse
+from service.pair_reuse import CrossPairKeys, PairReuse
 
 POISON, NAN = 666, 777
 
@@ -80,7 +80,7 @@ class Bench:
         self.now = 0.0
         self.queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=16))
         self.cache = ScoreCache(max_bytes=4000, ttl_seconds=60.0, clock=lambda: self.now)
-        reuse = PairReuse(PairKeys("1"), self.cache if cached else None)
+        reuse = PairReuse(CrossPairKeys("1"), self.cache if cached else None)
         self.batcher = Batcher(self.backend, self.queue, reuse, [self.observer], lambda: self.now)
         self.batcher.start()
 

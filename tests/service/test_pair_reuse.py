@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from relevance.pair_encoding import EncodedPair
 from service.caches import ScoreCache
 from service.job import Job, Source
-from service.pair_reuse import PairKeys, PairReuse
+from service.pair_reuse import CrossPairKeys, PairReuse
 
-KEYS = PairKeys("7")
+KEYS = CrossPairKeys("7")
 
 
 def pair(value: int) -> EncodedPair:
@@ -27,7 +27,7 @@ def enter(reuse: PairReuse, *values: int) -> tuple[Job, list[int]]:
 
 def test_a_key_tells_versions_ids_and_types_apart() -> None:
     pairs = [EncodedPair((1, 2), (0, 1)), EncodedPair((1, 2), (0, 0)), EncodedPair((2, 1), (0, 1))]
-    keys = {PairKeys(version).key(pair) for version in ("1", "2") for pair in pairs}
+    keys = {CrossPairKeys(version).key(pair) for version in ("1", "2") for pair in pairs}
     assert len(keys) == 6
     # What was cut is not read, so it makes no difference.
     assert KEYS.key(pairs[0]) == KEYS.key(EncodedPair((1, 2), (0, 1), (("title", 3),)))

@@ -19,7 +19,8 @@ from service.engine_speed import EngineSpeed
 from service.errors import DeadlineExceededError, InferenceError, OverloadedError
 from service.job import Job
 from service.metrics import Metrics
-from service.pair_reuse import PairKeys, PairReuse
+from service.pair import CrossPairing
+from service.pair_reuse import CrossPairKeys, PairReuse
 from service.reply import ReplyMaker
 from service.schemas import ScoreRequest, ScoreRequests
 from service.scorer import Scorer, Stages
@@ -55,11 +56,11 @@ class Bench:
         self.backend = SlowBackend()
         self.metrics = Metrics()
         queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=8))
-        batcher = Batcher(self.backend, queue, PairReuse(PairKeys("1")), [self.metrics])
+        batcher = Batcher(self.backend, queue, PairReuse(CrossPairKeys("1")), [self.metrics])
         self.admission = Admission(template, capacity, EngineSpeed(1, 1e6), batcher.tokens_ahead)
         self.stages = Stages(
             self.admission,
-            Tokenization(bundle.pair_encoder(), 1),
+            Tokenization(CrossPairing(bundle.pair_encoder()), 1),
             batcher,
             ReplyMaker(bundle.manifest),
             self.metrics,

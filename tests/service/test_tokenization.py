@@ -10,6 +10,7 @@ from relevance.bundle import Bundle
 from relevance.pair_encoding import EncodedText, PairEncoder
 from relevance.product import Product
 from service.caches import TokenCache
+from service.pair import CrossPairing
 from service.schemas import ScoreRequest
 from service.tokenization import INLINE_CANDIDATES, EncodedRequests, Tokenization
 
@@ -39,7 +40,7 @@ def encoder(bundle: Bundle) -> PairEncoder:
 @pytest.fixture
 def tokenization(encoder: PairEncoder) -> Iterator[Tokenization]:
     ticks = iter(range(100))
-    made = Tokenization(encoder, 1, clock=lambda: float(next(ticks)))
+    made = Tokenization(CrossPairing(encoder), 1, clock=lambda: float(next(ticks)))
     yield made
     made.close()
 
@@ -87,7 +88,7 @@ def test_only_small_bodies_are_encoded_on_the_event_loop(
 
 def test_a_known_product_is_not_tokenised_again(encoder: CountingEncoder, bundle: Bundle) -> None:
     cache = TokenCache(100_000)
-    tokenization = Tokenization(encoder, 1, cache)
+    tokenization = Tokenization(CrossPairing(encoder), 1, cache)
     first = encode(tokenization, request("red", "good", "bad lamp"))
     again = encode(tokenization, request("blue", "lamp", "bad lamp", "good"), request("red", "good"))
     tokenization.close()
@@ -101,7 +102,7 @@ def test_a_known_product_is_not_tokenised_again(encoder: CountingEncoder, bundle
 
 
 def test_products_that_differ_in_a_field_that_is_read_are_told_apart(encoder: CountingEncoder, bundle: Bundle) -> None:
-    tokenization = Tokenization(encoder, 1, TokenCache(100_000))
+    tokenization = Tokenization(CrossPairing(encoder), 1, TokenCache(100_000))
     same_text = [Product(title="good bad"), Product(title="good", brand="bad"), Product(title="good bad", color="red")]
     encoded = encode(tokenization, ScoreRequest(query="red", candidates=same_text))
     tokenization.close()

@@ -9,8 +9,8 @@ import pytest
 from relevance.bundle import Bundle
 from service.autotune.rig import OnnxRig, open_rig
 from service.autotune.tuning import Layout
-from service.backend import find_graph
 from service.errors import BackendError
+from service.sessions import find_graph
 from tests.service.tiny_bundle import write_bundle
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from service.app import create_service, load
+from service.app import create_service
 from service.autotune.cache import FILE
 from service.autotune.tuning import Layout
 from service.cores import usable_cores
+from service.engine import load
 from service.errors import BackendError
 from service.settings import Settings
 from tests.service.tiny_bundle import write_bundle
@@ -135,7 +136,7 @@ def test_a_kept_tuning_does_not_spare_the_warm_up(start: Starts, monkeypatch: py
         warmed.append(longest)
         return 1.0
 
-    monkeypatch.setattr("service.app.warm_up", note)
+    monkeypatch.setattr("service.engine.warm_up", note)
     assert start()["source"] == "cache"
     assert len(warmed) == 1
     assert start.engine.tokens_per_second == start.engine.tuning.tokens_per_second

@@ -1,0 +1,88 @@
+"""What scores: a checked bundle, opened as its architecture and the settings ask for, and warm."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from relevance.bundle import Bundle, load_bundle
+from relevance.pair_encoding import PairEncoder
+from service.autotune.start import autotune
+from service.autotune.tuning import Tuning
+from service.backend import OnnxBackend, warm_up
+from service.cores import usable_cores
+from service.cross_encoder import load_backend
+from service.errors import BackendError, SettingsError
+from service.pair import CrossPairing, Pairing
+from service.pair_reuse import CrossPairKeys, PairKeys
+from service.sessions import find_graph, find_profile
+from service.settings import PREFIX, Settings
+from service.split.opening import SplitEngine, open_split, split_tuning
+from service.split.pairing import SplitPairKeys
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A checked bundle and a warm backend. `tokens_per_second` is the speed of one session while all of them run.
+
+    `split` is there where the bundle is a split student.
+    """
+
+    settings: Settings
+    bundle: Bundle
+    backend: OnnxBackend
+    pairing: Pairing
+    keys: PairKeys
+    tuning: Tuning
+    tokens_per_second: float
+    split: SplitEngine | None = None
+
+
+def load(settings: Settings) -> Engine:
+    """Check the bundle, choose how to run it, open and warm the backend; raises StartupError or BundleError."""
+    bundle = load_bundle(settings.bundle)
+    settings.queue_tokens_for(bundle.manifest.template)
+    opened = _open_split(bundle, settings) if bundle.manifest.split else _open_cross_encoder(bundle, settings)
+    fields = {
+        "bundle": bundle.manifest.name,
+        "version": bundle.manifest.version,
+        "architecture": bundle.manifest.architecture,
+        "sessions": opened.backend.concurrency,
+        "tokens_per_second": round(opened.tokens_per_second),
+        "settings": settings.model_dump(mode="json"),
+    }
+    logger.info("model loaded", extra={"fields": fields})
+    return opened
+
+
+def _open_cross_encoder(bundle: Bundle, settings: Settings) -> Engine:
+    if settings.catalogue is not None:
+        raise SettingsError(
+            f"{PREFIX}CATALOGUE holds records of a split student, but {settings.bundle} is none; leave it out"
+        )
+    encoder = _pair_encoder(bundle)
+    graph = find_graph(bundle, settings.provider)
+    tuning = autotune(bundle, graph, encoder.pad_id, settings)
+    backend = load_backend(graph, encoder.pad_id, tuning.layout, settings.batch_seconds)
+    warm_speed = warm_up(backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
+    keys = CrossPairKeys(bundle.manifest.version)
+    speed = tuning.tokens_per_second or warm_speed
+    return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed)
+
+
+def _open_split(bundle: Bundle, settings: Settings) -> Engine:
+    _pair_encoder(bundle)
+    tuning = split_tuning(settings, usable_cores())
+    split = open_split(bundle, find_profile(bundle, settings.provider), tuning.layout, settings)
+    speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
+    return Engine(settings, bundle, split.backend, split.pairing, SplitPairKeys(), tuning, speed, split)
+
+
+def _pair_encoder(bundle: Bundle) -> PairEncoder:
+    try:
+        return bundle.pair_encoder()
+    except Exception as error:
+        # The tokenizers library raises bare Exception for a file that it cannot read.
+        raise BackendError(f"the tokenizer of bundle {bundle.directory} cannot be used: {error}") from error

@@ -1,0 +1,59 @@
+"""From a split student's bundle to its backend and its pairing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import onnxruntime as ort
+
+from relevance.bundle import Bundle, SplitPart
+from relevance.catalogue import Catalogue
+from relevance.split_pair import SplitPairEncoder
+from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
+from service.autotune.tuning import Layout, Tuning
+from service.backend import OnnxBackend
+from service.caches import MEBIBYTE
+from service.product_store import ProductStore
+from service.sessions import Graph, Profile, open_session
+from service.settings import Settings
+from service.split.pairing import SplitPairing
+from service.split.query_terms import QueryTerms
+from service.split.runner import SplitRunner, SplitSessions
+
+
+@dataclass(frozen=True, slots=True)
+class SplitEngine:
+    """The parts of serving a split student; `runner` and `queries` are shown in the metrics."""
+
+    backend: OnnxBackend
+    pairing: SplitPairing
+    store: ProductStore
+    queries: QueryTerms
+    runner: SplitRunner
+
+
+def split_tuning(settings: Settings, cores: int) -> Tuning:
+    """How to run it: by settings, else a session for each core, as a pair is too little work to share."""
+    threads = settings.threads or 1
+    sessions = settings.sessions or max(1, cores // threads)
+    micro_batch = settings.micro_batch_tokens or DEFAULT_MICRO_BATCH_TOKENS
+    return Tuning(sessions=sessions, threads=threads, micro_batch_tokens=micro_batch)
+
+
+def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Settings) -> SplitEngine:
+    """Open the three graphs; BackendError if one does not load, CatalogueError if the catalogue is of another."""
+
+    def session(part: SplitPart) -> ort.InferenceSession:
+        return open_session(Graph(bundle.split_path(profile.precision, part), profile.cuda), layout.threads)
+
+    version = bundle.encoder_version(profile.precision)
+    encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
+    catalogue = Catalogue.open(settings.catalogue, version) if settings.catalogue else None
+    store = ProductStore(settings.product_cache_mb * MEBIBYTE, catalogue)
+    sessions = SplitSessions(session("encoder"), session("joint"))
+    queries = QueryTerms(sessions.encoder, session("terms"), settings.query_cache_mb * MEBIBYTE)
+    runner = SplitRunner(sessions, queries, store, encoder)
+    backend = OnnxBackend(runner, layout.sessions, settings.batch_seconds)
+    threads = ThreadPoolExecutor(layout.sessions, thread_name_prefix="catalogue")
+    return SplitEngine(backend, SplitPairing(encoder, store, bundle.manifest.version, threads), store, queries, runner)

@@ -1,0 +1,98 @@
+"""A micro-batch of a split student: what is missing is encoded, then each query's products are scored."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import cast
+
+import numpy as np
+import onnxruntime as ort
+
+from relevance.product_record import KEY_BYTES, ProductRecord
+from relevance.split_graphs import JOINT_OUTPUT
+from relevance.split_inputs import encoder_inputs, joint_inputs, records_of
+from relevance.split_pair import ProductText, SplitPairEncoder
+from service.backend import BatchRun, Logits
+from service.pair import Pair
+from service.product_store import ProductStore
+from service.split.pairing import QueryText, SplitPair
+from service.split.query_terms import QueryTerms
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSessions:
+    """The graphs that run for pairs; the one for queries is behind `QueryTerms`."""
+
+    encoder: ort.InferenceSession
+    joint: ort.InferenceSession
+
+
+@dataclass(slots=True)
+class EncodeTimes:
+    """What products cost that no tier held."""
+
+    products: int = 0
+    seconds: float = 0.0
+
+
+class SplitRunner:
+    """Scores micro-batches, in any number of threads."""
+
+    def __init__(
+        self, sessions: SplitSessions, queries: QueryTerms, store: ProductStore, encoder: SplitPairEncoder
+    ) -> None:
+        self.encoded = EncodeTimes()
+        self._sessions, self._queries, self._store, self._encoder = sessions, queries, store, encoder
+
+    def run(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
+        """Score `n` pairs in the calling thread."""
+        started = time.monotonic()
+        split = cast(Sequence[SplitPair], pairs)
+        records = self._records(split, options)
+        logits = np.empty(len(split), dtype=np.float32)
+        for query, rows in groupby(range(len(split)), lambda row: split[row].query):
+            own = list(rows)
+            logits[own] = self._joint(query, [records[row] for row in own], options)
+        tokens = sum(pair.cost for pair in split)
+        return BatchRun(logits, started, time.monotonic(), tokens, tokens)
+
+    def samples(self, length: int, count: int) -> Sequence[Pair]:
+        """`count` pairs of products of `length` tokens that no tier knows."""
+        ids = (0,) * max(1, length - 2)
+        return [
+            SplitPair(QueryText((0,), (), b""), ProductText(ids, (), os.urandom(KEY_BYTES)), None) for _ in range(count)
+        ]
+
+    def _joint(self, query: QueryText, records: Sequence[ProductRecord], options: ort.RunOptions | None) -> Logits:
+        known = self._queries.get(query.key, self._encoder.alone(query), options)
+        inputs = joint_inputs(known.terms, known.ids, records)
+        logits: Logits = self._sessions.joint.run([JOINT_OUTPUT], inputs, options)[0]
+        return logits
+
+    def _records(self, pairs: Sequence[SplitPair], options: ort.RunOptions | None) -> list[ProductRecord]:
+        """Each pair's record. Another request may have had a product encoded since this one looked."""
+        missing = {pair.product.key: pair.product for pair in pairs if pair.record is None}
+        found: dict[bytes, ProductRecord] = {}
+        if missing:
+            keys = list(missing)
+            known = zip(keys, self._store.memory.peek(keys), strict=True)
+            found = {key: record for key, record in known if record is not None}
+            unknown = [missing[key] for key in keys if key not in found]
+            found.update(zip((text.key for text in unknown), self._encode(unknown, options), strict=True))
+        return [found[pair.product.key] if pair.record is None else pair.record for pair in pairs]
+
+    def _encode(self, texts: Sequence[ProductText], options: ort.RunOptions | None) -> list[ProductRecord]:
+        if not texts:
+            return []
+        started = time.monotonic()
+        ids = [self._encoder.alone(text) for text in texts]
+        (latents,) = self._sessions.encoder.run(["latents"], encoder_inputs(ids, self._encoder.pad_id), options)
+        records = records_of(ids, latents, [bool(text.dropped) for text in texts])
+        self._store.put([text.key for text in texts], records)
+        self.encoded.products += len(texts)
+        self.encoded.seconds += time.monotonic() - started
+        return records

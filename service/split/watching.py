@@ -1,0 +1,18 @@
+"""What the metrics show of a split student: its caches by tier, and what encoding products took."""
+
+from __future__ import annotations
+
+from service.metrics import Metrics
+from service.split.opening import SplitEngine
+
+
+def watch_split(metrics: Metrics, split: SplitEngine) -> None:
+    """Show the tiers of the product store, the remembered queries, and the products that had to be encoded."""
+    store, encoded = split.store, split.runner.encoded
+    metrics.watch_cache("product", store.memory)
+    metrics.watch_cache("catalogue", store.disk)
+    metrics.watch_cache("query", split.queries)
+    metrics.watch("aisle_product_cache_evictions", "Records that had to go.", lambda: store.memory.evictions)
+    metrics.watch("aisle_catalogue_damaged_reads", "Records that were not whole.", lambda: store.disk.damaged)
+    metrics.watch("aisle_encoded_products", "Products that no tier held.", lambda: encoded.products)
+    metrics.watch("aisle_encoding_seconds", "Time that encoding those took.", lambda: encoded.seconds)
