@@ -7,15 +7,14 @@ a file of products it is all that is done.
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 from export.catalogue_build import Encoder, build_catalogue, verify_catalogue
 from export.errors import ExportError
+from export.product_encoder import open_encoder
 from export.product_file import ProductFile
 from relevance.bundle import BundleError
 from relevance.catalogue import CatalogueError
@@ -26,7 +25,7 @@ OpenEncoder = Callable[[Path], Encoder]
 """From a bundle's directory to its product encoder."""
 
 
-def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder = open_encoder) -> int:
     """Run the command; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = _parser()
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder | Non
         parser.error("--bundle is missing: its encoder makes the records")
     try:
         if options.products is not None:
-            _build(options, open_encoder or _encoder_of_bundle)
+            _build(options, open_encoder)
         if options.verify:
             log.info("%s: %d records, all whole", options.output, verify_catalogue(options.output))
     except (CatalogueError, ExportError, BundleError) as error:
@@ -54,11 +53,6 @@ def _build(options: argparse.Namespace, open_encoder: OpenEncoder) -> None:
         "%s: %d products, %d of them with the record of another; %.1f MB, %.0f bytes a product",
         *(options.output, manifest.products, shared, size / 1e6, size / max(1, manifest.products)),
     )
-
-
-def _encoder_of_bundle(bundle: Path) -> Encoder:
-    # Brings the runtime along, which --verify has no need of.
-    return cast(Encoder, importlib.import_module("export.product_encoder").open_encoder(bundle))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 
-from relevance.product import field_text
+from relevance.product import Product, field_text
 from relevance.template import SPECIAL_TOKENS_PER_PAIR, Template
 from service.engine_speed import EngineSpeed
 from service.errors import DeadlineExceededError, OverloadedError
@@ -151,6 +151,7 @@ def predicted_tokens(request: ScoreRequest, template: Template) -> int:
         + query
         + sum(_guess(field_text(product, budget.field), budget.max_tokens) for budget in template.fields)
         for product in request.candidates
+        if isinstance(product, Product)
     )
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -16,6 +17,7 @@ from service.admission import Admission
 from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
 from service.caches import MEBIBYTE, ScoreCache, TokenCache
+from service.catalogue_reload import follow
 from service.engine import Engine
 from service.engine_speed import EngineSpeed
 from service.errors import ServiceError, SettingsError, error_response, http_error_response
@@ -119,6 +121,13 @@ def _caches(settings: Settings, metrics: Metrics) -> tuple[TokenCache | None, Sc
     return tokens, scores
 
 
+def _follow_catalogue(engine: Engine) -> asyncio.Task[None] | None:
+    if engine.split is None or engine.split.follower is None:
+        return None
+    wait = partial(asyncio.sleep, engine.settings.catalogue_reload_seconds)
+    return asyncio.create_task(follow(engine.split.follower, wait), name="catalogue")
+
+
 def create_app(service: Service) -> FastAPI:
     """The ASGI app. Its lifespan starts the batching loop, and ends it."""
     settings, stages, lifecycle = service.engine.settings, service.stages, service.lifecycle
@@ -127,7 +136,10 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stages.batcher.start()
+        following = _follow_catalogue(service.engine)
         yield
+        if following is not None:
+            following.cancel()
         await service.close()
 
     app = FastAPI(

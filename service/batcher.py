@@ -125,7 +125,7 @@ class Batcher:
         job.submit(self._clock(), loop.create_future())
         self._jobs.add(job)
         waiting = self._reuse.enter(job)
-        self._reused(Source.SCORE_CACHE, len(job.pairs) - len(waiting))
+        self._reused(Source.SCORE_CACHE, job.wanted - len(waiting))
         if not waiting:
             return
         self._queue.push(job, waiting)
@@ -157,7 +157,7 @@ class Batcher:
         for dropped in self._queue.drop_dead(self._clock()):
             job = dropped.entry
             # What others computed in the meantime was not thrown away.
-            if unscored := min(dropped.pairs, len(job.pairs) - job.scored):
+            if unscored := min(dropped.pairs, job.wanted - job.scored):
                 for observer in self._observers:
                     observer.work_dropped(dropped.reason, unscored)
             if dropped.reason is DropReason.DEADLINE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from relevance.catalogue import Catalogue, CatalogueError
@@ -10,6 +12,16 @@ from relevance.catalogue.manifest import read_digest
 from service.product_store import ProductStore
 
 log = logging.getLogger("aisle.catalogue")
+
+
+async def follow(follower: CatalogueFollower, wait: Callable[[], Awaitable[None]]) -> None:
+    """Look for another catalogue after each `wait()`, in a thread, until cancelled; what goes wrong is logged."""
+    while True:
+        await wait()
+        try:
+            await asyncio.to_thread(follower.reload_if_changed)
+        except Exception:
+            log.exception("looking for another catalogue failed")
 
 
 class CatalogueFollower:

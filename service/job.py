@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -28,6 +28,8 @@ class Job(Entry):
     """One request's pairs. Times are in the batcher's clock, in seconds."""
 
     pairs: Sequence[Pair]
+    unknown: Collection[int] = ()
+    """Indexes of pairs whose product is named by an id that the catalogue does not know: they are never scored."""
     logits: Logits = field(init=False)
     """NaN where not scored."""
     scored: int = field(default=0, init=False)
@@ -45,6 +47,13 @@ class Job(Entry):
         self.logits = np.full(len(self.pairs), np.nan, dtype=np.float32)
         self.submitted = self.finished = now
         self.done = done
+        if not self.wanted:
+            done.set_result(None)
+
+    @property
+    def wanted(self) -> int:
+        """Pairs that can be scored."""
+        return len(self.pairs) - len(self.unknown)
 
     def record(self, row: int, logit: float, source: Source) -> None:
         """Note the logit of a pair that had none; resolves `done` with the last one."""
@@ -52,7 +61,7 @@ class Job(Entry):
         self.scored += 1
         if source is not Source.MODEL:
             self.reused[row] = source
-        if self.scored == len(self.pairs):
+        if self.scored == self.wanted:
             self.done.set_result(None)
 
     def ran(self, started: float, finished: float) -> None:

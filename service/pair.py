@@ -22,6 +22,19 @@ class Pair(Protocol):
         """Its share of a micro-batch's tokens: what the model has to compute for it now."""
 
 
+class UnknownProduct:
+    """Stands where the catalogue does not know a product's id."""
+
+    dropped: tuple[tuple[str, int], ...] = ()
+    cost = 0
+
+    def __len__(self) -> int:
+        return 0
+
+
+UNKNOWN = UnknownProduct()
+
+
 class Pairing(Protocol):
     """Makes a request's pairs of its tokenised parts."""
 
@@ -29,8 +42,11 @@ class Pairing(Protocol):
     def encoder(self) -> PairEncoder:
         """What tokenises the parts."""
 
-    async def pairs(self, query: EncodedText, products: Sequence[EncodedText]) -> list[Pair]:
-        """One pair for each product, in their order."""
+    def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
+        """The text of each product of the catalogue, None where it does not know the id."""
+
+    async def pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
+        """One pair for each product, in their order; UNKNOWN where there is none."""
 
 
 class CrossPairing:
@@ -39,7 +55,10 @@ class CrossPairing:
     def __init__(self, encoder: PairEncoder) -> None:
         self.encoder = encoder
 
-    async def pairs(self, query: EncodedText, products: Sequence[EncodedText]) -> list[Pair]:
-        """One pair for each product, in their order."""
-        encoded: list[Pair] = [self.encoder.pair(query, product) for product in products]
-        return encoded
+    def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
+        """None for each: it has no catalogue."""
+        return [None for _ in ids]
+
+    async def pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
+        """One pair for each product, in their order; UNKNOWN where there is none."""
+        return [UNKNOWN if product is None else self.encoder.pair(query, product) for product in products]

@@ -49,19 +49,21 @@ class ReplyMaker:
     def _scored(self, request: ScoreRequest, job: Job) -> Json:
         order = ranking(request, job)
         scores = self._scores(order, job)
-        results: list[Json] = [{}] * len(order)
+        results: list[Json] = [{}] * len(job.pairs)
+        for index in job.unknown:
+            results[index] = _unknown(index, request.candidates[index].id)
         for rank, index in enumerate(order, start=1):
             results[index] = self._result(request, job, index, scores[index])
             results[index]["rank"] = rank
         if request.debug:
-            for index, result in enumerate(results):
-                result["debug"] = _debug(job, index)
+            for index in order:
+                results[index]["debug"] = _debug(job, index)
         if request.top_k is not None:
-            results = [results[index] for index in order[: request.top_k]]
+            results = [results[index] for index in (*order[: request.top_k], *job.unknown)]
         return {
             "results": results,
             "scored": job.scored,
-            "total": len(order),
+            "total": len(job.pairs),
             "degraded": job.scored < len(order),
             "truncated": truncated(job),
         }
@@ -81,20 +83,28 @@ class ReplyMaker:
         if (product_id := request.candidates[index].id) is not None:
             result["id"] = product_id
         result["score"] = score
-        was_scored = job.scored == len(job.pairs) or not np.isnan(job.logits[index])
+        was_scored = job.scored == job.wanted or not np.isnan(job.logits[index])
         if was_scored and (label := label_of(score, self._manifest.labels)) is not None:
             result["label"] = label
         return result
 
 
 def ranking(request: ScoreRequest, job: Job) -> list[int]:
-    """Candidate indexes from best to worst: scored ones by logit, then unscored ones by prior."""
+    """Candidate indexes from best to worst: scored ones by logit, then unscored ones by prior; no unknown ones."""
     # NaN, which is what an unscored pair has, sorts last.
     by_logit: list[int] = np.argsort(-job.logits, kind="stable").tolist()
-    if job.scored == len(by_logit):
-        return by_logit
+    if job.scored == job.wanted:
+        return by_logit[: job.scored]
     unscored = np.isnan(job.logits)
-    return by_logit[: job.scored] + [index for index in request.prior_order() if unscored[index]]
+    unknown = set(job.unknown)
+    return by_logit[: job.scored] + [
+        index for index in request.prior_order() if unscored[index] and index not in unknown
+    ]
+
+
+def _unknown(index: int, product_id: str | None) -> Json:
+    error = {"code": "unknown_product", "detail": "The catalogue holds no product of this id; send its title."}
+    return {"index": index, "id": product_id, "error": error}
 
 
 def truncated(job: Job) -> int:

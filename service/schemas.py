@@ -33,14 +33,38 @@ DEADLINE_MS: TypeAdapter[float] = TypeAdapter(DeadlineMs)
 """Parses the value of the header `x-deadline-ms` as the body's field is parsed: a JSON number, strictly."""
 
 
+class KnownProduct(BaseModel):
+    """A product of the service's catalogue, by its id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    prior: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
 def _titled(candidate: object) -> object:
     return {"title": candidate} if isinstance(candidate, str) else candidate
 
 
+def _kind(candidate: object) -> str:
+    if isinstance(candidate, dict):
+        return "known" if "id" in candidate and candidate.keys() <= KnownProduct.model_fields.keys() else "product"
+    return "known" if isinstance(candidate, KnownProduct) else "product"
+
+
+CANDIDATE_KINDS = ("product", "known")
+"""Tags in the path of an error, behind the candidate's index."""
+
 Candidate = Annotated[
-    Product, BeforeValidator(_titled, json_schema_input_type=Annotated[str, Field(min_length=1)] | Product)
+    Annotated[
+        Product,
+        BeforeValidator(_titled, json_schema_input_type=Annotated[str, Field(min_length=1)] | Product),
+        Tag("product"),
+    ]
+    | Annotated[KnownProduct, Tag("known")],
+    Discriminator(_kind),
 ]
-"""A product; a bare string is a product with that title."""
+"""A product; a bare string is a product with that title, an id alone one of the catalogue."""
 
 
 class ScoreRequest(BaseModel):
@@ -49,7 +73,9 @@ class ScoreRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     query: Annotated[str, Field(description="What the shopper typed.")]
-    candidates: Annotated[list[Candidate], Field(description="Products, or their titles as bare strings.")]
+    candidates: Annotated[
+        list[Candidate], Field(description="Products, their titles as bare strings, or ids of the catalogue.")
+    ]
     top_k: Annotated[int, Field(ge=1, description="Return only the best k, in rank order.")] | None = None
     deadline_ms: DeadlineMs | None = None
     priority: Annotated[
@@ -113,14 +139,25 @@ class PairDebug(BaseModel):
     ]
 
 
+class ResultError(BaseModel):
+    """Why a candidate has no score."""
+
+    code: Annotated[str, Field(description="Stable; programs decide by it.")]
+    detail: str
+
+
 class Result(BaseModel):
-    """One candidate's score. `label` and `id` are absent where there is none."""
+    """One candidate's score. `label` and `id` are absent where there is none.
+
+    A candidate by an id that the catalogue does not know has an `error`, and neither score nor rank.
+    """
 
     index: Annotated[int, Field(description="Position in the request's `candidates`.")]
     id: str | None = None
-    score: Annotated[float, Field(ge=0, le=1, description="Probability of relevance.")]
+    score: Annotated[float, Field(ge=0, le=1, description="Probability of relevance.")] | None = None
     label: str | None = None
-    rank: Annotated[int, Field(ge=1, description="1 is the best; ties in the logit go by index.")]
+    rank: Annotated[int, Field(ge=1, description="1 is the best; ties in the logit go by index.")] | None = None
+    error: ResultError | None = None
     debug: PairDebug | None = None
 
 
@@ -144,7 +181,10 @@ class ReplyDebug(BaseModel):
 class Scored(BaseModel):
     """The results of one request."""
 
-    results: Annotated[list[Result], Field(description="In request order; with `top_k`, in rank order.")]
+    results: Annotated[
+        list[Result],
+        Field(description="In request order; with `top_k`, in rank order, candidates with an `error` last."),
+    ]
     scored: Annotated[int, Field(ge=0, description="Pairs that the model scored.")]
     total: Annotated[int, Field(ge=1, description="Pairs in the request.")]
     degraded: Annotated[

@@ -12,7 +12,7 @@ from service.batcher import Batcher
 from service.errors import DeadlineExceededError
 from service.job import Job
 from service.metrics import Metrics
-from service.pair import Pair
+from service.pair import UNKNOWN, Pair
 from service.reply import Json, ReplyMaker, truncated
 from service.schemas import ScoreBody, ScoreRequest, requests_of
 from service.served import Scored, Stage, Timings
@@ -51,7 +51,7 @@ class Scorer:
             stages.admission.settle(ticket, encoded.tokens)
             jobs = [_job(*parts) for parts in zip(requests, encoded.pairs, deadlines, strict=True)]
             await stages.batcher.score(jobs)
-            if not any(job.scored for job in jobs):
+            if any(job.wanted for job in jobs) and not any(job.scored for job in jobs):
                 raise DeadlineExceededError("The deadline passed before anything was scored.")
             scored = _scored(jobs, _timings(encoded, jobs, arrived, self._clock()))
             stages.metrics.request_scored(scored)
@@ -66,6 +66,7 @@ def _deadline(request: ScoreRequest, arrived: float, default_ms: float | None) -
 def _job(request: ScoreRequest, pairs: Sequence[Pair], deadline: float) -> Job:
     return Job(
         pairs=pairs,
+        unknown=[row for row, pair in enumerate(pairs) if pair is UNKNOWN],
         lengths=[pair.cost for pair in pairs],
         order=None if isinf(deadline) else request.prior_order(),
         deadline=deadline,
@@ -92,7 +93,7 @@ def _stage(started: float, finished: float, arrived: float) -> Stage:
 def _scored(jobs: Sequence[Job], timings: Timings) -> Scored:
     return Scored(
         timings,
-        candidates=sum(len(job.pairs) for job in jobs),
+        candidates=sum(job.wanted for job in jobs),
         scored=sum(job.scored for job in jobs),
         truncated=sum(truncated(job) for job in jobs),
     )

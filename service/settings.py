@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """How long a score is kept at most."""
     catalogue: Path | None = None
     """Directory of a catalogue of product records (`python -m export.catalogue`); only for a split student."""
+    catalogue_reload_seconds: Seconds = 30.0
+    """How often the catalogue's directory is looked at for another one."""
     product_cache_mb: Annotated[int, Field(ge=0)] = 256
     """Mebibytes for products' records, of a split student; 0: none are kept."""
     query_cache_mb: Annotated[int, Field(ge=0)] = 32

@@ -12,7 +12,7 @@ from relevance.pair_encoding import EncodedText
 from relevance.product import Product, field_text
 from service.caches import TokenCache
 from service.pair import Pair, Pairing
-from service.schemas import ScoreRequest
+from service.schemas import KnownProduct, ScoreRequest
 
 INLINE_CANDIDATES = 4
 """Up to here tokenising takes less time than handing it to a thread and back."""
@@ -51,8 +51,8 @@ class Tokenization:
     async def encode(self, requests: Sequence[ScoreRequest]) -> EncodedRequests:
         """Encode every pair of `requests`."""
         started = self._clock()
-        products = [product for request in requests for product in request.candidates]
-        texts = await self._products(products) if self._cache is None else await self._cached(products, self._cache)
+        candidates = [candidate for request in requests for candidate in request.candidates]
+        texts = await self._texts(candidates)
         queries = self._encoder.encode_queries([request.query for request in requests])
         remaining = iter(texts)
         pairs = [
@@ -60,6 +60,16 @@ class Tokenization:
             for query, request in zip(queries, requests, strict=True)
         ]
         return EncodedRequests(pairs, started, self._clock())
+
+    async def _texts(self, candidates: Sequence[Product | KnownProduct]) -> list[EncodedText | None]:
+        """Each candidate's text; None where it is named by an id that the catalogue does not know."""
+        products = [candidate for candidate in candidates if isinstance(candidate, Product)]
+        encoded = await self._products(products) if self._cache is None else await self._cached(products, self._cache)
+        if len(products) == len(candidates):
+            return list(encoded)
+        known = [candidate.id for candidate in candidates if isinstance(candidate, KnownProduct)]
+        sent, found = iter(encoded), iter(self._pairing.find(known))
+        return [next(sent) if isinstance(candidate, Product) else next(found) for candidate in candidates]
 
     def close(self) -> None:
         """Free the threads."""

@@ -17,7 +17,16 @@ from pydantic_core import ErrorDetails
 
 from relevance.product import Product
 from service.errors import EmptyInputError, FieldError, InvalidInputError, TooLargeError
-from service.schemas import DEADLINE_MS, SCORE_BODY, ScoreBody, ScoreRequest, ScoreRequests, requests_of
+from service.schemas import (
+    CANDIDATE_KINDS,
+    DEADLINE_MS,
+    SCORE_BODY,
+    KnownProduct,
+    ScoreBody,
+    ScoreRequest,
+    ScoreRequests,
+    requests_of,
+)
 
 DEADLINE_HEADER = "x-deadline-ms"
 MAX_ERRORS_TOLD = 20
@@ -47,6 +56,8 @@ class Limits:
 
     candidates: int
     text_chars: int
+    catalogue: bool = False
+    """Whether a candidate may be an id alone."""
 
 
 def parse_body(raw: bytes, limits: Limits) -> ScoreBody:
@@ -81,10 +92,11 @@ def _check(body: ScoreBody, limits: Limits) -> None:
     if total > limits.candidates:
         raise TooLargeError(f"The body has {total} candidates; the limit is {limits.candidates}.")
     for index, request in enumerate(requests):
-        _check_request(request, ("requests", index) if several else (), limits.text_chars)
+        _check_request(request, ("requests", index) if several else (), limits)
 
 
-def _check_request(request: ScoreRequest, at: Path, text_chars: int) -> None:
+def _check_request(request: ScoreRequest, at: Path, limits: Limits) -> None:
+    text_chars = limits.text_chars
     for name, empty in (("query", not request.query.strip()), ("candidates", not request.candidates)):
         if empty:
             field = _field((*at, name))
@@ -93,6 +105,10 @@ def _check_request(request: ScoreRequest, at: Path, text_chars: int) -> None:
         raise _text_too_long((*at, "query"), text_chars)
     for index, product in enumerate(request.candidates):
         where = (*at, "candidates", index)
+        if isinstance(product, KnownProduct):
+            if not limits.catalogue:
+                raise _invalid_fields([FieldError(_field((*where, "title")), "is required")])
+            continue
         for name, text in _texts(product):
             if len(text) > text_chars:
                 raise _text_too_long((*where, name), text_chars)
@@ -132,7 +148,7 @@ def _invalid_fields(errors: Sequence[FieldError]) -> InvalidInputError:
 
 
 def _field_error(detail: ErrorDetails) -> FieldError:
-    path = detail["loc"][1:]  # the first is the tag of the body's shape
+    path = _without_tags(detail["loc"])
     message = _message(detail)
     if "attributes" in path:
         cut = path.index("attributes") + 2
@@ -142,6 +158,16 @@ def _field_error(detail: ErrorDetails) -> FieldError:
     elif len(path) > 1 and path[-2] == "candidates" and detail["type"] == "model_type":
         message = "must be a string or a product object"
     return FieldError(_field(path), message)
+
+
+def _without_tags(path: Path) -> Path:
+    """An error's path without the tags of the body's shape, its first, and of a candidate's kind."""
+    steps = path[1:]
+    if "candidates" in steps:
+        kind = steps.index("candidates") + 2
+        if len(steps) > kind and steps[kind] in CANDIDATE_KINDS:
+            return (*steps[:kind], *steps[kind + 1 :])
+    return steps
 
 
 def _message(detail: ErrorDetails) -> str:

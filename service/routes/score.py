@@ -29,7 +29,7 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
     """The route, bound to its scorer."""
     router = APIRouter(tags=["scoring"])
     keys = ApiKeys(settings.api_keys)
-    limits = Limits(settings.max_candidates, settings.max_text_chars)
+    limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
 
     @router.post("/score", response_model=ScoreReply | ScoreReplies, responses=SCORE_RESPONSES)
     async def score(request: Request) -> Response:

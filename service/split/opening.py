@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import onnxruntime as ort
 
 from relevance.bundle import Bundle, SplitPart
-from relevance.catalogue import Catalogue
+from relevance.catalogue import Catalogue, CatalogueError
 from relevance.split_pair import SplitPairEncoder
 from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.autotune.tuning import Layout, Tuning
 from service.backend import OnnxBackend
 from service.caches import MEBIBYTE
+from service.catalogue_reload import CatalogueFollower
+from service.errors import BackendError
 from service.product_store import ProductStore
 from service.sessions import Graph, Profile, open_session
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 from service.split.pairing import SplitPairing
 from service.split.query_terms import QueryTerms
 from service.split.runner import SplitRunner, SplitSessions
@@ -31,6 +33,8 @@ class SplitEngine:
     store: ProductStore
     queries: QueryTerms
     runner: SplitRunner
+    follower: CatalogueFollower | None
+    """Looks for another catalogue, where there is one."""
 
 
 def split_tuning(settings: Settings, cores: int) -> Tuning:
@@ -49,11 +53,21 @@ def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Setti
 
     version = bundle.encoder_version(profile.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
-    catalogue = Catalogue.open(settings.catalogue, version) if settings.catalogue else None
-    store = ProductStore(settings.product_cache_mb * MEBIBYTE, catalogue)
+    store = ProductStore(settings.product_cache_mb * MEBIBYTE, _open_catalogue(settings, version))
     sessions = SplitSessions(session("encoder"), session("joint"))
     queries = QueryTerms(sessions.encoder, session("terms"), settings.query_cache_mb * MEBIBYTE)
     runner = SplitRunner(sessions, queries, store, encoder)
     backend = OnnxBackend(runner, layout.sessions, settings.batch_seconds)
     threads = ThreadPoolExecutor(layout.sessions, thread_name_prefix="catalogue")
-    return SplitEngine(backend, SplitPairing(encoder, store, bundle.manifest.version, threads), store, queries, runner)
+    pairing = SplitPairing(encoder, store, bundle.manifest.version, threads)
+    follower = CatalogueFollower(store, settings.catalogue, version) if settings.catalogue else None
+    return SplitEngine(backend, pairing, store, queries, runner, follower)
+
+
+def _open_catalogue(settings: Settings, encoder_version: str) -> Catalogue | None:
+    if settings.catalogue is None:
+        return None
+    try:
+        return Catalogue.open(settings.catalogue, encoder_version)
+    except CatalogueError as error:
+        raise BackendError(f"{PREFIX}CATALOGUE cannot be used: {error}") from error

@@ -12,7 +12,7 @@ from typing import Final
 from relevance.pair_encoding import EncodedText
 from relevance.product_record import KEY_BYTES, ProductRecord
 from relevance.split_pair import ProductText, SplitPairEncoder
-from service.pair import Pair
+from service.pair import UNKNOWN, Pair
 from service.product_store import ProductStore
 
 KNOWN_COST: Final = 1
@@ -24,6 +24,11 @@ class QueryText(EncodedText):
     """A query's token ids, with a key of these and the model's version."""
 
     key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueText(ProductText):
+    """A product that was named by its id: only the catalogue's record has its tokens."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,12 +44,16 @@ class SplitPair:
         self.cost = len(self.product.ids) if self.record is None else KNOWN_COST
 
     def __len__(self) -> int:
-        return len(self.query.ids) + len(self.product.ids)
+        # A record counts the special tokens at its ends, a text does not.
+        return len(self.query.ids) + (len(self.product.ids) if self.record is None else len(self.record) - 2)
 
     @property
     def dropped(self) -> tuple[tuple[str, int], ...]:
-        """What the template's budgets cut of both sides."""
-        return self.query.dropped + self.product.dropped
+        """What the template's budgets cut of both sides; a record remembers only that something was, not how much."""
+        cut = self.product.dropped
+        if isinstance(self.product, CatalogueText) and self.record is not None and self.record.truncated:
+            cut = (("product", 0),)
+        return self.query.dropped + cut
 
 
 class SplitPairing:
@@ -58,15 +67,26 @@ class SplitPairing:
         self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
         self._threads = threads
 
-    async def pairs(self, query: EncodedText, products: Sequence[EncodedText]) -> list[Pair]:
-        """One pair for each product, in their order."""
+    def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
+        """The key of each product of the catalogue as a text without tokens: its record has them."""
+        return [None if key is None else CatalogueText((), (), key) for key in self._store.find(ids)]
+
+    async def pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
+        """One pair for each product, in their order; UNKNOWN where there is none, or no record to an id."""
         texts = [product for product in products if isinstance(product, ProductText)]
         keyed = QueryText(query.ids, query.dropped, self._query_key(query))
         records = self._store.memory.get([text.key for text in texts])
         if self._store.has_slower_tiers and None in records:
             await self._look_further(texts, records)
-        pairs: list[Pair] = [SplitPair(keyed, text, record) for text, record in zip(texts, records, strict=True)]
-        return pairs
+        made = (
+            UNKNOWN if record is None and isinstance(text, CatalogueText) else SplitPair(keyed, text, record)
+            for text, record in zip(texts, records, strict=True)
+        )
+        return (
+            list(made)
+            if len(texts) == len(products)
+            else [UNKNOWN if text is None else next(made) for text in products]
+        )
 
     async def _look_further(self, texts: Sequence[ProductText], records: list[ProductRecord | None]) -> None:
         """Fill in what the tiers behind the memory hold."""

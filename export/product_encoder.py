@@ -1,0 +1,78 @@
+"""The encoder of a split student's bundle, as the catalogue's build runs it: length-sorted batches, several threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+
+from export.catalogue_build import Encoder
+from export.errors import CheckpointError
+from relevance.bundle import Precision, load_bundle
+from relevance.product import Product
+from relevance.product_record import ProductRecord
+from relevance.split_inputs import encoder_inputs, records_of
+from relevance.split_pair import ProductText, SplitPairEncoder
+
+BATCH_TOKENS: Final = 512
+"""Padded tokens in a run: enough to fill a core's matrix products, few enough to stay in its cache."""
+
+PRECISIONS: Final[tuple[Precision, ...]] = ("int8", "fp32")
+"""As serving on a CPU chooses: records of another precision's encoder have other keys."""
+
+
+class ProductEncoder:
+    """Encodes products with one session in as many threads as there are cores."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, rule: SplitPairEncoder, version: str, width: int) -> None:
+        self.version, self.width = version, width
+        self._session, self._rule = session, rule
+        self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+
+    def encode(self, products: Sequence[Product]) -> list[tuple[bytes, ProductRecord]]:
+        """Key and record of each product, in their order."""
+        texts = [text for text in self._rule.encode_products(products) if isinstance(text, ProductText)]
+        batches = _length_sorted([len(text.ids) for text in texts])
+        found: dict[int, ProductRecord] = {}
+        for rows, records in zip(batches, self._threads.map(lambda rows: self._run(rows, texts), batches), strict=True):
+            found.update(zip(rows, records, strict=True))
+        return [(text.key, found[row]) for row, text in enumerate(texts)]
+
+    def _run(self, rows: Sequence[int], texts: Sequence[ProductText]) -> list[ProductRecord]:
+        ids = [self._rule.alone(texts[row]) for row in rows]
+        (latents,) = self._session.run(["latents"], encoder_inputs(ids, self._rule.pad_id))
+        return records_of(ids, np.asarray(latents), [bool(texts[row].dropped) for row in rows])
+
+
+def open_encoder(directory: Path) -> Encoder:
+    """The encoder of the bundle in `directory`; CheckpointError if that is no split student."""
+    bundle = load_bundle(directory)
+    split = bundle.manifest.split
+    if split is None:
+        raise CheckpointError(f"{directory} is a {bundle.manifest.architecture}: only a split student keeps records")
+    precision = next(precision for precision in PRECISIONS if precision in split.graphs)
+    version = bundle.encoder_version(precision)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        str(bundle.split_path(precision, "encoder")), options, providers=["CPUExecutionProvider"]
+    )
+    rule = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
+    return ProductEncoder(session, rule, version, split.latent_width)
+
+
+def _length_sorted(lengths: Sequence[int]) -> list[list[int]]:
+    """Row numbers in batches of at most BATCH_TOKENS padded tokens, longest first."""
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    batches: list[list[int]] = []
+    start = 0
+    while start < len(order):
+        count = max(1, BATCH_TOKENS // (lengths[order[start]] + 2))
+        batches.append(order[start : start + count])
+        start += count
+    return batches
