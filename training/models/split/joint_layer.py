@@ -179,6 +179,6 @@ def padding(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def unflatten(tensor: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
-    """One axis as several."""
-    unflattened: Tensor = tensor.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
-    return unflattened
+    """One axis as several. As a reshape, in which an exported graph keeps sizes that vary."""
+    at = dim % tensor.dim()
+    return tensor.reshape(*tensor.shape[:at], *sizes, *tensor.shape[at + 1 :])

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.errors import ParityError
+from export.split_bundle import export_split_bundle
+from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
+from tests.tiny_split import split_parts, write_split_bundle
+
+
+@pytest.mark.parametrize("joint_layers", [1, 2])
+def test_a_bundle_is_compared_and_scores_do_not_depend_on_the_batch(tmp_path: Path, joint_layers: int) -> None:
+    bundle = write_split_bundle(tmp_path / "bundle", joint_layers)
+    split = bundle.manifest.split
+    assert split is not None
+    assert (bundle.manifest.architecture, split.joint_layers, split.latent_width) == (
+        "split_cross_encoder",
+        joint_layers,
+        16,
+    )
+    assert set(split.graphs) == {"int8"}
+    assert sorted(path.name for path in bundle.directory.glob("*.onnx")) == sorted(
+        f"{part}.int8.onnx" for part in SPLIT_PARTS
+    )
+    assert bundle.manifest.parity["fp32"]["largest_batch_drift"] < 1e-5
+    assert bundle.manifest.parity["int8"]["largest_batch_drift"] < 1e-5
+    assert bundle.manifest.parity["fp32"]["kendall_tau"] > 0.97
+
+
+def test_both_precisions_are_kept_where_both_are_asked_for(tmp_path: Path) -> None:
+    source, lists, request = split_parts(tmp_path / "checkpoint")
+    request = replace(request, precisions=("fp32", "int8"))
+    export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
+    bundle = load_bundle(tmp_path / "bundle")
+    assert set(bundle.manifest.precisions) == {"fp32", "int8"}
+    assert bundle.encoder_version("fp32") != bundle.encoder_version("int8")
+
+
+def test_graphs_of_another_student_are_refused(tmp_path: Path) -> None:
+    source, lists, request = split_parts(tmp_path / "one")
+    other, _, _ = split_parts(tmp_path / "other", seed=5)
+    with pytest.raises(ParityError, match=r"joint\.onnx"):
+        export_split_bundle(
+            replace(source, reference=other.reference), lists, request, (tmp_path / "bundle", lambda _: "# x\n")
+        )
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_version_is_the_weights(tmp_path: Path) -> None:
+    def version(name: str, seed: int) -> str:
+        written: Bundle = write_split_bundle(tmp_path / name, seed=seed)
+        return written.manifest.version
+
+    assert version("a", 0) == version("b", 0) != version("c", 1)
+
+
+def test_positions_that_no_text_reaches_are_left_out(tmp_path: Path) -> None:
+    bundle = write_split_bundle(tmp_path / "bundle")
+    whole = sum((bundle.directory / f"{part}.int8.onnx").stat().st_size for part in SPLIT_PARTS)
+    assert whole < 30522 * 32 + 200_000, "the word vectors, in int8, and little else"
+    assert np.isfinite(bundle.manifest.parity["int8"]["largest_logit_difference"])

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export.split_runner import SplitList, SplitRunner
+from relevance.bundle import SPLIT_PARTS, Bundle
+from relevance.product import Product
+from service.catalogue_reload import follow
+from service.errors import BackendError, SettingsError
+from tests.service.split.conftest import ServeSplit, write_catalogue
+from tests.tiny_split import QUERIES, TITLES
+
+LISTED = list(TITLES)
+
+
+def logits(reply: Any) -> list[float]:
+    return [result["debug"]["logit"] for result in reply.json()["results"]]
+
+
+def expected(bundle: Bundle, query: str, titles: list[str]) -> list[float]:
+    """What the export's own runner gives."""
+    rule = bundle.pair_encoder()
+    runner = SplitRunner({part: bundle.split_path("int8", part) for part in SPLIT_PARTS}, rule.pad_id)
+    texts = [rule.alone(text) for text in rule.encode_products([Product(title=title) for title in titles])]
+    (encoded,) = rule.encode_queries([query])
+    return runner.logits(SplitList(rule.alone(encoded), texts, np.zeros(len(texts)))).tolist()
+
+
+def test_scores_are_those_of_the_graphs(serve_split: ServeSplit, split_bundle: Bundle) -> None:
+    client = serve_split()
+    for query in QUERIES:
+        found = logits(client.score(query, LISTED, debug=True))
+        np.testing.assert_allclose(found, expected(split_bundle, query, LISTED), atol=1e-5)
+        assert np.std(found) > 1e-3
+
+
+def test_a_product_is_encoded_once_and_scored_for_every_query(serve_split: ServeSplit) -> None:
+    client = serve_split(score_cache_mb=0)
+    encoded = client.metric("aisle_encoded_products") or 0
+    first = logits(client.score(QUERIES[0], LISTED, debug=True))
+    assert client.metric("aisle_encoded_products") == encoded + len(TITLES)
+    client.score(QUERIES[1], LISTED)
+    again = logits(client.score(QUERIES[0], LISTED[::-1], debug=True))[::-1]
+    assert client.metric("aisle_encoded_products") == encoded + len(TITLES)
+    assert client.metric("aisle_product_cache_hits_total") == 2 * len(TITLES)
+    np.testing.assert_allclose(again, first, atol=1e-5)
+
+
+def test_without_memory_every_product_is_encoded_every_time(serve_split: ServeSplit, split_bundle: Bundle) -> None:
+    client = serve_split(score_cache_mb=0, product_cache_mb=0, query_cache_mb=0)
+    for _ in range(2):
+        found = logits(client.score(QUERIES[1], LISTED, debug=True))
+        np.testing.assert_allclose(found, expected(split_bundle, QUERIES[1], LISTED), atol=1e-5)
+    assert client.metric("aisle_product_cache_hits_total") == 0
+
+
+def test_requests_of_many_queries_share_a_batch_and_keep_their_scores(
+    serve_split: ServeSplit, split_bundle: Bundle
+) -> None:
+    client = serve_split()
+    body = {"requests": [{"query": query, "candidates": LISTED, "debug": True} for query in QUERIES]}
+    for query, response in zip(QUERIES, client.post("/score", json=body).json()["responses"], strict=True):
+        found = [result["debug"]["logit"] for result in response["results"]]
+        np.testing.assert_allclose(found, expected(split_bundle, query, LISTED), atol=1e-5)
+
+
+def test_a_known_product_costs_less_than_one_that_must_be_encoded(serve_split: ServeSplit) -> None:
+    client = serve_split(score_cache_mb=0)
+
+    def batch_tokens() -> float:
+        return client.metric("aisle_batch_tokens_sum") or 0.0
+
+    before = batch_tokens()
+    client.score(QUERIES[0], LISTED)
+    cold = batch_tokens() - before
+    client.score(QUERIES[1], LISTED)
+    assert batch_tokens() - before - cold == len(TITLES) < cold
+
+
+class TestCatalogue:
+    def test_ids_alone_score_as_their_products(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        ids = [{"id": f"p{row}"} for row in range(len(TITLES))]
+        reply = client.score(QUERIES[1], ids, debug=True)
+        np.testing.assert_allclose(logits(reply), expected(split_bundle, QUERIES[1], LISTED), atol=1e-5)
+        assert [result["id"] for result in reply.json()["results"]] == [f"p{row}" for row in range(len(TITLES))]
+        assert client.metric("aisle_catalogue_cache_hits_total") == len(TITLES)
+        client.score(QUERIES[0], ids)
+        assert client.metric("aisle_catalogue_cache_hits_total") == len(TITLES), "the memory answers from now on"
+
+    def test_an_unknown_id_is_told_in_its_place_and_never_scored(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        candidates = [{"id": "p0"}, {"id": "nobody"}, {"id": "p2", "prior": 3.0}, "oak table"]
+        reply = client.score(QUERIES[0], candidates, top_k=2).json()
+        assert (reply["scored"], reply["total"], reply["degraded"]) == (3, 4, False)
+        best, second, unknown = reply["results"]
+        assert (best["rank"], second["rank"]) == (1, 2)
+        assert unknown.keys() == {"index", "id", "error"}
+        assert (unknown["index"], unknown["id"], unknown["error"]["code"]) == (1, "nobody", "unknown_product")
+
+    def test_nothing_but_unknown_ids_is_answered_at_once(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        reply = client.score(QUERIES[0], [{"id": "a"}, {"id": "b"}])
+        assert reply.status_code == 200
+        assert [result["error"]["code"] for result in reply.json()["results"]] == ["unknown_product"] * 2
+
+    def test_without_a_catalogue_an_id_alone_lacks_its_title(self, serve_split: ServeSplit) -> None:
+        reply = serve_split().score(QUERIES[0], ["oak table", {"id": "p1"}])
+        assert reply.status_code == 422
+        assert reply.json()["errors"] == [{"field": "candidates[1].title", "message": "is required"}]
+
+    def test_a_changed_text_under_the_same_id_is_another_product(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        reply = client.score(QUERIES[0], [{"id": "p0", "title": "garden chair"}], debug=True)
+        np.testing.assert_allclose(logits(reply), expected(split_bundle, QUERIES[0], ["garden chair"]), atol=1e-5)
+
+    def test_another_catalogue_takes_over_while_serving(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        place = write_catalogue(tmp_path / "catalogue", split_bundle)
+        client = serve_split(catalogue=place, product_cache_mb=0)
+        place.rename(tmp_path / "old")
+        write_catalogue(tmp_path / "new", split_bundle, {"p0": "usb cable"}).rename(place)
+        split = client.service.engine.split
+        assert split is not None and split.follower is not None
+        split.follower.reload_if_changed()
+        reply = client.score(QUERIES[1], [{"id": "p0"}, {"id": "p1"}], debug=True).json()
+        np.testing.assert_allclose(
+            reply["results"][0]["debug"]["logit"], expected(split_bundle, QUERIES[1], ["usb cable"])[0], atol=1e-5
+        )
+        assert reply["results"][1]["error"]["code"] == "unknown_product"
+
+    def test_a_catalogue_of_another_encoder_stops_the_start(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        place = write_catalogue(tmp_path / "catalogue", split_bundle)
+        from tests.tiny_split import write_split_bundle
+
+        other = write_split_bundle(tmp_path / "other", seed=1)
+        with pytest.raises(BackendError, match="AISLE_CATALOGUE cannot be used"):
+            serve_split(bundle=other.directory, catalogue=place)
+
+
+def test_a_catalogue_for_a_cross_encoder_stops_the_start(
+    serve_split: ServeSplit, bundle: Bundle, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="AISLE_CATALOGUE holds records of a split student"):
+        serve_split(bundle=bundle.directory, catalogue=tmp_path)
+
+
+def test_following_goes_on_after_a_failure() -> None:
+    asked = []
+
+    class Follower:
+        def reload_if_changed(self) -> bool:
+            asked.append(1)
+            if len(asked) == 1:
+                raise OSError("the disk is away")
+            return False
+
+    async def wait() -> None:
+        if len(asked) == 3:
+            raise asyncio.CancelledError
+
+    async def run() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await follow(Follower(), wait)  # type: ignore[arg-type]
+
+    asyncio.run(run())
+    assert len(asked) == 3
