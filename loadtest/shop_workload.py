@@ -1,0 +1,115 @@
+"""Seeded requests of a whole shop: popular queries and products come again, so that caches see what a shop gives them.
+
+A query always finds the same products in the same order, and a request takes as many of the first as it asks
+for; the products are drawn by their popularity. Texts are made of the words of `loadtest.workload`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+
+from loadtest.shapes import Draw, Shapes
+from loadtest.workload import BRANDS, COLOURS, DETAILS, KINDS, Body
+from loadtest.zipf import Zipf
+
+ProductsAs = Literal["full", "titles", "ids"]
+"""A candidate as all that the shop knows of it, as its title, or as its id, for a service that keeps the rest."""
+
+MATERIALS = ("steel", "oak", "cotton", "plastic", "leather", "glass")
+WORDS = tuple(sorted({word for text in (*KINDS, *DETAILS) for word in text.split()}))
+
+_QUERY, _PRODUCT, _REQUEST = range(3)
+"""What a random stream is for: the seed, this and a number name it."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A catalogue and those who search it; equal fields give equal requests.
+
+    ValueError when a catalogue is too small for the longest list: it needs four times as many products.
+    """
+
+    shapes: Shapes
+    seed: int = 0
+    queries: int = 10_000
+    products: int = 100_000
+    zipf: float = 1.0
+    products_as: ProductsAs = "full"
+
+    def __post_init__(self) -> None:
+        if 4 * self.shapes.most_candidates > self.products:
+            raise ValueError(
+                f"{self.products} products are too few for lists of {self.shapes.most_candidates}: four times as many"
+            )
+
+    def bodies(self, count: int) -> list[Body]:
+        """The first `count` requests."""
+        rng = self._rng(_REQUEST, 0)
+        asked = self._query_popularity.draw(rng, count).tolist()
+        return [self._body(query, size) for query, size in zip(asked, self._sizes(rng, count), strict=True)]
+
+    def _sizes(self, rng: np.random.Generator, count: int) -> Iterator[int]:
+        draw = Draw(self.shapes.candidates)
+        return (draw.at(share) for share in rng.random(count).tolist())
+
+    def _body(self, query: int, size: int) -> Body:
+        return {"query": self._query(query), "candidates": [self._candidate(one) for one in self._found(query)[:size]]}
+
+    def _found(self, query: int) -> list[int]:
+        return self._product_popularity.draw_distinct(self._rng(_QUERY, query), self.shapes.most_candidates)
+
+    def _query(self, query: int) -> str:
+        rng = self._rng(_QUERY, query, 1)
+        count = Draw(self.shapes.query_words).at(rng.random())
+        # The kind stands last, as in “black led desk lamp”; its own last word is what is looked for.
+        return " ".join((*_some(rng, WORDS, count), *_one(rng, KINDS).split())[-count:])
+
+    def _candidate(self, product: int) -> dict[str, Any] | str:
+        if self.products_as == "ids":
+            return {"id": f"p{product}"}
+        if product not in self._made:
+            self._made[product] = self._product(product)
+        made = self._made[product]
+        return str(made["title"]) if self.products_as == "titles" else made
+
+    def _product(self, product: int) -> dict[str, Any]:
+        rng = self._rng(_PRODUCT, product)
+        brand, kind, colour = _one(rng, BRANDS), _one(rng, KINDS), _one(rng, COLOURS)
+        words = Draw(self.shapes.title_words).at(rng.random())
+        title = islice((*brand.split(), *kind.title().split(), *colour.split(), *_some(rng, WORDS, words)), words)
+        made: dict[str, Any] = {"id": f"p{product}", "title": " ".join(title)}
+        made |= {"brand": brand, "product_type": kind, "color": colour}
+        if described := Draw(self.shapes.description_words).at(rng.random()):
+            made["description"] = " ".join(_some(rng, WORDS, described))
+        if attributes := Draw(self.shapes.attributes).at(rng.random()):
+            made["attributes"] = {f"detail {number}": _one(rng, MATERIALS) for number in range(attributes)}
+        return made
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *stream))
+
+    @cached_property
+    def _query_popularity(self) -> Zipf:
+        return Zipf(self.queries, self.zipf)
+
+    @cached_property
+    def _product_popularity(self) -> Zipf:
+        return Zipf(self.products, self.zipf)
+
+    @cached_property
+    def _made(self) -> dict[int, dict[str, Any]]:
+        return {}
+
+
+def _one(rng: np.random.Generator, texts: tuple[str, ...]) -> str:
+    return texts[rng.integers(len(texts))]
+
+
+def _some(rng: np.random.Generator, texts: tuple[str, ...], count: int) -> list[str]:
+    return [texts[index] for index in rng.integers(len(texts), size=count)]
