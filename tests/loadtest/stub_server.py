@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -44,12 +44,20 @@ def title_score(title: str) -> float:
 
 @contextmanager
 def stub(
-    answer: Answer = ok, name: str = "stub", timeout: float = 30.0, seen: list[str | None] | None = None
+    answer: Answer = ok,
+    name: str = "stub",
+    timeout: float = 30.0,
+    seen: list[str | None] | None = None,
+    pages: Mapping[str, bytes] | None = None,
 ) -> Iterator[Target]:
-    """A listening server; `answer` runs in one thread per connection. `seen` collects each request's authorisation."""
+    """A listening server; `answer` runs in one thread per connection.
+
+    `seen` collects each request's authorisation; `pages` are what GET finds.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body leave together: apart, the second waits for the first's acknowledgement
 
         def do_POST(self) -> None:
             if seen is not None:
@@ -61,6 +69,13 @@ def stub(
                 self.send_header(f"x-aisle-{stage}-ms", str(ms))
             self.end_headers()
             self.wfile.write(reply)
+
+        def do_GET(self) -> None:
+            page = (pages or {}).get(self.path)
+            self.send_response(404 if page is None else 200)
+            self.send_header("Content-Length", str(len(page or b"")))
+            self.end_headers()
+            self.wfile.write(page or b"")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -75,6 +90,11 @@ def stub(
         finally:
             server.shutdown()
             thread.join()
+
+
+def url_of(target: Target) -> str:
+    """As it is given to `--host`."""
+    return f"http://{target.host}:{target.port}"
 
 
 @contextmanager
