@@ -30,14 +30,16 @@ class Requests:
         return len(self.calls) < len(self.arrivals)
 
 
-def requests_of(budget: Budget) -> Requests:
-    """Draw or read them. BudgetError if there are none; LogError and ShapesError if a file is bad."""
-    seed = budget.workload.seed
+def requests_of(budget: Budget, stream: int = 0) -> Requests:
+    """Draw or read them; another stream is drawn from the same shop. A log has one stream only.
+
+    BudgetError if there are none; LogError and ShapesError if a file is bad.
+    """
     if isinstance(budget.load, ReplayLoad):
         requests = _replayed(budget.load, budget.workload)
     else:
-        arrivals = budget.load.arrivals(seed)
-        bodies = _shop(budget.workload).bodies(min(len(arrivals), budget.workload.most_bodies))
+        arrivals = budget.load.arrivals(budget.workload.seed + stream)
+        bodies = _shop(budget.workload).bodies(min(len(arrivals), budget.workload.most_bodies), stream)
         requests = Requests(arrivals, _calls(bodies, budget.workload), budget.load.seconds)
     if not any(arrival >= budget.warm_up_seconds for arrival in requests.arrivals):
         raise BudgetError("the load sends no request after its warm-up: raise its rate or its seconds")

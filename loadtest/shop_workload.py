@@ -48,9 +48,9 @@ class Shop:
                 f"{self.products} products are too few for lists of {self.shapes.most_candidates}: four times as many"
             )
 
-    def bodies(self, count: int) -> list[Body]:
-        """The first `count` requests."""
-        rng = self._rng(_REQUEST, 0)
+    def bodies(self, count: int, stream: int = 0) -> list[Body]:
+        """The first `count` requests of a stream; another stream is another day of the same shop."""
+        rng = self._rng(_REQUEST, stream)
         asked = self._query_popularity.draw(rng, count).tolist()
         return [self._body(query, size) for query, size in zip(asked, self._sizes(rng, count), strict=True)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -42,7 +43,7 @@ def latency_over_time(slices: Sequence[Slice], limits: dict[str, float]) -> str:
         axes.plot(_middles(slices), values, color=colour, marker=".", label=name.removesuffix("_ms"))
         if name in limits:
             axes.axhline(limits[name], color=colour, linestyle=":", label=f"{name.removesuffix('_ms')} allowed")
-    axes.set_yscale("log")
+    _logarithmic(axes)
     return _svg(figure, axes)
 
 
@@ -96,7 +97,7 @@ def hockey_stick(points: Sequence[Point]) -> str:
         axes.plot(rates, values, color=colour, linestyle=line, label=name.removesuffix("_ms"))
         faces = [colour if point.holds else "white" for point in ordered]
         axes.scatter(rates, values, color=faces, edgecolors=colour, zorder=3)
-    axes.set_yscale("log")
+    _logarithmic(axes)
     return _svg(figure, axes)
 
 
@@ -109,6 +110,13 @@ def _axes(across: str, up: str) -> tuple[Figure, Axes]:
     axes.grid(visible=True, color="#e6e8ea", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Unless nothing is drawn: a logarithmic axis has to have a number."""
+    drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()]
+    if any((values > 0).any() for values in drawn):
+        axes.set_yscale("log")
 
 
 def _svg(figure: Figure, axes: Axes) -> str:

@@ -31,6 +31,12 @@ def test_every_arrival_has_its_request() -> None:
         assert body["deadline_ms"] == 70
 
 
+def test_another_stream_comes_at_other_times_and_asks_for_other_things() -> None:
+    one, other = (requests_of(budget(), stream) for stream in (0, 1))
+    assert one.arrivals != other.arrivals
+    assert one.calls[:5] != other.calls[:5]
+
+
 def test_more_arrivals_than_bodies_is_told() -> None:
     requests = requests_of(budget(most_bodies=7))
     assert len(requests.calls) == 7

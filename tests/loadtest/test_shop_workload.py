@@ -26,6 +26,15 @@ def test_a_seed_draws_the_same_requests_again() -> None:
     assert SHOP.bodies(20) != replace(SHOP, seed=2).bodies(20)
 
 
+def test_another_stream_asks_the_same_shop_for_other_things() -> None:
+    one, other = ({body["query"]: body for body in SHOP.bodies(100, stream)} for stream in (0, 1))
+    assert one.keys() != other.keys()
+    known = {candidate["id"]: candidate for body in one.values() for candidate in body["candidates"]}
+    again = [candidate for body in other.values() for candidate in body["candidates"] if candidate["id"] in known]
+    assert again
+    assert all(known[candidate["id"]] == candidate for candidate in again)
+
+
 def test_requests_have_the_shapes() -> None:
     bodies = SHOP.bodies(400)
     assert {len(body["candidates"]) for body in bodies} == {5, 20}

@@ -74,3 +74,9 @@ def test_where_nothing_failed_no_failures_are_drawn() -> None:
     calm = record_of([answer(number / 10, 0.02) for number in range(10)], 1.0)
     assert "Errors and degraded answers" not in pictures_of(calm)
     assert "Errors by kind" not in page_of(calm)
+
+
+def test_where_nothing_was_answered_the_page_is_written_all_the_same() -> None:
+    dead = record_of([failure(number / 10) for number in range(10)], 1.0)
+    dead = dead.model_copy(update={"budget": {}, "capacity": Capacity(rate=None, exact=False, points=[POINTS[1]])})
+    assert "no answer" in page_of(dead)
