@@ -45,6 +45,17 @@ class Shapes(BaseModel):
         """The longest list that is drawn."""
         return max(count for count, weight in self.candidates.items() if weight > 0)
 
+    @property
+    def mean_candidates(self) -> float:
+        """Candidates per request on average."""
+        return sum(count * weight for count, weight in self.candidates.items()) / sum(self.candidates.values())
+
+    def of_length(self, candidates: int | str | None) -> Shapes:
+        """The same with lists of one length, if one is given; a length below 1 is a ValueError."""
+        if candidates is None:
+            return self
+        return Shapes.model_validate(self.model_dump() | {"candidates": {candidates: 1}})
+
 
 class ShapesError(Exception):
     """A file of histograms that cannot be used; names the file and what is wrong in it."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.shapes import Draw, ShapesError, load_shapes
+from loadtest.shapes import Draw, Shapes, ShapesError, load_shapes
 
 SHAPES: dict[str, Any] = {
     "candidates": {"10": 1},
@@ -31,6 +31,16 @@ def test_the_shapes_that_come_along_are_whole_and_say_their_source() -> None:
     shapes = load_shapes()
     assert shapes.source
     assert shapes.most_candidates >= 50
+
+
+def test_lists_may_be_of_one_length() -> None:
+    shapes = Shapes.model_validate({**SHAPES, "candidates": {"10": 3, "50": 1}})
+    assert shapes.mean_candidates == 20
+    assert shapes.of_length(None) is shapes
+    assert shapes.of_length("7").candidates == shapes.of_length(7).candidates == {7: 1}
+    assert shapes.of_length(7).title_words == shapes.title_words
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        shapes.of_length(0)
 
 
 @pytest.mark.parametrize(
