@@ -9,7 +9,6 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from loadtest.loads import Load, NotNegative, Positive, Settings
-from loadtest.shapes import DEFAULT_SHAPES
 from loadtest.shop_workload import ProductsAs
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,7 +23,8 @@ class Workload(Settings):
     """Who asks for what; see `loadtest.shop_workload`. A replayed log has its own requests, and uses the last two."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    shapes: Path = DEFAULT_SHAPES
+    shapes: Path | None = None
+    """Histograms of lengths; None: those of `loadtest/shapes.json`."""
     candidates: Count | None = None
     """Candidates of every request; None: as in `shapes`."""
     queries: Count = 10_000

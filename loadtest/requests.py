@@ -10,7 +10,7 @@ from loadtest.arrivals import Times, replayed_arrivals
 from loadtest.budget import Budget, BudgetError, Workload
 from loadtest.loads import ReplayLoad
 from loadtest.replay import read_log
-from loadtest.shapes import load_shapes
+from loadtest.shapes import DEFAULT_SHAPES, load_shapes
 from loadtest.shop_workload import Shop
 from loadtest.systems import Aisle, Call
 from loadtest.workload import Body
@@ -55,7 +55,7 @@ def _replayed(load: ReplayLoad, workload: Workload) -> Requests:
 
 
 def _shop(workload: Workload) -> Shop:
-    shapes = load_shapes(workload.shapes).of_length(workload.candidates)
+    shapes = load_shapes(workload.shapes or DEFAULT_SHAPES).of_length(workload.candidates)
     given = workload.model_dump(include={"seed", "queries", "products", "zipf", "products_as"})
     try:
         return Shop(shapes, **given)

@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from loadtest.report.record import Point, Record, Slice, UsageSample
 
@@ -82,7 +83,7 @@ def usage_over_time(samples: Sequence[UsageSample]) -> str:
     # A plot without curves has no legend; this one gives the other's colour a name.
     axes.plot([], [], color=PURPLE, label="memory")
     memory.set_ylabel("resident MB")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.1 * max(sample.resident_mb for sample in samples))
     memory.spines[["top"]].set_visible(False)
     return _svg(figure, axes)
 
@@ -117,6 +118,8 @@ def _logarithmic(axes: Axes) -> None:
     drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()]
     if any((values > 0).any() for values in drawn):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
 def _svg(figure: Figure, axes: Axes) -> str:

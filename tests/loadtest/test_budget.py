@@ -6,7 +6,6 @@ import pytest
 
 from loadtest.budget import BudgetError, load_budget
 from loadtest.loads import ReplayLoad
-from loadtest.shapes import DEFAULT_SHAPES
 
 LOAD = '[load]\nkind = "poisson"\nrate = 20\nseconds = 5\n'
 LIMITS = "[limits]\np99_ms = 50\n"
@@ -22,7 +21,7 @@ def test_a_budget_says_what_is_sent_and_what_must_hold(tmp_path: Path) -> None:
     budget = load_budget(write(tmp_path, LOAD + LIMITS + "error_rate = 0.01\n"))
     assert budget.load.seconds == 5
     assert budget.limits.given == {"p99_ms": 50, "error_rate": 0.01}
-    assert budget.workload.shapes == DEFAULT_SHAPES
+    assert budget.workload.shapes is None
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
