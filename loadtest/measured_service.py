@@ -68,6 +68,7 @@ def _running(url: str, pid: int | None, timeout: float) -> MeasuredService:
         raise NotMeasuredError(f"{url!r} is no URL: {error}") from error
     if parts.scheme != "http" or host is None or parts.query or parts.fragment:
         raise NotMeasuredError(f"{url!r} is no address like http://127.0.0.1:8080")
+    host = f"[{host}]" if ":" in host else host
     key = os.environ.get(API_KEY)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     usage = MetricsUsage(host, port, headers) if pid is None else ProcessUsage(pid)

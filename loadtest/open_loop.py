@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 
 import aiohttp
 import uvloop
-from multidict import CIMultiDictProxy
 
 from loadtest.faults import fault_of
 from loadtest.inspection import Inspect, Inspection
@@ -152,7 +151,7 @@ def inspected(outcome: Outcome, inspect: Inspect) -> Outcome:
     return replace(outcome, reply=b"", error=text, fault=fault, degraded=degraded)
 
 
-def _stages(headers: CIMultiDictProxy[str]) -> Stages | None:
+def _stages(headers: Mapping[str, str]) -> Stages | None:
     """What the headers tell; None unless they tell all of it, in numbers."""
     try:
         return Stages(*(float(headers[name]) for name in STAGE_HEADERS))

@@ -58,3 +58,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match=r"cannot read .*none\.toml: No such file"):
         load_budget(tmp_path / "none.toml")
+
+
+def test_the_budget_of_make_loadtest_measures_thirty_seconds() -> None:
+    budget = load_budget(Path(__file__).parents[2] / "configs" / "load-budget.toml")
+    assert budget.load.seconds is not None
+    assert budget.load.seconds - budget.warm_up_seconds == 30

@@ -33,6 +33,11 @@ def test_a_running_service_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
         assert (service.target.port, service.usage) == (80, ProcessUsage(7))
 
 
+def test_an_address_of_numbers_and_colons_keeps_its_brackets() -> None:
+    with service_at(Place("http://[::1]:81"), BUDGET) as service:
+        assert str(service.target) == "aisle at [::1]:81/score"
+
+
 @pytest.mark.parametrize("url", ["shop.example:81", "https://shop.example", "http://", "http://a:b", "http://a/?q=1"])
 def test_an_address_that_is_none_is_told(url: str) -> None:
     with pytest.raises(NotMeasuredError, match="is no"), service_at(Place(url), BUDGET):

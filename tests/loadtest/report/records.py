@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from loadtest.outcomes import Outcome, Stages
 from loadtest.report.figures import failures_of, figures_of, slices_of, stages_of
-from loadtest.report.record import Generator, Record, UsageSample
+from loadtest.report.record import Capacity, Generator, Point, Record, UsageSample
 
 STAGES = Stages(0.5, 1.0, 3.0, 5.0)
 
@@ -39,3 +39,17 @@ def record_of(outcomes: Iterable[Outcome], seconds: float) -> Record:
         usage=[UsageSample(at=0.5, cores=0.7, resident_mb=200.0), UsageSample(at=1.0, cores=0.9, resident_mb=201.0)],
         generator=Generator(lag_p50_ms=0.1, lag_p99_ms=0.9, cpu_share=0.1),
     )
+
+
+POINTS = [
+    Point(rate=10.0, p50_ms=20.0, p99_ms=40.0, error_rate=0.0, holds=True),
+    Point(rate=40.0, p50_ms=None, p99_ms=None, error_rate=1.0, holds=False),
+]
+FULL = record_of(
+    [answer(number / 10, 0.02, degraded=number == 7) for number in range(40)] + [failure(3.9)], 4.0
+).model_copy(update={"notes": ["<b>look</b>"], "capacity": Capacity(rate=10.0, exact=True, points=POINTS)})
+"""Holds something of everything."""
+
+BARE = Record(verdict="not measured", reasons=["no <one> there"], target="x", started="now", budget={}, machine={})
+DEAD = record_of([failure(number / 10) for number in range(10)], 1.0)
+"""Nothing was answered."""
