@@ -85,11 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOT_MEASURED
     record = find_capacity(job, given.precision, given.most_trials)
     if record.capacity and (rate := record.capacity.rate) is not None:
-        print(f"the budget holds up to {rate:.4g} requests/s{'' if record.capacity.exact else ' or more'}")
+        print(_answer(rate, record.capacity.missed_at))
         if given.target_rps:
             count = replicas(given.target_rps, rate, given.headroom)
             print(f"{count} replicas for {given.target_rps:g} requests/s with {given.headroom:.0%} head-room")
     return finish(record, job.report)
+
+
+def _answer(rate: float, missed_at: float | None) -> str:
+    above = "no higher rate was tried" if missed_at is None else f"it is missed at {missed_at:.4g}"
+    return f"the budget holds at {rate:.4g} requests/s; {above}"
 
 
 def _summed_up(tried: dict[float, Record], bounds: Bounds, precision: float) -> Record:
@@ -99,7 +104,8 @@ def _summed_up(tried: dict[float, Record], bounds: Bounds, precision: float) -> 
     if limit and limit.bottleneck:
         notes.append(f"at {bounds.failed:.4g} requests/s {limit.bottleneck}; the service may hold more")
     exact = bounds.within(precision) and not notes
-    capacity = Capacity(rate=bounds.held, exact=exact, points=[_point(*one) for one in tried.items()])
+    points = [_point(*one) for one in tried.items()]
+    capacity = Capacity(rate=bounds.held, missed_at=bounds.failed, exact=exact, points=points)
     # The service did answer before each rate: where it then answered nothing, the rate was too high.
     verdict = "missed" if bounds.held is None else shown.verdict
     return shown.model_copy(update={"verdict": verdict, "capacity": capacity, "notes": [*notes, *shown.notes]})

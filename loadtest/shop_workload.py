@@ -23,9 +23,10 @@ ProductsAs = Literal["full", "titles", "ids"]
 
 MATERIALS = ("steel", "oak", "cotton", "plastic", "leather", "glass")
 WORDS = tuple(sorted({word for text in (*KINDS, *DETAILS) for word in text.split()}))
+NOUNS = tuple(sorted({text.split()[-1] for text in KINDS}))
 
-_QUERY, _PRODUCT, _REQUEST = range(3)
-"""What a random stream is for: the seed, this and a number name it."""
+_FOUND, _PRODUCT, _REQUEST, _TEXT = range(1, 5)
+"""What a random stream is for: the seed, this and a number name it. A seed sequence takes missing numbers as 0."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,10 @@ class Shop:
         return (draw.at(share) for share in rng.random(count).tolist())
 
     def _body(self, query: int, size: int) -> Body:
-        return {"query": self._query(query), "candidates": [self._candidate(one) for one in self._found(query)[:size]]}
+        return {"query": self._texts[query], "candidates": [self._candidate(one) for one in self._found(query)[:size]]}
 
     def _found(self, query: int) -> list[int]:
-        return self._product_popularity.draw_distinct(self._rng(_QUERY, query), self.shapes.most_candidates)
-
-    def _query(self, query: int) -> str:
-        rng = self._rng(_QUERY, query, 1)
-        count = Draw(self.shapes.query_words).at(rng.random())
-        # The kind stands last, as in “black led desk lamp”; its own last word is what is looked for.
-        return " ".join((*_some(rng, WORDS, count), *_one(rng, KINDS).split())[-count:])
+        return self._product_popularity.draw_distinct(self._rng(_FOUND, query), self.shapes.most_candidates)
 
     def _candidate(self, product: int) -> dict[str, Any] | str:
         if self.products_as == "ids":
@@ -101,6 +96,16 @@ class Shop:
     @cached_property
     def _product_popularity(self) -> Zipf:
         return Zipf(self.products, self.zipf)
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        """Each query's text, no two alike: the words are few, so a text that is taken gets its query's number."""
+        draw, rng = Draw(self.shapes.query_words), self._rng(_TEXT)
+        taken: dict[str, None] = {}
+        for query, share in enumerate(rng.random(self.queries).tolist()):
+            text = " ".join((*_some(rng, WORDS, draw.at(share) - 1), _one(rng, NOUNS)))
+            taken[f"{text}{query}" if text in taken else text] = None
+        return list(taken)
 
     @cached_property
     def _made(self) -> dict[int, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
 from loadtest.inspection import inspect_score
@@ -26,10 +27,10 @@ class Trial:
 
 
 def run_trial(service: MeasuredService, requests: Requests) -> Trial:
-    """Send all requests and wait for the last reply."""
+    """Send all requests and wait for the last reply; NotMeasuredError if the sender itself ends."""
     plan = Plan(service.target, requests.arrivals, requests.calls, service.headers, inspect_score)
     with Sampler(service.usage) as sampler:
-        sent = send(plan)
+        sent = _send(plan)
     # The sender's start-up is no part of the load.
     usage = [(at - sent.zero, used) for at, used in sampler.samples if at >= sent.zero]
     return Trial(sent, usage, sampler.problem)
@@ -38,8 +39,15 @@ def run_trial(service: MeasuredService, requests: Requests) -> Trial:
 def check_answers(service: MeasuredService, requests: Requests) -> None:
     """NotMeasuredError unless the service answers the first request with scores."""
     plan = Plan(service.target, (0.0,), requests.calls[:1], service.headers, inspect_score)
-    (outcome,) = send(plan).outcomes
+    (outcome,) = _send(plan).outcomes
     if not outcome.answered:
         text = f" ({outcome.error})" if outcome.error else ""
         end = f"; {end}" if (end := service.end()) else ""
         raise NotMeasuredError(f"{service.target} does not answer the first request: {outcome.kind}{text}{end}")
+
+
+def _send(plan: Plan) -> Sent:
+    try:
+        return send(plan)
+    except BrokenProcessPool as error:
+        raise NotMeasuredError("the generator's process was ended; is there enough memory for the load?") from error

@@ -84,9 +84,13 @@ class Point(_Part):
 
 
 class Capacity(_Part):
-    """The highest rate at which the budget held, None if it held at none; `exact` is false if it may be higher."""
+    """The highest rate at which the budget held, None: at none, and the lowest above it at which it was missed.
+
+    `exact`: they are as near as was asked for, and no weakness of the generator decided between them.
+    """
 
     rate: float | None
+    missed_at: float | None
     exact: bool
     points: list[Point]
 

@@ -68,7 +68,7 @@ def test_the_highest_rate_is_found_and_replicas_counted(
     assert [point.holds for point in record.capacity.points] == [point.rate <= 300 for point in record.capacity.points]
     assert [round(point.rate) for point in record.capacity.points][:3] == [100, 200, 400]
     out = capsys.readouterr().out
-    assert f"the budget holds up to {rate:.4g} requests/s\n" in out
+    assert f"the budget holds at {rate:.4g} requests/s; it is missed at {record.capacity.missed_at:.4g}\n" in out
     assert f"{math.ceil(2000 / (rate * 0.75))} replicas for 2000 requests/s with 25% head-room" in out
     assert "Latency against offered load" in (tmp_path / "report.html").read_text()
 
@@ -82,15 +82,16 @@ def test_a_generator_at_its_end_makes_it_a_lower_bound(
     assert record.capacity
     assert not record.capacity.exact
     assert "the generator was the bottleneck: it used 95% of one core" in record.notes[0]
-    assert "requests/s or more" in capsys.readouterr().out
+    assert "the service may hold more" in capsys.readouterr().err
 
 
-def test_it_searches_with_real_requests_as_far_as_it_may(tmp_path: Path) -> None:
+def test_it_searches_with_real_requests_as_far_as_it_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with stub(scores_of_titles) as target:
         code, record = found(tmp_path, "--host", url_of(target), "--most-trials", "2")
     assert code == 0
     assert record.capacity
-    assert (record.capacity.rate, record.capacity.exact) == (40.0, False)
+    assert (record.capacity.rate, record.capacity.missed_at, record.capacity.exact) == (40.0, None, False)
+    assert "the budget holds at 40 requests/s; no higher rate was tried" in capsys.readouterr().out
     assert record.figures
     assert record.figures.requests == record.figures.answered == 20
 

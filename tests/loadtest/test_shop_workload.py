@@ -63,6 +63,17 @@ def test_a_query_finds_the_same_products_in_the_same_order() -> None:
     assert repeated > 50
 
 
+def test_no_two_queries_have_one_text() -> None:
+    """They would share each other's scores in a cache."""
+    shop = replace(SHOP, queries=2000, zipf=0.0)
+    lists: dict[str, list[str]] = {}
+    for body in shop.bodies(1500):
+        ids = [candidate["id"] for candidate in body["candidates"]][:5]
+        assert lists.setdefault(body["query"], ids) == ids
+    # Of 2000 equally popular ones, 1500 draws meet about 1055.
+    assert 1000 < len(lists) < 1110
+
+
 def test_popular_queries_and_products_come_again() -> None:
     flat = replace(SHOP, zipf=0.0).bodies(300)
     skewed = replace(SHOP, zipf=1.2).bodies(300)

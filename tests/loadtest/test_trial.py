@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from loadtest.measured_service import MeasuredService, NotMeasuredError
@@ -36,6 +38,20 @@ def test_a_key_goes_with_every_request() -> None:
         trial = run_trial(service, REQUESTS)
     assert seen == ["Bearer key"] * 5
     assert trial.usage_problem == "/metrics answers 404"
+
+
+class Ends(tuple[float, ...]):
+    """Arrivals that end the process that unpacks them."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (9,)
+
+
+def test_a_generator_that_is_killed_is_no_verdict_on_the_service() -> None:
+    with stub(scores_of_titles) as target:
+        service = MeasuredService(target, MetricsUsage(target.host, target.port))
+        with pytest.raises(NotMeasuredError, match="the generator's process was ended"):
+            run_trial(service, Requests(Ends((0.0,)), CALLS, 1.0))
 
 
 def test_a_service_that_refuses_the_first_request_is_told_with_its_text() -> None:

@@ -47,7 +47,9 @@ POINTS = [
 ]
 FULL = record_of(
     [answer(number / 10, 0.02, degraded=number == 7) for number in range(40)] + [failure(3.9)], 4.0
-).model_copy(update={"notes": ["<b>look</b>"], "capacity": Capacity(rate=10.0, exact=True, points=POINTS)})
+).model_copy(
+    update={"notes": ["<b>look</b>"], "capacity": Capacity(rate=10.0, missed_at=40.0, exact=True, points=POINTS)}
+)
 """Holds something of everything."""
 
 BARE = Record(verdict="not measured", reasons=["no <one> there"], target="x", started="now", budget={}, machine={})
