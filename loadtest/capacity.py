@@ -20,7 +20,7 @@ from loadtest.report.build import record_of, unmeasured
 from loadtest.report.record import Capacity, Point, Record
 from loadtest.requests import requests_of
 from loadtest.search import Bounds, replicas, search
-from loadtest.trial import check_answers, run_trial
+from loadtest.trial import INTERRUPTED, check_answers, run_trial
 
 REPORT = "runs/loadtest/capacity.html"
 
@@ -36,14 +36,17 @@ class Prober:
     tried: dict[float, Record] = field(default_factory=dict)
 
     def holds(self, rate: float) -> bool:
-        """Whether the budget holds at `rate`; NotMeasuredError if the service no longer answers."""
+        """Whether the budget holds at `rate`; NotMeasuredError if the service no longer answers, or at SIGINT."""
         assert isinstance(self.budget.load, PoissonLoad | ConstantLoad)
         load = self.budget.load.model_copy(update={"rate": rate})
         budget = self.budget.model_copy(update={"load": load})
         requests = requests_of(budget, stream=len(self.tried))
         # It also waits until the service is over what the rate before has left it.
         check_answers(self.service, requests)
-        record = record_of(budget, self.service, requests, run_trial(self.service, requests))
+        trial = run_trial(self.service, requests)
+        if trial.sent.interrupted:
+            raise NotMeasuredError(INTERRUPTED)
+        record = record_of(budget, self.service, requests, trial)
         self.tried[rate] = record
         print(f"{rate:.4g} requests/s: {record.verdict}{_because(record)}", flush=True)
         return record.verdict == "holds"

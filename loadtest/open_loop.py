@@ -14,14 +14,14 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import aiohttp
 import uvloop
 
 from loadtest.faults import fault_of
-from loadtest.inspection import Inspect, Inspection
-from loadtest.outcomes import NO_REPLY, Outcome, Stages
+from loadtest.inspection import Inspect, inspected, stages_in
+from loadtest.outcomes import NO_REPLY, Outcome
 from loadtest.systems import Call, Target
 
 HEAD_START = 0.05
@@ -29,10 +29,6 @@ HEAD_START = 0.05
 
 IDLE_SECONDS = 2.0
 """Idle connections are closed before the servers' own limit of 5 s: none is found dead when it is needed."""
-
-TEXT_BYTES = 300
-
-STAGE_HEADERS = tuple(f"x-aisle-{stage}-ms" for stage in Stages._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +53,15 @@ class Plan:
 class Sent:
     """Outcomes in the order of the plan; the sender's own CPU time, and the time from zero to the last reply (s).
 
-    `zero` is time zero on `time.monotonic`, which all processes of a machine share.
+    `zero` is time zero on `time.monotonic`, which all processes of a machine share. `interrupted`: from the keyboard;
+    requests without a reply by then are left out.
     """
 
     outcomes: list[Outcome]
     cpu_seconds: float
     seconds: float
     zero: float
+    interrupted: bool = False
 
 
 def drive(plan: Plan) -> list[Outcome]:
@@ -78,7 +76,12 @@ def send(plan: Plan) -> Sent:
     """Run the plan in a process of its own until its last reply, or the failure of all."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process:
-        return process.submit(_send_all, plan).result()
+        sending = process.submit(_send_all, plan)
+        try:
+            return sending.result()
+        except KeyboardInterrupt:
+            # The terminal has told the sender as well: it stops, and hands over what it has.
+            return sending.result()
 
 
 def _send_all(plan: Plan) -> Sent:
@@ -96,13 +99,19 @@ async def _send(plan: Plan) -> Sent:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         sender, cpu_before = _Sender(session, plan), time.process_time()
-        async with asyncio.TaskGroup() as tasks:
-            sent = []
-            for index, arrival in enumerate(plan.arrivals):
-                await sender.wait_until(arrival)
-                sent.append(tasks.create_task(sender.send(index)))
+        sent: list[asyncio.Task[Outcome]] = []
+        interrupted = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for index, arrival in enumerate(plan.arrivals):
+                    await sender.wait_until(arrival)
+                    sent.append(tasks.create_task(sender.send(index)))
+        except asyncio.CancelledError:
+            # Nobody cancels it but the runner, at SIGINT.
+            interrupted = True
         cpu_seconds = time.process_time() - cpu_before
-        return Sent([task.result() for task in sent], cpu_seconds, sender.now(), sender.zero)
+        outcomes = [task.result() for task in sent if not task.cancelled()]
+        return Sent(outcomes, cpu_seconds, sender.now(), sender.zero, interrupted)
 
 
 class _Sender:
@@ -135,25 +144,9 @@ class _Sender:
             async with self._session.post(self._url, data=call.content, headers=self._headers) as response:
                 reply = await response.read()
                 latency = self.now() - meant
-                stages = _stages(response.headers)
+                stages = stages_in(response.headers)
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             return Outcome(call.pairs, meant, lag, error=reason, fault=fault_of(error))
         outcome = Outcome(call.pairs, meant, lag, latency, response.status, reply, stages=stages)
         return outcome if self._plan.inspect is None else inspected(outcome, self._plan.inspect)
-
-
-def inspected(outcome: Outcome, inspect: Inspect) -> Outcome:
-    """The outcome with what its reply says instead of the reply; of a failure, the reply's beginning as its text."""
-    fault, degraded = inspect(outcome.reply, outcome.pairs) if outcome.status == 200 else Inspection("", False)
-    well = outcome.status == 200 and not fault
-    text = "" if well else f"status {outcome.status}: {outcome.reply[:TEXT_BYTES].decode(errors='replace')}"
-    return replace(outcome, reply=b"", error=text, fault=fault, degraded=degraded)
-
-
-def _stages(headers: Mapping[str, str]) -> Stages | None:
-    """What the headers tell; None unless they tell all of it, in numbers."""
-    try:
-        return Stages(*(float(headers[name]) for name in STAGE_HEADERS))
-    except (KeyError, ValueError):
-        return None

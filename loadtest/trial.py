@@ -12,6 +12,8 @@ from loadtest.outcomes import Outcome
 from loadtest.requests import Requests
 from loadtest.usage import Sampler, Usage
 
+INTERRUPTED = "interrupted"
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -27,7 +29,7 @@ class Trial:
 
 
 def run_trial(service: MeasuredService, requests: Requests) -> Trial:
-    """Send all requests and wait for the last reply; NotMeasuredError if the sender itself ends."""
+    """Send all requests and wait for the last reply; NotMeasuredError if the sender itself is ended."""
     plan = Plan(service.target, requests.arrivals, requests.calls, service.headers, inspect_score)
     with Sampler(service.usage) as sampler:
         sent = _send(plan)
@@ -39,7 +41,10 @@ def run_trial(service: MeasuredService, requests: Requests) -> Trial:
 def check_answers(service: MeasuredService, requests: Requests) -> None:
     """NotMeasuredError unless the service answers the first request with scores."""
     plan = Plan(service.target, (0.0,), requests.calls[:1], service.headers, inspect_score)
-    (outcome,) = _send(plan).outcomes
+    sent = _send(plan)
+    if sent.interrupted:
+        raise NotMeasuredError(INTERRUPTED)
+    (outcome,) = sent.outcomes
     if not outcome.answered:
         text = f" ({outcome.error})" if outcome.error else ""
         end = f"; {end}" if (end := service.end()) else ""

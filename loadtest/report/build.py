@@ -11,25 +11,30 @@ from typing import Any
 from loadtest.bench.machine import describe_machine
 from loadtest.budget import Budget
 from loadtest.faults import OF_THE_SENDER
-from loadtest.measured_service import MeasuredService
+from loadtest.measured_service import MeasuredService, NotMeasuredError
 from loadtest.report.figures import failures_of, figures_of, generator_of, slices_of, stages_of
 from loadtest.report.record import Figures, Generator, Record, UsageSample, Verdict
 from loadtest.requests import Requests
-from loadtest.trial import Trial
+from loadtest.trial import INTERRUPTED, Trial
 from loadtest.usage import Usage
 from loadtest.verdict import checks_of, thin_quantiles
 
 
 def record_of(budget: Budget, service: MeasuredService, requests: Requests, trial: Trial) -> Record:
-    """What was measured, with the verdict and the reasons for it."""
+    """What was measured, with the verdict and the reasons for it; NotMeasuredError if it is nothing."""
     measured = trial.outcomes_from(budget.warm_up_seconds)
-    seconds = requests.seconds - budget.warm_up_seconds
+    if not measured:
+        raise NotMeasuredError(f"{INTERRUPTED} before anything was measured")
+    until = min(requests.seconds, trial.sent.seconds) if trial.sent.interrupted else requests.seconds
+    seconds = until - budget.warm_up_seconds
     figures = figures_of(measured, seconds)
     generator = generator_of(trial.sent, measured, len(os.sched_getaffinity(0)))
     verdict, reasons = _verdict(budget, figures)
     if end := service.end():
         # Whatever its figures were until then.
         verdict, reasons = ("missed" if figures.answered else verdict), [*reasons, end]
+    if trial.sent.interrupted:
+        verdict, reasons = "not measured", [f"{INTERRUPTED} after {until:.0f} of {requests.seconds:.0f} s", *reasons]
     record = Record(
         **_frame(budget, str(service.target)),
         verdict=verdict,

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogFormatter
 from loadtest.report.record import Point, Record, Slice, UsageSample
 
 # Told apart by people who see colours differently too (Okabe & Ito).
-BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b949e"
 QUANTILES = (("p50_ms", GREEN), ("p95_ms", BLUE), ("p99_ms", ORANGE))
 SUMMED_STAGES = (("tokenize", GREEN), ("queue", ORANGE), ("inference", BLUE))
 
@@ -37,8 +37,12 @@ def pictures_of(record: Record) -> dict[str, str]:
 
 
 def latency_over_time(slices: Sequence[Slice], limits: dict[str, float]) -> str:
-    """Quantiles of each slice (ms, logarithmic); a limit is a dotted line of its quantile's colour."""
+    """Quantiles of each slice (ms, logarithmic); a limit is a dotted line of its quantile's colour.
+
+    In grey and on the right, the requests that were meant to be sent.
+    """
     figure, axes = _axes("s of the load", "latency, ms")
+    _offered(axes, slices)
     for name, colour in QUANTILES:
         values = [_or_gap(getattr(one, name)) for one in slices]
         axes.plot(_middles(slices), values, color=colour, marker=".", label=name.removesuffix("_ms"))
@@ -111,6 +115,16 @@ def _axes(across: str, up: str) -> tuple[Figure, Axes]:
     axes.grid(visible=True, color="#e6e8ea", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _offered(axes: Axes, slices: Sequence[Slice]) -> None:
+    rates = [len(one.latencies_ms) / one.seconds for one in slices]
+    right = axes.twinx()
+    right.plot(_middles(slices), rates, color=GREY, linewidth=0.8)
+    axes.plot([], [], color=GREY, linewidth=0.8, label="offered")
+    right.set_ylabel("offered requests/s")
+    right.set_ylim(0, 1.1 * max(rates))
+    right.spines[["top"]].set_visible(False)
 
 
 def _logarithmic(axes: Axes) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -145,6 +149,35 @@ def test_one_that_dies_at_once_is_not_measured(tmp_path: Path, monkeypatch: pyte
     code, record = held(tmp_path, LOAD + EASY + WORKLOAD)
     assert (code, record.verdict) == (2, "not measured")
     assert "stub has ended with code 3: out of answers" in record.reasons[0]
+
+
+def test_an_interrupted_run_keeps_its_report(tmp_path: Path) -> None:
+    """As a terminal interrupts: every process of the group gets the signal."""
+    enough, count = threading.Event(), iter(range(10_000))
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        if next(count) == 30:
+            enough.set()
+        return scores_of_titles(body)
+
+    budget, report = (
+        write(tmp_path, LOAD.replace("seconds = 1", "seconds = 600") + EASY + WORKLOAD),
+        tmp_path / "r.html",
+    )
+    with stub(answer) as target:
+        command = ("-m", "loadtest.run", "--budget", str(budget), "--report", str(report), "--host", url_of(target))
+        with subprocess.Popen(
+            (sys.executable, *command), process_group=0, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert enough.wait(60.0)
+            os.killpg(process.pid, signal.SIGINT)
+            err = process.communicate(timeout=60)[1]
+    record = read_record(report.with_suffix(".json"))
+    assert (process.returncode, record.verdict) == (2, "not measured")
+    assert "not measured: interrupted after" in err
+    assert "Traceback" not in err
+    assert record.figures
+    assert 25 <= record.figures.answered == record.figures.requests <= 1000
 
 
 def test_the_real_service_is_started_measured_and_ended(tmp_path: Path, bundle: Bundle) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from loadtest.budget import Budget
-from loadtest.measured_service import MeasuredService
+from loadtest.measured_service import MeasuredService, NotMeasuredError
 from loadtest.open_loop import Sent
 from loadtest.outcomes import Outcome
 from loadtest.report.build import record_of, unmeasured
@@ -75,6 +75,16 @@ def test_what_a_reader_should_know_is_noted(changed: dict[str, object], note: st
     record = record_of(BUDGET, SERVICE, requests, trial(outcomes, str(changed.get("problem", ""))))
     (found,) = record.notes
     assert note in found
+
+
+def test_an_interrupted_run_keeps_what_was_measured() -> None:
+    sent = Sent(ANSWERS[:200], 0.2, 2.0, 0.0, interrupted=True)
+    record = record_of(BUDGET, SERVICE, REQUESTS, Trial(sent, []))
+    assert (record.verdict, record.reasons) == ("not measured", ["interrupted after 2 of 3 s"])
+    assert record.figures
+    assert (record.figures.requests, record.figures.offered_per_s) == (100, 100.0)
+    with pytest.raises(NotMeasuredError, match="interrupted before anything was measured"):
+        record_of(BUDGET, SERVICE, REQUESTS, Trial(Sent(ANSWERS[:50], 0.1, 0.5, 0.0, interrupted=True), []))
 
 
 def test_a_run_that_could_not_be_says_why() -> None:
