@@ -96,6 +96,21 @@ def test_it_searches_with_real_requests_as_far_as_it_may(tmp_path: Path, capsys:
     assert record.figures.requests == record.figures.answered == 20
 
 
+def test_every_rate_is_asked_other_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ones again would be answered from the caches."""
+    asked: list[Requests] = []
+
+    def run(service: MeasuredService, requests: Requests) -> Trial:
+        asked.append(requests)
+        return trial_of(most=1e9)(service, requests)
+
+    monkeypatch.setattr(capacity, "run_trial", run)
+    with stub(scores_of_titles) as target:
+        found(tmp_path, "--host", url_of(target), "--most-trials", "2")
+    first, second = ([call.content for call in requests.calls] for requests in asked)
+    assert second[: len(first)] != first
+
+
 def test_a_budget_that_holds_at_no_rate_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "run_trial", trial_of(most=0.1))
     with stub(scores_of_titles) as target:

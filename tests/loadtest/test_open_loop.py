@@ -35,6 +35,13 @@ def test_it_waits_for_no_reply() -> None:
     assert outcomes[0].done == outcomes[0].meant + outcomes[0].latency
 
 
+def test_nothing_is_sent_before_its_time() -> None:
+    # No whole milliseconds: what a timer rounds is made up for.
+    arrivals = tuple(0.00137 * number for number in range(60))
+    with stub() as target:
+        assert all(outcome.lag >= 0.0 for outcome in drive(Plan(target, arrivals, CALLS)))
+
+
 def test_latency_counts_from_when_it_was_meant_to_be_sent() -> None:
     with stub() as target:
         (late,) = drive(Plan(target, (-3.0,), CALLS))

@@ -33,7 +33,8 @@ def test_without_answers_there_is_nothing_degraded() -> None:
 
 
 def test_slices_hold_what_was_meant_to_be_sent_in_them() -> None:
-    outcomes = [answer(2.2, 0.01), answer(2.9, 5.0), failure(3.0), answer(5.5, 0.02, degraded=True)]
+    refused = Outcome(1, 3.0, 0.0, 0.001, 503)
+    outcomes = [answer(2.2, 0.01), answer(2.9, 5.0), refused, answer(5.5, 0.02, degraded=True)]
     first, second, third = slices_of(outcomes, start=2.0, seconds=4.0)
     assert [part.at for part in (first, second, third)] == [2.0, 3.0, 5.0]
     assert [part.latencies_ms for part in (first, second, third)] == [[10.0, 5000.0], [None], [20.0]]
