@@ -83,7 +83,7 @@ def _cells(one: Difference) -> list[str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "no answer"
+    return f"{value:.4g}" if math.isfinite(value) else "not told" if math.isnan(value) else "no answer"
 
 
 def _signed(value: float) -> str:

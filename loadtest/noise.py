@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.report.record import Slice
+from loadtest.outcomes import Stages
+from loadtest.report.record import Slice, StageMs
 
 LEAST_SLICES = 8
 """With fewer, resampling knows too little of how much a run varies."""
@@ -24,11 +25,15 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One slice: the latencies of its requests (ms; infinite: no answer), and how many failed or were degraded."""
+    """One slice: the latencies of its requests (ms; infinite: no answer), and how many failed or were degraded.
+
+    `stages_ms` are means over its answers, if the service tells them.
+    """
 
     latencies_ms: Array
     errors: int
     degraded: int
+    stages_ms: StageMs
 
 
 Parts = Sequence[Part]
@@ -37,7 +42,7 @@ Statistic = Callable[[Parts], float]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure of two runs (infinite: no answer), and the interval in which chance leaves their difference.
+    """A figure of two runs (infinite: no answer; NaN: not told), and where chance leaves their difference.
 
     Without an interval nothing can be said about chance.
     """
@@ -59,19 +64,21 @@ def parts_of(slices: Sequence[Slice]) -> list[Part]:
             np.array([math.inf if ms is None else ms for ms in one.latencies_ms], dtype=np.float64),
             one.errors,
             one.degraded,
+            one.stages_ms,
         )
         for one in slices
     ]
 
 
 def statistics() -> dict[str, Statistic]:
-    """What is compared, by the name that it has among a record's figures."""
+    """What is compared, by the name that it has among a record's figures; of the stages, their means."""
     return {
         "p50_ms": _quantile(0.5),
         "p95_ms": _quantile(0.95),
         "p99_ms": _quantile(0.99),
         "error_rate": lambda parts: _ratio(sum(one.errors for one in parts), _requests(parts)),
         "degraded_share": lambda parts: _ratio(sum(one.degraded for one in parts), _answers(parts)),
+        **{f"{stage}_mean_ms": _stage_mean(stage) for stage in Stages._fields},
     }
 
 
@@ -107,6 +114,15 @@ def _quantile(quantile: float) -> Statistic:
         # As `measured.quantile_ms` takes it.
         latencies = np.concatenate([one.latencies_ms for one in parts])
         return round(float(np.quantile(latencies, quantile, method="higher")), 2)
+
+    return statistic
+
+
+def _stage_mean(stage: str) -> Statistic:
+    def statistic(parts: Parts) -> float:
+        told = [one for one in parts if stage in one.stages_ms]
+        total = math.fsum(one.stages_ms[stage] * _answers([one]) for one in told)
+        return total / _answers(told) if told else math.nan
 
     return statistic
 

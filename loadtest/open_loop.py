@@ -84,14 +84,19 @@ def send(plan: Plan) -> Sent:
             return sending.result()
 
 
+def send_here(plan: Plan) -> Sent:
+    """The same in this process, for a few requests whose lag does not matter."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_send(plan))
+
+
 def _send_all(plan: Plan) -> Sent:
     # A request that waits for its reply is an open file.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     # The plan is large and stays: walking it again and again would delay sending.
     gc.freeze()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_send(plan))
+    return send_here(plan)
 
 
 async def _send(plan: Plan) -> Sent:

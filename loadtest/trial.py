@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from loadtest.inspection import inspect_score
 from loadtest.measured_service import MeasuredService, NotMeasuredError
-from loadtest.open_loop import Plan, Sent, send
+from loadtest.open_loop import Plan, Sent, send, send_here
 from loadtest.outcomes import Outcome
 from loadtest.requests import Requests
 from loadtest.usage import Sampler, Usage
@@ -31,8 +31,11 @@ class Trial:
 def run_trial(service: MeasuredService, requests: Requests) -> Trial:
     """Send all requests and wait for the last reply; NotMeasuredError if the sender itself is ended."""
     plan = Plan(service.target, requests.arrivals, requests.calls, service.headers, inspect_score)
-    with Sampler(service.usage) as sampler:
-        sent = _send(plan)
+    try:
+        with Sampler(service.usage) as sampler:
+            sent = send(plan)
+    except BrokenProcessPool as error:
+        raise NotMeasuredError("the generator's process was ended; is there enough memory for the load?") from error
     # The sender's start-up is no part of the load.
     usage = [(at - sent.zero, used) for at, used in sampler.samples if at >= sent.zero]
     return Trial(sent, usage, sampler.problem)
@@ -41,7 +44,7 @@ def run_trial(service: MeasuredService, requests: Requests) -> Trial:
 def check_answers(service: MeasuredService, requests: Requests) -> None:
     """NotMeasuredError unless the service answers the first request with scores."""
     plan = Plan(service.target, (0.0,), requests.calls[:1], service.headers, inspect_score)
-    sent = _send(plan)
+    sent = send_here(plan)
     if sent.interrupted:
         raise NotMeasuredError(INTERRUPTED)
     (outcome,) = sent.outcomes
@@ -49,10 +52,3 @@ def check_answers(service: MeasuredService, requests: Requests) -> None:
         text = f" ({outcome.error})" if outcome.error else ""
         end = f"; {end}" if (end := service.end()) else ""
         raise NotMeasuredError(f"{service.target} does not answer the first request: {outcome.kind}{text}{end}")
-
-
-def _send(plan: Plan) -> Sent:
-    try:
-        return send(plan)
-    except BrokenProcessPool as error:
-        raise NotMeasuredError("the generator's process was ended; is there enough memory for the load?") from error

@@ -31,7 +31,9 @@ def test_two_files_are_compared_line_by_line(tmp_path: Path, capsys: pytest.Capt
 def test_without_answers_nothing_is_made_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dead = write_report(record_of([failure(number / 2) for number in range(40)], 20.0), tmp_path / "dead.html")
     assert main([str(dead), str(dead)]) == 0
-    assert "| p50_ms | no answer | no answer | not known | not known | cannot be told |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| p50_ms | no answer | no answer | not known | not known | cannot be told |" in out
+    assert "| queue_mean_ms | not told | not told | not known | not known | cannot be told |" in out
 
 
 def test_what_cannot_be_compared_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

