@@ -109,5 +109,6 @@ def _slice(outcomes: Sequence[Outcome], at: float, seconds: float) -> Slice:
         errors=sum(not outcome.answered for outcome in outcomes),
         degraded=sum(outcome.degraded for outcome in outcomes),
         stages_ms={stage: round(float(mean), 3) for stage, mean in zip(Stages._fields, means, strict=False)},
-        latencies_ms=[round(1000 * latency, 3) if math.isfinite(latency) else None for latency in latencies],
+        # To the digits of `quantile_ms`, so that both give the same quantiles.
+        latencies_ms=[round(1000 * latency, 2) if math.isfinite(latency) else None for latency in latencies],
     )
