@@ -3,7 +3,7 @@ PYTHON ?= python3
 SERVE := .venv/bin/python
 DEV := .venv-dev/bin/python
 RUN_DIR ?= runs/default
-HOST ?= http://127.0.0.1:8080
+BUDGET ?= configs/load-budget.toml
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: serve setup test check bench bench-peers loadtest distill clean
@@ -27,8 +27,8 @@ bench: .venv-dev/.installed ## Aisle beside the bare ONNX session and the peers 
 bench-peers: .venv-dev/.installed ## install Infinity and sentence-transformers, each in an environment of its own
 	$(DEV) -m loadtest.peers install
 
-loadtest: .venv-dev/.installed ## 30 s of locust against a running service
-	$(DEV) -m locust -f loadtest/locustfile.py --headless --users 8 --spawn-rate 8 --run-time 30s --only-summary --host $(HOST)
+loadtest: .venv-dev/.installed ## 30 s of a latency budget against a service that it starts itself
+	$(DEV) -m loadtest.run --budget $(BUDGET)
 
 distill: .venv-dev/.installed ## the whole recipe on the embedded catalogue
 	$(DEV) -m training.distill --run-dir $(RUN_DIR)

@@ -1,44 +1,63 @@
-"""Shoppers searching: each user sends one list of candidates after another.
+"""Shoppers searching: each user sends one list of candidates after another, drawn from one shop.
 
-`locust -f loadtest/locustfile.py --host http://127.0.0.1:8080`, or `make loadtest` for a headless run.
-`LOADTEST_CANDIDATES` sets the list's length, `LOADTEST_API_KEY` the key to send.
+`locust -f loadtest/locustfile.py --host http://127.0.0.1:8080`, with its web UI or `--headless`. More load than one
+core can make: `--processes -1`, or `--master` and `--worker --master-host …` on several machines.
+`LOADTEST_CANDIDATES` makes all lists of one length, `LOADTEST_THINK_SECONDS` (0) is what a user waits after each reply
+on average, `LOADTEST_API_KEY` the key to send. These are closed-loop users, whom a slow server slows down: for a
+latency budget take `python -m loadtest.run`.
 """
 
 from __future__ import annotations
 
 import os
-from itertools import cycle
+from itertools import count, cycle
+from random import expovariate
 from typing import Any
 
-from locust import FastHttpUser, constant, events, task
+from locust import FastHttpUser, events, task
+from locust.runners import WorkerRunner
 
-from loadtest.workload import Workload
+from loadtest.inspection import inspect_score
+from loadtest.shapes import load_shapes
+from loadtest.shop_workload import Shop
+from loadtest.systems import Aisle
 
-CANDIDATES = int(os.environ.get("LOADTEST_CANDIDATES", "50"))
 BODIES = 200
 PERCENTILES = (0.5, 0.95, 0.99)
+STREAMS_PER_WORKER = 100_000
+
+SHOP = Shop(load_shapes().of_length(os.environ.get("LOADTEST_CANDIDATES")))
+THINK_SECONDS = float(os.environ.get("LOADTEST_THINK_SECONDS", "0"))
+_numbers = count()
 
 
 class Shopper(FastHttpUser):
-    """A closed-loop user without think time: the next request goes out when the reply is in."""
+    """A closed-loop user: the next request goes out when the reply is in and has been thought about."""
 
-    wait_time = constant(0)
+    def wait_time(self) -> float:
+        """Seconds until the next request."""
+        return expovariate(1 / THINK_SECONDS) if THINK_SECONDS > 0 else 0.0
 
     def on_start(self) -> None:
-        """Give each user its own part of the workload."""
-        self._bodies = cycle(Workload(seed=id(self) % 10_000, candidates=CANDIDATES).bodies(BODIES))
+        """Give each user its own part of the workload, on every worker."""
+        runner = self.environment.runner
+        first = STREAMS_PER_WORKER * runner.worker_index if isinstance(runner, WorkerRunner) else 0
+        self._calls = cycle([Aisle().call(body) for body in SHOP.bodies(BODIES, first + next(_numbers))])
         key = os.environ.get("LOADTEST_API_KEY")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
     @task
     def score(self) -> None:
-        """Score one list; a reply that is late-degraded or incomplete counts as a failure."""
-        with self.rest("POST", "/score", json=next(self._bodies), headers=self._headers) as response:
-            reply: dict[str, Any] | None = response.js
-            if reply is None or response.status_code != 200:
+        """Score one list; a reply that is degraded, or that holds no scores, counts as a failure."""
+        call = next(self._calls)
+        content = call.content.decode()
+        with self.client.post("/score", data=content, headers=self._headers, catch_response=True) as response:
+            if response.status_code != 200:
                 _fail(response, f"status {response.status_code}")
-            elif reply["degraded"] or len(reply["results"]) != CANDIDATES:
-                _fail(response, "degraded or incomplete")
+                return
+            fault, degraded = inspect_score(response.content, call.pairs)
+            if fault or degraded:
+                _fail(response, fault or "degraded")
 
 
 def _fail(response: Any, reason: str) -> None:
@@ -46,13 +65,16 @@ def _fail(response: Any, reason: str) -> None:
 
 
 def _print_percentiles(environment: Any, **_: Any) -> None:
+    if isinstance(environment.runner, WorkerRunner):
+        # The master knows of all.
+        return
     total = environment.stats.total
     if not total.num_requests:
         print("no request was answered; is the service running?")
         environment.process_exit_code = 1
         return
     times = " ".join(f"p{round(100 * p)} {total.get_response_time_percentile(p):.0f} ms" for p in PERCENTILES)
-    pairs = total.total_rps * CANDIDATES
+    pairs = total.total_rps * SHOP.shapes.mean_candidates
     print(f"{total.num_requests} requests, {total.num_failures} failed, {times}, {pairs:.0f} pairs/s")
 
 

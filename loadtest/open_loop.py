@@ -8,15 +8,20 @@ sender is a process of its own: nothing else runs on its event loop.
 from __future__ import annotations
 
 import asyncio
-import math
+import gc
 import multiprocessing
-from collections.abc import Sequence
+import resource
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 import aiohttp
 import uvloop
 
+from loadtest.faults import fault_of
+from loadtest.inspection import Inspect, inspected, stages_in
+from loadtest.outcomes import NO_REPLY, Outcome
 from loadtest.systems import Call, Target
 
 HEAD_START = 0.05
@@ -25,16 +30,19 @@ HEAD_START = 0.05
 IDLE_SECONDS = 2.0
 """Idle connections are closed before the servers' own limit of 5 s: none is found dead when it is needed."""
 
-NO_REPLY = 0
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """At `arrivals[i]` seconds, call i modulo their number goes to `target`."""
+    """At `arrivals[i]` seconds, call i modulo their number goes to `target`.
+
+    With `inspect`, each reply of status 200 is read as it comes, and not kept.
+    """
 
     target: Target
     arrivals: Sequence[float]
     calls: Sequence[Call]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    inspect: Inspect | None = None
 
     def call(self, index: int) -> Call:
         """The i-th request."""
@@ -42,57 +50,73 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a request that was meant to be sent at `meant`, and was sent `lag` later (s).
+class Sent:
+    """Outcomes in the order of the plan; the sender's own CPU time, and the time from zero to the last reply (s).
 
-    Without a reply, `latency` is infinite and `status` NO_REPLY.
+    `zero` is time zero on `time.monotonic`, which all processes of a machine share. `interrupted`: from the keyboard;
+    requests without a reply by then are left out.
     """
 
-    pairs: int
-    meant: float
-    lag: float
-    latency: float = math.inf
-    status: int = NO_REPLY
-    reply: bytes = field(default=b"", repr=False)
-    error: str = ""
-
-    @property
-    def answered(self) -> bool:
-        """Whether the reply holds scores."""
-        return self.status == 200
-
-    @property
-    def done(self) -> float:
-        """When its reply was in, on the clock of the plan."""
-        return self.meant + self.latency
+    outcomes: list[Outcome]
+    cpu_seconds: float
+    seconds: float
+    zero: float
+    interrupted: bool = False
 
 
 def drive(plan: Plan) -> list[Outcome]:
     """Run the plan in a process of its own until its last reply; RuntimeError if no request got any reply."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process:
-        outcomes = process.submit(_send_all, plan).result()
+    outcomes = send(plan).outcomes
     if outcomes and all(outcome.status == NO_REPLY for outcome in outcomes):
         raise plan.target.failure(f"none of {len(outcomes)} requests got a reply ({outcomes[0].error})")
     return outcomes
 
 
-def _send_all(plan: Plan) -> list[Outcome]:
+def send(plan: Plan) -> Sent:
+    """Run the plan in a process of its own until its last reply, or the failure of all."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as process:
+        sending = process.submit(_send_all, plan)
+        try:
+            return sending.result()
+        except KeyboardInterrupt:
+            # The terminal has told the sender as well: it stops, and hands over what it has.
+            return sending.result()
+
+
+def send_here(plan: Plan) -> Sent:
+    """The same in this process, for a few requests whose lag does not matter."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_send(plan))
 
 
-async def _send(plan: Plan) -> list[Outcome]:
+def _send_all(plan: Plan) -> Sent:
+    # A request that waits for its reply is an open file.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    # The plan is large and stays: walking it again and again would delay sending.
+    gc.freeze()
+    return send_here(plan)
+
+
+async def _send(plan: Plan) -> Sent:
     timeout = aiohttp.ClientTimeout(total=plan.target.timeout)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        sender = _Sender(session, plan)
-        async with asyncio.TaskGroup() as tasks:
-            sent = []
-            for index, arrival in enumerate(plan.arrivals):
-                await sender.wait_until(arrival)
-                sent.append(tasks.create_task(sender.send(index)))
-        return [task.result() for task in sent]
+        sender, cpu_before = _Sender(session, plan), time.process_time()
+        sent: list[asyncio.Task[Outcome]] = []
+        interrupted = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for index, arrival in enumerate(plan.arrivals):
+                    await sender.wait_until(arrival)
+                    sent.append(tasks.create_task(sender.send(index)))
+        except asyncio.CancelledError:
+            # Nobody cancels it but the runner, at SIGINT.
+            interrupted = True
+        cpu_seconds = time.process_time() - cpu_before
+        outcomes = [task.result() for task in sent if not task.cancelled()]
+        return Sent(outcomes, cpu_seconds, sender.now(), sender.zero, interrupted)
 
 
 class _Sender:
@@ -102,24 +126,32 @@ class _Sender:
         self._session = session
         self._plan = plan
         self._url = f"http://{plan.target.host}:{plan.target.port}{plan.target.path}"
-        self._loop = asyncio.get_running_loop()
-        self._zero = self._loop.time() + HEAD_START
+        self._headers = {"Content-Type": "application/json", **plan.headers}
+        self.zero = time.monotonic() + HEAD_START
 
-    async def wait_until(self, time: float) -> None:
-        """Return at `time`, or as soon as the requests before it have been started."""
-        await asyncio.sleep(max(0.0, time - self._now()))
+    def now(self) -> float:
+        """Seconds since time zero."""
+        # The loop's own clock stands still while a callback runs, and counts whole milliseconds.
+        return time.monotonic() - self.zero
+
+    async def wait_until(self, moment: float) -> None:
+        """Return at `moment` and never before, or as soon as the requests before it have been started."""
+        await asyncio.sleep(max(0.0, moment - self.now()))
+        # Timers count whole milliseconds and may be half of one early.
+        while (early := moment - self.now()) > 0:
+            await asyncio.sleep(early)
 
     async def send(self, index: int) -> Outcome:
         """Send one request and wait for its reply; never raises for what the service does."""
         meant, call = self._plan.arrivals[index], self._plan.call(index)
-        lag = self._now() - meant
+        lag = self.now() - meant
         try:
-            headers = {"Content-Type": "application/json"}
-            async with self._session.post(self._url, data=call.content, headers=headers) as response:
+            async with self._session.post(self._url, data=call.content, headers=self._headers) as response:
                 reply = await response.read()
-                return Outcome(call.pairs, meant, lag, self._now() - meant, response.status, reply)
+                latency = self.now() - meant
+                stages = stages_in(response.headers)
         except (aiohttp.ClientError, TimeoutError) as error:
-            return Outcome(call.pairs, meant, lag, error=str(error) or type(error).__name__)
-
-    def _now(self) -> float:
-        return self._loop.time() - self._zero
+            reason = str(error) or type(error).__name__
+            return Outcome(call.pairs, meant, lag, error=reason, fault=fault_of(error))
+        outcome = Outcome(call.pairs, meant, lag, latency, response.status, reply, stages=stages)
+        return outcome if self._plan.inspect is None else inspected(outcome, self._plan.inspect)

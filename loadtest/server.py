@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from loadtest.usage import ProcessUsage
+
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 LOG_TAIL_BYTES = 3000
 HOST = "127.0.0.1"
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,21 @@ class Server:
                 raise RuntimeError(f"{self.name} was not ready after {seconds:.0f} s: {self._log_tail()}")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def resident_bytes(self) -> int:
         """Memory that the process holds now; RuntimeError if it has ended."""
-        if self._process.poll() is not None:
-            raise RuntimeError(f"{self.name} has ended: {self._log_tail()}")
-        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
-        return int(pages) * PAGE_BYTES
+        if end := self.end():
+            raise RuntimeError(end)
+        return ProcessUsage(self.pid).read().resident_bytes
+
+    def end(self) -> str:
+        """How it ended, with the end of its log; empty while it runs."""
+        code = self._process.poll()
+        return "" if code is None else f"{self.name} has ended with code {code}: {self._log_tail()}"
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=1.0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtest.bench.arena import Arena, Contestant
-from loadtest.bench.open_run import BODIES, OpenRun, capacities, latency_ms
+from loadtest.bench.open_run import BODIES, OpenRun, capacities
 from loadtest.measured import significant
+from loadtest.outcomes import latency_ms
 from loadtest.workload import Workload
 
 CANDIDATES = 50

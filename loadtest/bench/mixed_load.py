@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loadtest.bench.arena import Arena
-from loadtest.bench.open_run import BODIES, OpenRun, capacities, lag_ms, latency_ms
+from loadtest.bench.open_run import BODIES, OpenRun, capacities
 from loadtest.bench.result import LoadResult, Row
 from loadtest.bench.rounds import interleaved
 from loadtest.measured import significant
-from loadtest.open_loop import Outcome
+from loadtest.outcomes import Outcome, lag_ms, latency_ms
 from loadtest.systems import AISLE
 from loadtest.workload import LARGE, SMALL, mixed_bodies
 

@@ -9,8 +9,9 @@ from itertools import cycle
 from loadtest.arrivals import poisson_arrivals
 from loadtest.bench.arena import Arena, Contestant, Pace
 from loadtest.bench.rounds import interleaved
-from loadtest.measured import median, quantile_ms
-from loadtest.open_loop import Outcome, Plan, drive
+from loadtest.measured import median
+from loadtest.open_loop import Plan, drive
+from loadtest.outcomes import Outcome
 from loadtest.workload import Body
 
 CLIENTS = 8
@@ -48,13 +49,3 @@ class OpenRun:
         # The first comes at once, so that a short round has one.
         arrivals = (0.0, *poisson_arrivals(rate, self._seconds, seed))
         return Plan(contestant.target, arrivals, self._calls[contestant.name])
-
-
-def latency_ms(outcomes: Iterable[Outcome], quantile: float) -> float | None:
-    """Quantile of the latencies; a request that was refused or failed counts as never answered."""
-    return quantile_ms([outcome.latency if outcome.answered else float("inf") for outcome in outcomes], quantile)
-
-
-def lag_ms(outcomes: Iterable[Outcome]) -> float | None:
-    """p99 of how late the sender was: what of the latencies is its own fault."""
-    return quantile_ms([outcome.lag for outcome in outcomes], 0.99)

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import cycle
 
 from loadtest.bench.arena import Arena
-from loadtest.bench.open_run import BODIES, CLIENTS, OpenRun, capacities, lag_ms
+from loadtest.bench.open_run import BODIES, CLIENTS, OpenRun, capacities
 from loadtest.bench.result import LoadResult, Row
 from loadtest.bench.rounds import interleaved
 from loadtest.measured import Measured, median, median_ratio, quantile_ms
-from loadtest.open_loop import Outcome
+from loadtest.outcomes import Outcome, lag_ms
 from loadtest.systems import AISLE, System
 from loadtest.workload import Workload
 

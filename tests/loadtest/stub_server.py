@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from loadtest.outcomes import Stages
 from loadtest.systems import Target
+
+STAGES = (0.5, 1.0, 2.0, 4.0)
+"""Milliseconds that it claims in its headers: tokenize, queue, inference, total."""
 
 Answer = Callable[[bytes], tuple[int, bytes]]
 """Body of a request → status and body of the reply; it may wait for what it likes."""
@@ -22,13 +26,15 @@ def ok(_: bytes) -> tuple[int, bytes]:
 
 def scores_of_titles(body: bytes) -> tuple[int, bytes]:
     """Answers as Aisle does: the longer a title, the better."""
-    titles = [candidate["title"] for candidate in json.loads(body)["candidates"]]
+    candidates = json.loads(body)["candidates"]
+    titles = [one if isinstance(one, str) else one["title"] for one in candidates]
     order = sorted(range(len(titles)), key=lambda index: -len(titles[index]))
     results: list[dict[str, Any]] = [
         {"index": index, "score": title_score(title), "rank": order.index(index) + 1}
         for index, title in enumerate(titles)
     ]
-    return 200, json.dumps({"results": results, "scored": len(titles), "total": len(titles)}).encode()
+    reply = {"results": results, "scored": len(titles), "total": len(titles), "degraded": False}
+    return 200, json.dumps(reply).encode()
 
 
 def title_score(title: str) -> float:
@@ -37,18 +43,39 @@ def title_score(title: str) -> float:
 
 
 @contextmanager
-def stub(answer: Answer = ok, name: str = "stub", timeout: float = 30.0) -> Iterator[Target]:
-    """A listening server; `answer` runs in one thread per connection."""
+def stub(
+    answer: Answer = ok,
+    name: str = "stub",
+    timeout: float = 30.0,
+    seen: list[str | None] | None = None,
+    pages: Mapping[str, bytes] | None = None,
+) -> Iterator[Target]:
+    """A listening server; `answer` runs in one thread per connection.
+
+    `seen` collects each request's authorisation; `pages` are what GET finds.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body leave together: apart, the second waits for the first's acknowledgement
 
         def do_POST(self) -> None:
+            if seen is not None:
+                seen.append(self.headers["Authorization"])
             status, reply = answer(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status)
             self.send_header("Content-Length", str(len(reply)))
+            for stage, ms in zip(Stages._fields, STAGES, strict=True):
+                self.send_header(f"x-aisle-{stage}-ms", str(ms))
             self.end_headers()
             self.wfile.write(reply)
+
+        def do_GET(self) -> None:
+            page = (pages or {}).get(self.path)
+            self.send_response(404 if page is None else 200)
+            self.send_header("Content-Length", str(len(page or b"")))
+            self.end_headers()
+            self.wfile.write(page or b"")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -63,6 +90,11 @@ def stub(answer: Answer = ok, name: str = "stub", timeout: float = 30.0) -> Iter
         finally:
             server.shutdown()
             thread.join()
+
+
+def url_of(target: Target) -> str:
+    """As it is given to `--host`."""
+    return f"http://{target.host}:{target.port}"
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def test_a_server_is_ready_when_its_path_says_so_and_gone_at_the_end(tmp_path: P
         with urllib.request.urlopen(f"http://{server.host}:{server.port}/ready") as reply:
             assert reply.read() == b"yes"
         assert server.resident_bytes() > 1_000_000
+        assert not server.end()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://{server.host}:{server.port}/ready")
 
@@ -37,7 +38,7 @@ def test_one_that_ends_is_an_error_with_its_log() -> None:
     with started(launch(*ENDS)) as server:
         with pytest.raises(RuntimeError, match=r"stub ended with code 1 before it was ready: no such model"):
             server.wait_until_ready()
-        with pytest.raises(RuntimeError, match="stub has ended: no such model"):
+        with pytest.raises(RuntimeError, match="stub has ended with code 1: no such model"):
             server.resident_bytes()
 
 

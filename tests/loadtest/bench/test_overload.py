@@ -5,7 +5,7 @@ import json
 import pytest
 
 from loadtest.bench.overload import goodput_pairs_per_s
-from loadtest.open_loop import Outcome
+from loadtest.outcomes import Outcome
 from loadtest.systems import Aisle
 
 PAIRS = 10

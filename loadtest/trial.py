@@ -1,0 +1,54 @@
+"""One run of a load against a service, watched from outside."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+
+from loadtest.inspection import inspect_score
+from loadtest.measured_service import MeasuredService, NotMeasuredError
+from loadtest.open_loop import Plan, Sent, send, send_here
+from loadtest.outcomes import Outcome
+from loadtest.requests import Requests
+from loadtest.usage import Sampler, Usage
+
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was sent, and what the service's process used meanwhile: (seconds of the load, usage)."""
+
+    sent: Sent
+    usage: list[tuple[float, Usage]] = field(repr=False)
+    usage_problem: str = ""
+
+    def outcomes_from(self, start: float) -> list[Outcome]:
+        """The outcomes of requests that were meant to be sent at `start` (s) or later."""
+        return [outcome for outcome in self.sent.outcomes if outcome.meant >= start]
+
+
+def run_trial(service: MeasuredService, requests: Requests) -> Trial:
+    """Send all requests and wait for the last reply; NotMeasuredError if the sender itself is ended."""
+    plan = Plan(service.target, requests.arrivals, requests.calls, service.headers, inspect_score)
+    try:
+        with Sampler(service.usage) as sampler:
+            sent = send(plan)
+    except BrokenProcessPool as error:
+        raise NotMeasuredError("the generator's process was ended; is there enough memory for the load?") from error
+    # The sender's start-up is no part of the load.
+    usage = [(at - sent.zero, used) for at, used in sampler.samples if at >= sent.zero]
+    return Trial(sent, usage, sampler.problem)
+
+
+def check_answers(service: MeasuredService, requests: Requests) -> None:
+    """NotMeasuredError unless the service answers the first request with scores."""
+    plan = Plan(service.target, (0.0,), requests.calls[:1], service.headers, inspect_score)
+    sent = send_here(plan)
+    if sent.interrupted:
+        raise NotMeasuredError(INTERRUPTED)
+    (outcome,) = sent.outcomes
+    if not outcome.answered:
+        text = f" ({outcome.error})" if outcome.error else ""
+        end = f"; {end}" if (end := service.end()) else ""
+        raise NotMeasuredError(f"{service.target} does not answer the first request: {outcome.kind}{text}{end}")

@@ -1,0 +1,81 @@
+"""Locust as people start it: a master and two workers, on one machine, against a stub."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+from loadtest.server import Launch, free_port, started
+from tests.loadtest.stub_server import scores_of_titles, stub, url_of
+
+ROOT = Path(__file__).parents[2]
+SUMMARY = re.compile(r"(\d+) requests, (\d+) failed, p50 \d+ ms p95 \d+ ms p99 \d+ ms, \d+ pairs/s")
+
+
+def locust(*options: str, **environment: str) -> subprocess.Popen[str]:
+    command = (sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", *options)
+    inherited = {**os.environ, "LOADTEST_CANDIDATES": "3", **environment}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=inherited, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def test_two_workers_share_the_load_and_send_different_requests() -> None:
+    port, lock = str(free_port()), threading.Lock()
+    bodies: list[bytes] = []
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        with lock:
+            bodies.append(body)
+        return scores_of_titles(body)
+
+    load = ("--users", "4", "--spawn-rate", "4", "--run-time", "2s", "--only-summary")
+    with stub(answer) as target:
+        master = locust(
+            *("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port),
+            *("--expect-workers", "2", "--expect-workers-max-wait", "90", "--host", url_of(target), *load),
+            LOADTEST_THINK_SECONDS="0.02",
+        )
+        workers = [
+            locust("--worker", "--master-host", "127.0.0.1", "--master-port", port, LOADTEST_THINK_SECONDS="0.02")
+            for _ in range(2)
+        ]
+        try:
+            told = master.communicate(timeout=150)[0]
+            logs = [worker.communicate(timeout=60)[0] for worker in workers]
+        finally:
+            for process in (master, *workers):
+                process.kill()
+    found = SUMMARY.search(told)
+    assert found, told
+    assert int(found[1]) > 0
+    assert found[2] == "0"
+    assert (master.returncode, [worker.returncode for worker in workers]) == (0, [0, 0])
+    assert not any(SUMMARY.search(log) for log in logs)
+    # Popular queries come again; workers that sent the same requests would leave about a third.
+    assert len(set(bodies)) > len(bodies) / 2
+
+
+def test_garbage_is_a_failure() -> None:
+    with stub(lambda _: (200, b"<html>")) as target:
+        alone = locust("--users", "1", "--run-time", "1s", "--only-summary", "--host", url_of(target))
+        told = alone.communicate(timeout=120)[0]
+    found = SUMMARY.search(told)
+    assert found, told
+    assert found[1] == found[2]
+    assert "not scores" in told
+    assert alone.returncode == 1
+
+
+def test_without_headless_there_is_the_web_page() -> None:
+    port = free_port()
+    options = ("-f", str(ROOT / "loadtest" / "locustfile.py"), "--web-host", "127.0.0.1", "--web-port", str(port))
+    with started(Launch("locust", (sys.executable, "-m", "locust", *options), port, "/")) as server:
+        server.wait_until_ready()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+            assert b"Shopper" in page.read()

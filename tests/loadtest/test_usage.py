@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from loadtest.usage import MetricsUsage, ProcessUsage, Sampler, Usage, UsageError
+from tests.loadtest.stub_server import NOBODY, stub
+
+METRICS = b"""# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 12.5
+process_resident_memory_bytes 2.5e+08
+aisle_pairs_total{status="ok"} 3
+"""
+
+
+def test_a_process_of_this_machine_tells_its_own() -> None:
+    before = os.times()
+    usage = ProcessUsage(os.getpid()).read()
+    after = os.times()
+    assert before.user + before.system - 0.03 <= usage.cpu_seconds <= after.user + after.system + 0.03
+    assert usage.resident_bytes > 10_000_000
+
+
+def test_a_service_tells_on_its_metrics() -> None:
+    with stub(pages={"/metrics": METRICS}) as target:
+        assert MetricsUsage(target.host, target.port).read() == Usage(12.5, 250_000_000)
+
+
+def test_what_cannot_be_read_is_an_error() -> None:
+    with pytest.raises(UsageError, match="process 99999999 cannot be read"):
+        ProcessUsage(99999999).read()
+    with pytest.raises(UsageError, match=r"/metrics cannot be read: .*refused"):
+        MetricsUsage(NOBODY.host, NOBODY.port).read()
+    with stub() as target, pytest.raises(UsageError, match="/metrics answers 404"):
+        MetricsUsage(target.host, target.port).read()
+    with (
+        stub(pages={"/metrics": b"process_open_fds 3\n"}) as target,
+        pytest.raises(UsageError, match="/metrics does not tell process_cpu_seconds_total"),
+    ):
+        MetricsUsage(target.host, target.port).read()
+
+
+def test_a_process_that_nobody_has_buried_yet_has_ended() -> None:
+    with subprocess.Popen((sys.executable, "-c", "pass")) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(UsageError, match=f"process {process.pid} has ended"):
+            ProcessUsage(process.pid).read()
+
+
+class Counting:
+    """Gives a few readings, then ends."""
+
+    def __init__(self, readings: int) -> None:
+        self.left, self.ended = readings, threading.Event()
+
+    def read(self) -> Usage:
+        if not self.left:
+            self.ended.set()
+            raise UsageError("it has ended")
+        self.left -= 1
+        return Usage(1.0, 2)
+
+
+def test_samples_are_taken_until_there_are_no_more() -> None:
+    source = Counting(3)
+    with Sampler(source, every=0.0) as sampler:
+        assert source.ended.wait(10.0)
+    assert [usage for _, usage in sampler.samples] == [Usage(1.0, 2)] * 3
+    assert [at for at, _ in sampler.samples] == sorted(at for at, _ in sampler.samples)
+    assert sampler.problem == "it has ended"
+
+
+def test_leaving_ends_the_thread_without_a_problem() -> None:
+    with Sampler(Counting(10), every=1000.0) as sampler:
+        pass
+    assert (len(sampler.samples), sampler.problem) == (1, "")
