@@ -21,7 +21,7 @@ from relevance.product import Product
 
 PAIRS_PER_BATCH = (8, 16, 32)
 
-Feed = dict[str, npt.NDArray[np.int64]]
+Feed = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,13 @@ class Drive:
     workers: int
     threads: int
     feeds: Sequence[Feed] = field(repr=False)
+    rows: str = "input_ids"
+    """The input that has one row for each pair."""
 
     @property
     def batch(self) -> int:
         """Pairs in one run of the graph."""
-        return len(self.feeds[0]["input_ids"])
+        return len(self.feeds[0][self.rows])
 
     def __str__(self) -> str:
         return f"{self.workers} worker(s) of {self.threads} thread(s), {self.batch} pair(s) a batch"

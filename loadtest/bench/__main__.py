@@ -6,6 +6,7 @@ A Markdown table a load, and one JSON line last. Rounds take turns, because mach
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from loadtest.bench.options import Options, parse_options
 from loadtest.bench.overload import overload
 from loadtest.bench.plot import draw_curve
 from loadtest.bench.result import LoadResult, underscored
+from loadtest.bench.split_loads import SPLIT_LOADS
 from relevance.bundle import BundleError, load_bundle
 
 CLOSED_LOADS = (ClosedLoad(50, 8), ClosedLoad(1, 1), ClosedLoad(10, 4))
@@ -34,6 +36,7 @@ LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
     TOKEN_CACHE.name: TOKEN_CACHE.run,
     SCORE_CACHE.name: SCORE_CACHE.run,
     "memory": memory,
+    **SPLIT_LOADS,
 }
 
 
@@ -45,7 +48,8 @@ def bench(options: Options) -> dict[str, Any]:
     for name, reason in options.missing.items():
         print(f"{name} is not measured: {reason}\n", flush=True)
     report: dict[str, Any] = {"machine": machine, "missing": underscored(options.missing), "loads": {}}
-    with opened(bundle, options.peers, options.pace) as arena:
+    split = load_bundle(options.split) if options.split else None
+    with opened(bundle, options.peers, options.pace, split) as arena:
         report["mean_tokens"] = round(arena.raw.mean_tokens, 1)
         if options.peers:
             report["agreement"] = _shown(check_agreement(arena))
@@ -70,6 +74,8 @@ def _drawn(arena: Arena, path: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Tables for people, one JSON line last; 1 if something could not be measured."""
+    # The servers are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = parse_options(arguments, __doc__, tuple(LOADS))
     try:
         report = bench(options)

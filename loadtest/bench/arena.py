@@ -71,6 +71,8 @@ class Arena:
     contestants: Sequence[Contestant]
     pace: Pace
     seed: int = 0
+    split: Bundle | None = None
+    """The split student's, where one takes part."""
 
     @property
     def aisle(self) -> Contestant:
@@ -79,8 +81,8 @@ class Arena:
 
 
 @contextmanager
-def opened(bundle: Bundle, peers: Sequence[str], pace: Pace) -> Iterator[Arena]:
-    """Start everybody on `bundle`; RuntimeError, with the end of its log, for one that does not get ready."""
+def opened(bundle: Bundle, peers: Sequence[str], pace: Pace, split: Bundle | None = None) -> Iterator[Arena]:
+    """Start everybody on `bundle`, but for `split`; RuntimeError, with the end of its log, for one that is not ready."""
     template = bundle.manifest.template
     raw = RawSessions(bundle, Workload(seed=0, candidates=50).bodies(BODIES))
     with tempfile.TemporaryDirectory() as models, ExitStack() as stack:
@@ -93,7 +95,7 @@ def opened(bundle: Bundle, peers: Sequence[str], pace: Pace) -> Iterator[Arena]:
         contestants = [Contestant(system, stack.enter_context(started(launch))) for system, launch in entries]
         for contestant in contestants:
             contestant.server.wait_until_ready()
-        yield Arena(bundle, raw, contestants, pace)
+        yield Arena(bundle, raw, contestants, pace, split=split)
 
 
 @contextmanager

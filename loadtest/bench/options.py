@@ -16,6 +16,8 @@ FULL = Pace()
 QUICK = Pace(rounds=3, seconds=0.8, open_seconds=3.0, warm_up_seconds=0.3, trial_seconds=0.5, memory_requests=500)
 QUICK_LOADS = ("c50x8", "c1x1", "c10x4")
 NO_PEERS = "none"
+SPLIT = "split"
+"""Stands for all loads of the split student."""
 
 T = TypeVar("T", int, float)
 
@@ -30,6 +32,7 @@ class Options:
     missing: dict[str, str]
     pace: Pace
     curve: Path | None
+    split: Path | None
 
 
 def parse_options(arguments: Sequence[str] | None, description: str | None, loads: Sequence[str]) -> Options:
@@ -37,7 +40,8 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=description)
     parser.add_argument("--bundle", type=Path, default=Path("models/default"))
     parser.add_argument("--quick", action="store_true", help=f"short rounds of {', '.join(QUICK_LOADS)}")
-    parser.add_argument("--only", metavar="LOAD,…", help=f"of {', '.join(loads)}")
+    parser.add_argument("--split", type=Path, metavar="BUNDLE", help=f"a split student's, for the loads {SPLIT}_…")
+    parser.add_argument("--only", metavar="LOAD,…", help=f"of {', '.join(loads)}; {SPLIT}: all of {SPLIT}_…")
     parser.add_argument(
         "--peers", metavar="NAME,…", help=f"{NO_PEERS}, or of {', '.join(PEERS)}; default: all installed"
     )
@@ -53,12 +57,26 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
         parser.error("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
     return Options(
         bundle=given.bundle,
-        loads=_chosen(parser, given.only, loads) if given.only else QUICK_LOADS if given.quick else tuple(loads),
+        loads=_loads(parser, given, loads),
         peers=tuple(name for name in asked if name not in absent),
         missing={name: "not asked for" for name in PEERS if name not in asked} | absent,
         pace=_pace(given),
         curve=given.curve,
+        split=given.split,
     )
+
+
+def _loads(parser: argparse.ArgumentParser, given: argparse.Namespace, loads: Sequence[str]) -> tuple[str, ...]:
+    if given.quick and not given.only:
+        return QUICK_LOADS
+    splits = tuple(load for load in loads if load.startswith(f"{SPLIT}_"))
+    asked = ",".join(splits) if given.only == SPLIT else given.only
+    chosen = _chosen(parser, asked, loads) if asked else tuple(loads)
+    if given.split is None:
+        if asked and set(chosen) & set(splits):
+            parser.error(f"{', '.join(load for load in chosen if load in splits)}: give --split BUNDLE")
+        return tuple(load for load in chosen if load not in splits)
+    return chosen
 
 
 def _peers(parser: argparse.ArgumentParser, given: str) -> tuple[str, ...]:

@@ -1,0 +1,49 @@
+"""The ceiling of a split student: its joint graph driven directly, with queries and records computed beforehand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnxruntime
+
+from loadtest.raw_session import Drive
+from loadtest.workload import Body
+from relevance.bundle import Bundle
+from relevance.product import Product
+from relevance.split_graphs import QUERY_TERMS
+from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
+
+
+class RawSplit:
+    """The joint graph, and one feed for each of `bodies`."""
+
+    def __init__(self, bundle: Bundle, bodies: Sequence[Body]) -> None:
+        paths = {part: str(bundle.split_path("int8", part)) for part in ("encoder", "terms", "joint")}
+        self._joint = paths["joint"]
+        self._rule = bundle.pair_encoder()
+        self._encoder, self._terms = (_session(paths[part], 1) for part in ("encoder", "terms"))
+        self._feeds = [self._feed(body) for body in bodies]
+
+    def ceiling(self) -> Drive:
+        """A worker of one thread for each core, each running whole requests."""
+        return Drive(_session(self._joint, 1), len(os.sched_getaffinity(0)), 1, self._feeds, rows="product_latents")
+
+    def _feed(self, body: Mapping[str, Any]) -> Feed:
+        (query,) = (self._rule.alone(text) for text in self._rule.encode_queries([body["query"]]))
+        products = [Product.model_validate(candidate) for candidate in body["candidates"]]
+        texts = [self._rule.alone(text) for text in self._rule.encode_products(products)]
+        (hidden,) = self._encoder.run(["hidden"], encoder_inputs([query], self._rule.pad_id))
+        terms = dict(zip(QUERY_TERMS, self._terms.run(list(QUERY_TERMS), {"hidden": hidden}), strict=True))
+        records = []
+        for ids in texts:
+            (latents,) = self._encoder.run(["latents"], encoder_inputs([ids], self._rule.pad_id))
+            records += records_of([ids], latents, [False])
+        return joint_inputs(terms, query_ids(query), records)
+
+
+def _session(path: str, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
