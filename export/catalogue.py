@@ -16,13 +16,13 @@ from export.catalogue_build import Encoder, build_catalogue, verify_catalogue
 from export.errors import ExportError
 from export.product_encoder import open_encoder
 from export.product_file import ProductFile
-from relevance.bundle import BundleError
+from relevance.bundle import BundleError, Precision
 from relevance.catalogue import CatalogueError
 
 log = logging.getLogger("aisle.export")
 
-OpenEncoder = Callable[[Path], Encoder]
-"""From a bundle's directory to its product encoder."""
+OpenEncoder = Callable[[Path, Precision], Encoder]
+"""From a bundle's directory to its product encoder of that precision."""
 
 
 def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder = open_encoder) -> int:
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder = ope
 
 
 def _build(options: argparse.Namespace, open_encoder: OpenEncoder) -> None:
-    manifest = build_catalogue(ProductFile(options.products), options.output, open_encoder(options.bundle))
+    encoder = open_encoder(options.bundle, options.precision)
+    manifest = build_catalogue(ProductFile(options.products), options.output, encoder)
     size = sum(file.bytes for file in manifest.files.values())
     shared = manifest.products - manifest.records
     log.info(
@@ -59,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m export.catalogue", description=__doc__)
     parser.add_argument("products", type=Path, nargs="?", help="Parquet or JSON lines with id, title and other fields")
     parser.add_argument("-o", "--output", type=Path, required=True, help="directory of the catalogue")
+    parser.add_argument(
+        "--precision", choices=("int8", "fp32"), default="int8", help="of the encoder: the one that is served"
+    )
     parser.add_argument("--bundle", type=Path, help="bundle of the split student whose encoder makes the records")
     parser.add_argument("--verify", action="store_true", help="read every record again and check it")
     return parser

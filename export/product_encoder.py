@@ -22,9 +22,6 @@ from relevance.split_pair import ProductText, SplitPairEncoder
 BATCH_TOKENS: Final = 512
 """Padded tokens in a run: enough to fill a core's matrix products, few enough to stay in its cache."""
 
-PRECISIONS: Final[tuple[Precision, ...]] = ("int8", "fp32")
-"""As serving on a CPU chooses: records of another precision's encoder have other keys."""
-
 
 class ProductEncoder:
     """Encodes products with one session in as many threads as there are cores."""
@@ -49,13 +46,15 @@ class ProductEncoder:
         return records_of(ids, np.asarray(latents), [bool(texts[row].dropped) for row in rows])
 
 
-def open_encoder(directory: Path) -> Encoder:
-    """The encoder of the bundle in `directory`; CheckpointError if that is no split student."""
+def open_encoder(directory: Path, precision: Precision = "int8") -> Encoder:
+    """The encoder of the bundle in `directory`; CheckpointError if that is no split student.
+
+    Records of another precision have other keys: it must be the one that is served, which on a CPU is int8 if there.
+    """
     bundle = load_bundle(directory)
     split = bundle.manifest.split
     if split is None:
         raise CheckpointError(f"{directory} is a {bundle.manifest.architecture}: only a split student keeps records")
-    precision = next(precision for precision in PRECISIONS if precision in split.graphs)
     version = bundle.encoder_version(precision)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

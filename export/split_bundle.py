@@ -13,6 +13,7 @@ import numpy as np
 
 from export.bundle import BundleRequest, CardWriter, finish_bundle, in_building
 from export.calibration_feeds import Feed, sample
+from export.errors import CheckpointError
 from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, JudgedList, checked, compare
 from export.split_graph import SplitModules, export_part, lower_part
 from export.split_runner import Logits, SplitList, SplitRunner, in_parts
@@ -51,6 +52,8 @@ def export_split_bundle(
 
     As `export.bundle.export_bundle`. There is no fp16 yet: CheckpointError if the request asks for it.
     """
+    if "fp16" in request.precisions:
+        raise CheckpointError("a split student has no fp16 graphs yet; leave it out of `precisions`")
     target, _ = output
     with in_building(target) as building:
         longest = request.template.max_length
@@ -87,7 +90,7 @@ def _lowered(source: SplitSource, exact: Files) -> Files:
     texts = [ids for judged in lists for ids in (judged.query, *judged.products)]
     feeds: dict[SplitPart, list[Feed]] = {
         "encoder": [encoder_inputs([ids], source.pad_id) for ids in sample(texts)],
-        "terms": [{"hidden": runner.hidden(judged.query)} for judged in lists],
+        "query": [{"hidden": runner.hidden(judged.query)} for judged in lists],
         "joint": [runner.joint_feed(judged) for judged in lists],
     }
     lowered = {part: path.with_name(f"{part}.int8.onnx") for part, path in exact.items()}

@@ -21,8 +21,8 @@ from relevance.split_graphs import (
     ENCODER_OUTPUTS,
     JOINT_INPUTS,
     JOINT_OUTPUT,
-    QUERY_TERMS,
-    TERMS_INPUTS,
+    QUERY_CONSTANTS,
+    QUERY_INPUTS,
 )
 
 Axes = dict[str, dict[int, str]]
@@ -33,7 +33,7 @@ class SplitModules:
     """The three graphs as modules on the CPU, in fp32, with the encoder's attention heads and hidden size."""
 
     encoder: nn.Module
-    terms: nn.Module
+    query: nn.Module
     joint: nn.Module
     heads: Heads
     joint_layers: int
@@ -72,11 +72,11 @@ def _example(modules: SplitModules) -> Mapping[SplitPart, tuple[Tensor, ...]]:
     """Inputs to trace with: a query of four tokens and two products of six."""
     query, products = torch.full((1, 4), 1000), torch.full((2, 6), 1000)
     hidden, latents = modules.encoder(products, torch.ones_like(products))
-    terms = modules.terms(hidden[:1, :4])
+    constants = modules.query(hidden[:1, :4])
     return {
         "encoder": (products, torch.ones_like(products)),
-        "terms": (hidden[:1, :4],),
-        "joint": (*terms, query[0], latents, products, torch.tensor([6, 5])),
+        "query": (hidden[:1, :4],),
+        "joint": (*constants, query[0], latents, products, torch.tensor([6, 5])),
     }
 
 
@@ -84,7 +84,7 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
     """Names of inputs and outputs, and which of their axes vary."""
     texts = {0: "n", 1: "length"}
     encoder: Axes = dict.fromkeys((*ENCODER_INPUTS, *ENCODER_OUTPUTS), texts)
-    terms: Axes = {
+    constants: Axes = {
         "own": {2: "query"},
         "own_row_matched": {1: "query"},
         "own_values": {1: "query"},
@@ -92,7 +92,7 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
         "query_weights": {0: "query"},
     }
     if joint_layers > 1:
-        terms |= {
+        constants |= {
             "rows": {0: "query"},
             "reach": {1: "reach"},
             "reach_bias": {1: "query"},
@@ -102,10 +102,10 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
     products: Axes = {"product_latents": texts, "product_ids": texts, "product_lengths": {0: "n"}}
     return {
         "encoder": ((ENCODER_INPUTS, ENCODER_OUTPUTS), encoder),
-        "terms": ((TERMS_INPUTS, QUERY_TERMS), {"hidden": {1: "query"}, **terms}),
+        "query": ((QUERY_INPUTS, QUERY_CONSTANTS), {"hidden": {1: "query"}, **constants}),
         "joint": (
             (JOINT_INPUTS, (JOINT_OUTPUT,)),
-            {**terms, "query_ids": {0: "query"}, **products, JOINT_OUTPUT: {0: "n"}},
+            {**constants, "query_ids": {0: "query"}, **products, JOINT_OUTPUT: {0: "n"}},
         ),
     }
 
@@ -113,8 +113,7 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
 def _cut_positions(graph_file: Path, longest: int) -> None:
     """Leave out the embeddings of positions that no text reaches."""
     graph = onnx.load(str(graph_file))
-    for item in graph.graph.initializer:
-        if item.name.endswith("position_embeddings.weight"):
-            kept: Any = numpy_helper.to_array(item)[:longest]
-            item.CopyFrom(numpy_helper.from_array(kept.copy(), item.name))
+    (positions,) = [item for item in graph.graph.initializer if item.name.endswith("position_embeddings.weight")]
+    kept: Any = numpy_helper.to_array(positions)[:longest]
+    positions.CopyFrom(numpy_helper.from_array(kept.copy(), positions.name))
     onnx.save(graph, str(graph_file))

@@ -12,7 +12,7 @@ import onnxruntime
 
 from relevance.bundle import SPLIT_PARTS, SplitPart
 from relevance.product_record import ProductRecord
-from relevance.split_graphs import JOINT_OUTPUT, QUERY_TERMS
+from relevance.split_graphs import JOINT_OUTPUT, QUERY_CONSTANTS
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
 
 Ids = tuple[int, ...]
@@ -52,8 +52,9 @@ class SplitRunner:
     def joint_feed(self, judged: SplitList) -> Feed:
         """Inputs of `joint` for one list."""
         hidden = self.hidden(judged.query)
-        terms = dict(zip(QUERY_TERMS, self._sessions["terms"].run(list(QUERY_TERMS), {"hidden": hidden}), strict=True))
-        return joint_inputs(terms, query_ids(judged.query), [self._record(ids) for ids in judged.products])
+        values = self._sessions["query"].run(list(QUERY_CONSTANTS), {"hidden": hidden})
+        constants = dict(zip(QUERY_CONSTANTS, values, strict=True))
+        return joint_inputs(constants, query_ids(judged.query), [self._record(ids) for ids in judged.products])
 
     def hidden(self, query: Ids) -> npt.NDArray[np.float32]:
         """Hidden states (1, Lq, H) of a query."""

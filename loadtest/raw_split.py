@@ -12,7 +12,7 @@ from loadtest.raw_session import Drive
 from loadtest.workload import Body
 from relevance.bundle import Bundle
 from relevance.product import Product
-from relevance.split_graphs import QUERY_TERMS
+from relevance.split_graphs import QUERY_CONSTANTS
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
 
 
@@ -20,10 +20,10 @@ class RawSplit:
     """The joint graph, and one feed for each of `bodies`."""
 
     def __init__(self, bundle: Bundle, bodies: Sequence[Body]) -> None:
-        paths = {part: str(bundle.split_path("int8", part)) for part in ("encoder", "terms", "joint")}
+        paths = {part: str(bundle.split_path("int8", part)) for part in ("encoder", "query", "joint")}
         self._joint = paths["joint"]
         self._rule = bundle.pair_encoder()
-        self._encoder, self._terms = (_session(paths[part], 1) for part in ("encoder", "terms"))
+        self._encoder, self._query = (_session(paths[part], 1) for part in ("encoder", "query"))
         self._feeds = [self._feed(body) for body in bodies]
 
     def ceiling(self) -> Drive:
@@ -35,12 +35,13 @@ class RawSplit:
         products = [Product.model_validate(candidate) for candidate in body["candidates"]]
         texts = [self._rule.alone(text) for text in self._rule.encode_products(products)]
         (hidden,) = self._encoder.run(["hidden"], encoder_inputs([query], self._rule.pad_id))
-        terms = dict(zip(QUERY_TERMS, self._terms.run(list(QUERY_TERMS), {"hidden": hidden}), strict=True))
+        values = self._query.run(list(QUERY_CONSTANTS), {"hidden": hidden})
+        constants = dict(zip(QUERY_CONSTANTS, values, strict=True))
         records = []
         for ids in texts:
             (latents,) = self._encoder.run(["latents"], encoder_inputs([ids], self._rule.pad_id))
             records += records_of([ids], latents, [False])
-        return joint_inputs(terms, query_ids(query), records)
+        return joint_inputs(constants, query_ids(query), records)
 
 
 def _session(path: str, threads: int) -> onnxruntime.InferenceSession:

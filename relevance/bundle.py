@@ -34,7 +34,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
 
 
-SplitPart = Literal["encoder", "terms", "joint"]
+SplitPart = Literal["encoder", "query", "joint"]
 SPLIT_PARTS: tuple[SplitPart, ...] = get_args(SplitPart)
 """The graphs of a split student, see `split_graphs.py`."""
 
@@ -146,8 +146,10 @@ class Bundle:
         return self.directory / self.manifest.split.graphs[precision][part]
 
     def encoder_version(self, precision: Precision) -> str:
-        """What the product records of a split student depend on, beside the products' tokens: the encoder's graph."""
-        return self.manifest.files[self.split_path(precision, "encoder").name].sha256[:16]
+        """What the product records of a split student depend on: the encoder's graph, the tokenizer, the template."""
+        graph = self.manifest.files[self.split_path(precision, "encoder").name].sha256
+        parts = (graph, self.manifest.files[TOKENIZER].sha256, self.manifest.template.model_dump_json())
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def _check_precision(self, precision: Precision) -> None:
         if precision not in self.manifest.precisions:

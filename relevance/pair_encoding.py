@@ -48,6 +48,11 @@ class EncodedPair:
         return len(self.ids)
 
     @property
+    def cut(self) -> bool:
+        """Whether a budget cut anything."""
+        return bool(self.dropped)
+
+    @property
     def cost(self) -> int:
         """Tokens that a cross-encoder computes for it: all."""
         return len(self.ids)

@@ -1,7 +1,7 @@
 """What the three graphs of a split student are called, and what goes in and out of each.
 
 encoder   either side alone: `[CLS] text [SEP]` → hidden states, and latents as a product record keeps them
-terms     a query's hidden states → the constants of a request
+query     a query's hidden states → the constants of a request
 joint     the constants of one request, and the records of n products → n logits
 
 Shapes: n texts or pairs, L product tokens, Lq query tokens, H hidden numbers, D latent numbers a token, A heads of
@@ -18,8 +18,8 @@ LATENT_STEPS: Final = 127
 ENCODER_INPUTS: Final = ("input_ids", "attention_mask")
 ENCODER_OUTPUTS: Final = ("hidden", "latents")
 
-TERMS_INPUTS: Final = ("hidden",)
-QUERY_TERMS: Final = (
+QUERY_INPUTS: Final = ("hidden",)
+QUERY_CONSTANTS: Final = (
     "rows",  # (Q, H) float
     "reach",  # (D, Q·A)
     "reach_bias",  # (A, Q)
@@ -31,10 +31,10 @@ QUERY_TERMS: Final = (
     "query_weights",  # (Lq,)
     "query_pooled",  # (D,)
 )
-"""Outputs of `terms` and inputs of `joint`."""
+"""Outputs of `query` and inputs of `joint`."""
 
 JOINT_INPUTS: Final = (
-    *QUERY_TERMS,
+    *QUERY_CONSTANTS,
     "query_ids",  # (Lq,) int64, NO_QUERY_TOKEN for the special ones
     "product_latents",  # (n, L, D) int8
     "product_ids",  # (n, L) int64, NO_PRODUCT_TOKEN for special ones and padding

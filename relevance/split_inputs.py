@@ -16,8 +16,8 @@ from relevance.product_record import Latents, ProductRecord
 from relevance.split_graphs import ENCODER_INPUTS, NO_PRODUCT_TOKEN, NO_QUERY_TOKEN
 
 Feed = dict[str, npt.NDArray[Any]]
-Terms = Mapping[str, npt.NDArray[np.float32]]
-"""The constants of a request, by the names of `QUERY_TERMS`."""
+Constants = Mapping[str, npt.NDArray[np.float32]]
+"""The constants of a request, by the names of `QUERY_CONSTANTS`."""
 
 
 def encoder_inputs(texts: Sequence[Sequence[int]], pad_id: int) -> Feed:
@@ -40,7 +40,7 @@ def query_ids(ids: Sequence[int]) -> npt.NDArray[np.int64]:
     return own
 
 
-def joint_inputs(terms: Terms, ids: npt.NDArray[np.int64], records: Sequence[ProductRecord]) -> Feed:
+def joint_inputs(constants: Constants, ids: npt.NDArray[np.int64], records: Sequence[ProductRecord]) -> Feed:
     """Inputs of `joint` for one query, `ids` as of `query_ids`, and n products, padded to the longest."""
     lengths = np.fromiter(map(len, records), dtype=np.int64, count=len(records))
     shape = (len(records), int(lengths.max()))
@@ -51,7 +51,7 @@ def joint_inputs(terms: Terms, ids: npt.NDArray[np.int64], records: Sequence[Pro
         latents[row, :length] = record.latents
         product_ids[row, 1 : length - 1] = record.token_ids[1:-1]
     return {
-        **terms,
+        **constants,
         "query_ids": ids,
         "product_latents": latents,
         "product_ids": product_ids,

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from service.backend import BatchRun
 from service.batch_queue import DropReason
+from service.decaying_ratio import DecayingRatio
 from service.job import Source
 
-SMOOTHING = 0.05
-"""Weight of the newest micro-batch: the last 20 or so count."""
+MEMORY_SECONDS = 2.0
+"""Time of micro-batches over which the mean is taken; older ones count ever less."""
 
 
 class EngineSpeed:
-    """A running mean over micro-batches, times those that run at a time."""
+    """Tokens over seconds of the latest micro-batches, times those that run at a time.
+
+    By their time: what a batch costs beside its tokens makes small ones slow, which says little of large ones.
+    """
 
     def __init__(self, concurrency: int, tokens_per_second: float) -> None:
         """`tokens_per_second` is a first guess for one of the `concurrency` micro-batches that run at a time."""
         self._concurrency = concurrency
-        self._tokens_per_second = tokens_per_second
+        self._of_one = DecayingRatio(tokens_per_second, MEMORY_SECONDS)
 
     @property
     def tokens_per_second(self) -> float:
         """Of all sessions together."""
-        return self._tokens_per_second * self._concurrency
+        return self._of_one.value * self._concurrency
 
     def batch_done(self, run: BatchRun) -> None:
         """Learn from a micro-batch."""
-        if run.seconds > 0:
-            self._tokens_per_second += SMOOTHING * (run.tokens / run.seconds - self._tokens_per_second)
+        self._of_one.add(run.tokens, run.seconds)
 
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         """Dropped work says nothing about speed."""

@@ -29,7 +29,7 @@ class Job(Entry):
 
     pairs: Sequence[Pair]
     unknown: Collection[int] = ()
-    """Indexes of pairs whose product is named by an id that the catalogue does not know: they are never scored."""
+    """Indexes of the pairs that are a MissingProduct: they are never scored."""
     logits: Logits = field(init=False)
     """NaN where not scored."""
     scored: int = field(default=0, init=False)

@@ -124,6 +124,10 @@ class Metrics:
         """Show `read()` as a gauge whenever the metrics are asked for."""
         Gauge(name, documentation, registry=self.registry).set_function(read)
 
+    def watch_total(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Show `read()`, which only grows, as a counter whenever the metrics are asked for."""
+        self.registry.register(_TotalCollector(name, documentation, read))
+
     def model_loaded(self, name: str, version: str) -> None:
         """The bundle that scores from now on."""
         info = Gauge("aisle_model_info", "The bundle that scores.", ["name", "version"], registry=self.registry)
@@ -163,6 +167,16 @@ class _WindowCollector(Collector):
         for quantile, seconds in zip(QUANTILES, self._window.quantiles(QUANTILES), strict=True):
             family.add_metric([str(quantile)], seconds)
         yield family
+
+
+class _TotalCollector(Collector):
+    """Reads a total at scrape time: it is counted where it arises."""
+
+    def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        self._name, self._documentation, self._read = name, documentation, read
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        yield CounterMetricFamily(self._name, self._documentation, self._read())
 
 
 class _CacheCollector(Collector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from relevance.pair_encoding import EncodedText, PairEncoder
@@ -18,21 +19,33 @@ class Pair(Protocol):
         """What the template's budgets cut: (field name or "query", number of tokens)."""
 
     @property
+    def cut(self) -> bool:
+        """Whether they cut anything."""
+
+    @property
     def cost(self) -> int:
         """Its share of a micro-batch's tokens: what the model has to compute for it now."""
 
 
-class UnknownProduct:
-    """Stands where the catalogue does not know a product's id."""
+@dataclass(frozen=True, slots=True)
+class MissingProduct:
+    """Stands where a product that was named by its id can not be scored; `code` and `detail` go into the reply."""
 
-    dropped: tuple[tuple[str, int], ...] = ()
+    code: str
+    detail: str
+
+    dropped = ()
+    cut = False
     cost = 0
 
     def __len__(self) -> int:
         return 0
 
 
-UNKNOWN = UnknownProduct()
+UNKNOWN = MissingProduct("unknown_product", "The catalogue holds no product of this id; send its title.")
+UNREADABLE = MissingProduct(
+    "unreadable_product", "The catalogue's record of this product cannot be read now; send its title."
+)
 
 
 class Pairing(Protocol):
@@ -45,8 +58,13 @@ class Pairing(Protocol):
     def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
         """The text of each product of the catalogue, None where it does not know the id."""
 
-    async def pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
-        """One pair for each product, in their order; UNKNOWN where there is none."""
+    async def pairs(
+        self, queries: Sequence[EncodedText], products: Sequence[Sequence[EncodedText | None]]
+    ) -> list[list[Pair]]:
+        """For each query one pair for each of its products, in their order; a MissingProduct where there is none."""
+
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class CrossPairing:
@@ -59,6 +77,14 @@ class CrossPairing:
         """None for each: it has no catalogue."""
         return [None for _ in ids]
 
-    async def pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
-        """One pair for each product, in their order; UNKNOWN where there is none."""
-        return [UNKNOWN if product is None else self.encoder.pair(query, product) for product in products]
+    async def pairs(
+        self, queries: Sequence[EncodedText], products: Sequence[Sequence[EncodedText | None]]
+    ) -> list[list[Pair]]:
+        """For each query one pair for each of its products, in their order; UNKNOWN where there is none."""
+        return [
+            [UNKNOWN if product is None else self.encoder.pair(query, product) for product in own]
+            for query, own in zip(queries, products, strict=True)
+        ]
+
+    def close(self) -> None:
+        """It holds nothing."""

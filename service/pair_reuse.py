@@ -15,7 +15,7 @@ from typing import Protocol
 from relevance.pair_encoding import EncodedPair
 from service.caches import ScoreCache
 from service.job import Job, Source
-from service.pair import UNKNOWN, Pair
+from service.pair import MissingProduct, Pair
 
 KEY_BYTES = 16
 """Two of a billion different pairs share a key with a probability of 10⁻²¹."""
@@ -56,11 +56,11 @@ class PairReuse:
 
     def enter(self, job: Job) -> list[int]:
         """Take in a submitted job: record what is known of it, and return the pairs that have to wait."""
-        keys = [b"" if pair is UNKNOWN else self._keys.key(pair) for pair in job.pairs]
+        keys = [b"" if isinstance(pair, MissingProduct) else self._keys.key(pair) for pair in job.pairs]
         self._keys_of[job] = keys
         waiting = []
         for row, key in enumerate(keys):
-            if job.pairs[row] is UNKNOWN:
+            if isinstance(job.pairs[row], MissingProduct):
                 continue
             logit = None if self._cache is None else self._cache.get(key)
             if logit is None:

@@ -15,6 +15,7 @@ import numpy as np
 from relevance.bundle import Manifest
 from relevance.calibration import label_of
 from service.job import Job
+from service.pair import MissingProduct, Pair
 from service.schemas import ScoreBody, ScoreRequest, ScoreRequests, requests_of
 from service.served import Timings
 
@@ -51,7 +52,7 @@ class ReplyMaker:
         scores = self._scores(order, job)
         results: list[Json] = [{}] * len(job.pairs)
         for index in job.unknown:
-            results[index] = _unknown(index, request.candidates[index].id)
+            results[index] = _missing(index, request.candidates[index].id, job.pairs[index])
         for rank, index in enumerate(order, start=1):
             results[index] = self._result(request, job, index, scores[index])
             results[index]["rank"] = rank
@@ -102,14 +103,14 @@ def ranking(request: ScoreRequest, job: Job) -> list[int]:
     ]
 
 
-def _unknown(index: int, product_id: str | None) -> Json:
-    error = {"code": "unknown_product", "detail": "The catalogue holds no product of this id; send its title."}
-    return {"index": index, "id": product_id, "error": error}
+def _missing(index: int, product_id: str | None, pair: Pair) -> Json:
+    assert isinstance(pair, MissingProduct)
+    return {"index": index, "id": product_id, "error": {"code": pair.code, "detail": pair.detail}}
 
 
 def truncated(job: Job) -> int:
     """Pairs of which tokens were cut."""
-    return sum(1 for pair in job.pairs if pair.dropped)
+    return sum(1 for pair in job.pairs if pair.cut)
 
 
 def _debug(job: Job, index: int) -> Json:

@@ -12,7 +12,7 @@ from service.batcher import Batcher
 from service.errors import DeadlineExceededError
 from service.job import Job
 from service.metrics import Metrics
-from service.pair import UNKNOWN, Pair
+from service.pair import MissingProduct, Pair
 from service.reply import Json, ReplyMaker, truncated
 from service.schemas import ScoreBody, ScoreRequest, requests_of
 from service.served import Scored, Stage, Timings
@@ -66,7 +66,7 @@ def _deadline(request: ScoreRequest, arrived: float, default_ms: float | None) -
 def _job(request: ScoreRequest, pairs: Sequence[Pair], deadline: float) -> Job:
     return Job(
         pairs=pairs,
-        unknown=[row for row, pair in enumerate(pairs) if pair is UNKNOWN],
+        unknown=[row for row, pair in enumerate(pairs) if isinstance(pair, MissingProduct)],
         lengths=[pair.cost for pair in pairs],
         order=None if isinf(deadline) else request.prior_order(),
         deadline=deadline,

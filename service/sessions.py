@@ -58,8 +58,8 @@ def _use_cuda(provider: str, available: Sequence[str], bundle: Bundle) -> bool:
 
 
 def open_session(graph: Graph, threads: int) -> ort.InferenceSession:
-    providers = ["CUDAExecutionProvider"] if graph.cuda else []
     """A session of that many threads; BackendError if the graph does not load, or CUDA does not start."""
+    providers = ["CUDAExecutionProvider"] if graph.cuda else []
     try:
         session = ort.InferenceSession(graph.path, _session_options(threads), [*providers, "CPUExecutionProvider"])
     except Exception as error:

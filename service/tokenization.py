@@ -55,10 +55,8 @@ class Tokenization:
         texts = await self._texts(candidates)
         queries = self._encoder.encode_queries([request.query for request in requests])
         remaining = iter(texts)
-        pairs = [
-            await self._pairing.pairs(query, [next(remaining) for _ in request.candidates])
-            for query, request in zip(queries, requests, strict=True)
-        ]
+        products = [[next(remaining) for _ in request.candidates] for request in requests]
+        pairs = await self._pairing.pairs(queries, products)
         return EncodedRequests(pairs, started, self._clock())
 
     async def _texts(self, candidates: Sequence[Product | KnownProduct]) -> list[EncodedText | None]:
@@ -74,6 +72,7 @@ class Tokenization:
     def close(self) -> None:
         """Free the threads."""
         self._threads.shutdown()
+        self._pairing.close()
 
     async def _products(self, products: Sequence[Product]) -> list[EncodedText]:
         if len(products) <= INLINE_CANDIDATES:

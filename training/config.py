@@ -213,6 +213,13 @@ class DistillSettings(_Settings):
 
     @model_validator(mode="after")
     def _student_has_a_start(self) -> Self:
+        if self.student.kind == "split":
+            if self.student.split.start == "teacher" and self.teacher.members[0].kind != "encoder":
+                raise ValueError(
+                    "student.split.start is 'teacher', but the teacher's first member is a decoder, whose layers "
+                    "are no BERT's; set it to 'sentence-encoder'"
+                )
+            return self
         if self.student.initialise_from == "teacher" and self.teacher.members[0].kind != "encoder":
             raise ValueError(
                 "student.initialise_from is 'teacher', but the teacher's first member is a decoder, whose layers are "

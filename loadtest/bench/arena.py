@@ -82,7 +82,7 @@ class Arena:
 
 @contextmanager
 def opened(bundle: Bundle, peers: Sequence[str], pace: Pace, split: Bundle | None = None) -> Iterator[Arena]:
-    """Start everybody on `bundle`, but for `split`; RuntimeError, with the end of its log, for one that is not ready."""
+    """Start everybody on `bundle`, but for `split`; RuntimeError, with the end of the log of who is not ready."""
     template = bundle.manifest.template
     raw = RawSessions(bundle, Workload(seed=0, candidates=50).bodies(BODIES))
     with tempfile.TemporaryDirectory() as models, ExitStack() as stack:

@@ -1,7 +1,9 @@
 """Serving a split student: products' records are looked up, and a pair costs a hundredth of a cross-encoder's.
 
-pairing.py       a request's pairs, each with its product's record if that is known
-query_terms.py   the constants of a request, remembered by query
+pair.py          one pair, and what it costs
+pairing.py       a body's pairs, each with its product's record if a tier has it
+query_cache.py   the constants of a request, remembered by query
 runner.py        a micro-batch: records that are missing are computed, then each query's products are scored
 opening.py       from a bundle and the settings to all of these
+watching.py      what the metrics show of them
 """

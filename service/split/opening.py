@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import onnxruntime as ort
@@ -20,7 +19,7 @@ from service.product_store import ProductStore
 from service.sessions import Graph, Profile, open_session
 from service.settings import PREFIX, Settings
 from service.split.pairing import SplitPairing
-from service.split.query_terms import QueryTerms
+from service.split.query_cache import QueryCache
 from service.split.runner import SplitRunner, SplitSessions
 
 
@@ -31,7 +30,7 @@ class SplitEngine:
     backend: OnnxBackend
     pairing: SplitPairing
     store: ProductStore
-    queries: QueryTerms
+    queries: QueryCache
     runner: SplitRunner
     follower: CatalogueFollower | None
     """Looks for another catalogue, where there is one."""
@@ -46,7 +45,7 @@ def split_tuning(settings: Settings, cores: int) -> Tuning:
 
 
 def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Settings) -> SplitEngine:
-    """Open the three graphs; BackendError if one does not load, CatalogueError if the catalogue is of another."""
+    """Open the three graphs; BackendError if one does not load, BackendError if the catalogue is of another."""
 
     def session(part: SplitPart) -> ort.InferenceSession:
         return open_session(Graph(bundle.split_path(profile.precision, part), profile.cuda), layout.threads)
@@ -55,11 +54,10 @@ def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Setti
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
     store = ProductStore(settings.product_cache_mb * MEBIBYTE, _open_catalogue(settings, version))
     sessions = SplitSessions(session("encoder"), session("joint"))
-    queries = QueryTerms(sessions.encoder, session("terms"), settings.query_cache_mb * MEBIBYTE)
+    queries = QueryCache(sessions.encoder, session("query"), settings.query_cache_mb * MEBIBYTE)
     runner = SplitRunner(sessions, queries, store, encoder)
     backend = OnnxBackend(runner, layout.sessions, settings.batch_seconds)
-    threads = ThreadPoolExecutor(layout.sessions, thread_name_prefix="catalogue")
-    pairing = SplitPairing(encoder, store, bundle.manifest.version, threads)
+    pairing = SplitPairing(encoder, store, queries, bundle.manifest.version)
     follower = CatalogueFollower(store, settings.catalogue, version) if settings.catalogue else None
     return SplitEngine(backend, pairing, store, queries, runner, follower)
 

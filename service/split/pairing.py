@@ -4,97 +4,106 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
 from relevance.pair_encoding import EncodedText
 from relevance.product_record import KEY_BYTES, ProductRecord
 from relevance.split_pair import ProductText, SplitPairEncoder
-from service.pair import UNKNOWN, Pair
+from service.pair import UNKNOWN, UNREADABLE, Pair
 from service.product_store import ProductStore
+from service.split.pair import CatalogueText, QueryText, SplitPair, pair_cost
+from service.split.query_cache import QueryCache
 
-KNOWN_COST: Final = 1
-"""Tokens' worth of work for a pair whose record is known; the encoder would compute some dozen tokens of it."""
+logger = logging.getLogger(__name__)
 
+LOOKUP_SECONDS: Final = 0.5
+"""Longest that a request waits for a disk or the network; then products that were sent whole are computed."""
 
-@dataclass(frozen=True, slots=True)
-class QueryText(EncodedText):
-    """A query's token ids, with a key of these and the model's version."""
+LOOKUP_THREADS: Final = 4
 
-    key: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueText(ProductText):
-    """A product that was named by its id: only the catalogue's record has its tokens."""
-
-
-@dataclass(slots=True, eq=False)
-class SplitPair:
-    """One pair; `record` None: the product has to be encoded first."""
-
-    query: QueryText
-    product: ProductText
-    record: ProductRecord | None
-    cost: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.cost = len(self.product.ids) if self.record is None else KNOWN_COST
-
-    def __len__(self) -> int:
-        # A record counts the special tokens at its ends, a text does not.
-        return len(self.query.ids) + (len(self.product.ids) if self.record is None else len(self.record) - 2)
-
-    @property
-    def dropped(self) -> tuple[tuple[str, int], ...]:
-        """What the template's budgets cut of both sides; a record remembers only that something was, not how much."""
-        cut = self.product.dropped
-        if isinstance(self.product, CatalogueText) and self.record is not None and self.record.truncated:
-            cut = (("product", 0),)
-        return self.query.dropped + cut
+Records = list[ProductRecord | None]
 
 
 class SplitPairing:
-    """Looks the products of a request up. It belongs to the event loop; what may touch a disk goes to a thread."""
+    """Looks the products of a body up. It belongs to the event loop; what may touch a disk goes to a thread."""
 
-    def __init__(
-        self, encoder: SplitPairEncoder, store: ProductStore, version: str, threads: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, encoder: SplitPairEncoder, store: ProductStore, queries: QueryCache, version: str) -> None:
         self.encoder = encoder
+        self.late_lookups = 0
         self._store = store
+        self._queries = queries
         self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
-        self._threads = threads
+        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="catalogue")
 
     def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
         """The key of each product of the catalogue as a text without tokens: its record has them."""
-        return [None if key is None else CatalogueText((), (), key) for key in self._store.find(ids)]
+        keys = zip(ids, self._store.find(ids), strict=True)
+        return [None if key is None else CatalogueText((), (), key, product_id) for product_id, key in keys]
 
-    async def pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
-        """One pair for each product, in their order; UNKNOWN where there is none, or no record to an id."""
-        texts = [product for product in products if isinstance(product, ProductText)]
-        keyed = QueryText(query.ids, query.dropped, self._query_key(query))
+    async def pairs(
+        self, queries: Sequence[EncodedText], products: Sequence[Sequence[EncodedText | None]]
+    ) -> list[list[Pair]]:
+        """For each query one pair for each of its products, as of `Pairing.pairs`; all are looked up together."""
+        texts = [text for own in products for text in own if isinstance(text, ProductText)]
         records = self._store.memory.get([text.key for text in texts])
         if self._store.has_slower_tiers and None in records:
             await self._look_further(texts, records)
-        made = (
-            UNKNOWN if record is None and isinstance(text, CatalogueText) else SplitPair(keyed, text, record)
-            for text, record in zip(texts, records, strict=True)
-        )
-        return (
-            list(made)
-            if len(texts) == len(products)
-            else [UNKNOWN if text is None else next(made) for text in products]
-        )
+        found = zip(texts, records, strict=True)
+        return [self._of_query(query, own, found) for query, own in zip(queries, products, strict=True)]
 
-    async def _look_further(self, texts: Sequence[ProductText], records: list[ProductRecord | None]) -> None:
-        """Fill in what the tiers behind the memory hold."""
+    def close(self) -> None:
+        """Free the threads; one that waits for a disk is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _of_query(
+        self,
+        query: EncodedText,
+        products: Sequence[EncodedText | None],
+        found: Iterator[tuple[ProductText, ProductRecord | None]],
+    ) -> list[Pair]:
+        keyed = QueryText(query.ids, query.dropped, self._query_key(query))
+        shared = pair_cost(keyed, len(products), known=self._queries.knows(keyed.key))
+        pairs: list[Pair] = []
+        for product in products:
+            if product is None:
+                pairs.append(UNKNOWN)
+                continue
+            text, record = next(found)
+            lost = record is None and isinstance(text, CatalogueText)
+            pairs.append(UNREADABLE if lost else SplitPair(keyed, text, record, shared))
+        return pairs
+
+    async def _look_further(self, texts: list[ProductText], records: Records) -> None:
+        """Fill in what the tiers behind the memory hold, if they tell in time."""
         rows = [row for row, record in enumerate(records) if record is None]
-        keys = [texts[row].key for row in rows]
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, self._store.get_slower, keys)
-        for row, record in zip(rows, found, strict=True):
-            records[row] = record
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, self._look, [texts[row] for row in rows])
+        try:
+            found = await asyncio.wait_for(looking, LOOKUP_SECONDS)
+        except TimeoutError:
+            self.late_lookups += 1
+            logger.warning("a lookup of product records took too long", extra={"fields": {"products": len(rows)}})
+            return
+        for row, (text, record) in zip(rows, found, strict=True):
+            texts[row], records[row] = text, record
+
+    def _look(self, texts: Sequence[ProductText]) -> list[tuple[ProductText, ProductRecord | None]]:
+        records = self._store.get_slower([text.key for text in texts])
+        return [
+            self._again(text) if record is None else (text, record) for text, record in zip(texts, records, strict=True)
+        ]
+
+    def _again(self, text: ProductText) -> tuple[ProductText, ProductRecord | None]:
+        """A product by its id whose record was not found: another catalogue may have come since its key was."""
+        if not isinstance(text, CatalogueText):
+            return text, None
+        (key,) = self._store.find([text.product_id])
+        if key is None or key == text.key:
+            return text, None
+        (record,) = self._store.get([key])
+        return CatalogueText((), (), key, text.product_id), record
 
     def _query_key(self, query: EncodedText) -> bytes:
         ids = repr(query.ids).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,31 +20,43 @@ from relevance.split_pair import ProductText, SplitPairEncoder
 from service.backend import BatchRun, Logits
 from service.pair import Pair
 from service.product_store import ProductStore
-from service.split.pairing import QueryText, SplitPair
-from service.split.query_terms import QueryTerms
+from service.split.pair import SPECIAL_TOKENS, QueryText, SplitPair
+from service.split.query_cache import QueryCache
 
 
 @dataclass(frozen=True, slots=True)
 class SplitSessions:
-    """The graphs that run for pairs; the one for queries is behind `QueryTerms`."""
+    """The graphs that run for pairs; the one for queries is behind `QueryCache`."""
 
     encoder: ort.InferenceSession
     joint: ort.InferenceSession
 
 
-@dataclass(slots=True)
 class EncodeTimes:
-    """What products cost that no tier held."""
+    """What products cost that no tier held. Thread-safe."""
 
-    products: int = 0
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.products = 0
+        self.seconds = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, products: int, seconds: float) -> None:
+        """So many were encoded in one run."""
+        with self._lock:
+            self.products += products
+            self.seconds += seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SampleText(ProductText):
+    """A made-up product, to measure with: it is not remembered."""
 
 
 class SplitRunner:
     """Scores micro-batches, in any number of threads."""
 
     def __init__(
-        self, sessions: SplitSessions, queries: QueryTerms, store: ProductStore, encoder: SplitPairEncoder
+        self, sessions: SplitSessions, queries: QueryCache, store: ProductStore, encoder: SplitPairEncoder
     ) -> None:
         self.encoded = EncodeTimes()
         self._sessions, self._queries, self._store, self._encoder = sessions, queries, store, encoder
@@ -62,14 +75,13 @@ class SplitRunner:
 
     def samples(self, length: int, count: int) -> Sequence[Pair]:
         """`count` pairs of products of `length` tokens that no tier knows."""
-        ids = (0,) * max(1, length - 2)
-        return [
-            SplitPair(QueryText((0,), (), b""), ProductText(ids, (), os.urandom(KEY_BYTES)), None) for _ in range(count)
-        ]
+        ids = (0,) * max(1, length - SPECIAL_TOKENS)
+        texts = [SampleText(ids, (), os.urandom(KEY_BYTES)) for _ in range(count)]
+        return [SplitPair(QueryText((0,)), text, None) for text in texts]
 
     def _joint(self, query: QueryText, records: Sequence[ProductRecord], options: ort.RunOptions | None) -> Logits:
         known = self._queries.get(query.key, self._encoder.alone(query), options)
-        inputs = joint_inputs(known.terms, known.ids, records)
+        inputs = joint_inputs(known.constants, known.ids, records)
         logits: Logits = self._sessions.joint.run([JOINT_OUTPUT], inputs, options)[0]
         return logits
 
@@ -92,7 +104,8 @@ class SplitRunner:
         ids = [self._encoder.alone(text) for text in texts]
         (latents,) = self._sessions.encoder.run(["latents"], encoder_inputs(ids, self._encoder.pad_id), options)
         records = records_of(ids, latents, [bool(text.dropped) for text in texts])
-        self._store.put([text.key for text in texts], records)
-        self.encoded.products += len(texts)
-        self.encoded.seconds += time.monotonic() - started
+        real = [row for row, text in enumerate(texts) if not isinstance(text, SampleText)]
+        self._store.put([texts[row].key for row in real], [records[row] for row in real])
+        if real:
+            self.encoded.add(len(real), time.monotonic() - started)
         return records

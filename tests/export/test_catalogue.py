@@ -159,7 +159,7 @@ def test_the_command_builds_and_verifies(
     caplog.set_level("INFO")
     directory = tmp_path / "catalogue"
     command = [str(products), "-o", str(directory), "--bundle", str(tmp_path), "--verify"]
-    assert main(command, lambda bundle: FakeEncoder()) == 0
+    assert main(command, lambda bundle, precision: FakeEncoder()) == 0
     assert f"{COUNT} records, all whole" in caplog.text
     assert f"products: {COUNT}/{COUNT}" in capsys.readouterr().err
     assert main(["-o", str(directory), "--verify"]) == 0

@@ -3,13 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import onnx
 import pytest
 
-from export.errors import ParityError
+from export.errors import CheckpointError, ParityError
 from export.split_bundle import export_split_bundle
 from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
-from tests.tiny_split import split_parts, write_split_bundle
+from relevance.template import FieldBudget
+from tests.tiny_split import TEMPLATE, split_parts, write_split_bundle
 
 
 @pytest.mark.parametrize("joint_layers", [1, 2])
@@ -59,7 +60,29 @@ def test_the_version_is_the_weights(tmp_path: Path) -> None:
 
 
 def test_positions_that_no_text_reaches_are_left_out(tmp_path: Path) -> None:
-    bundle = write_split_bundle(tmp_path / "bundle")
-    whole = sum((bundle.directory / f"{part}.int8.onnx").stat().st_size for part in SPLIT_PARTS)
-    assert whole < 30522 * 32 + 200_000, "the word vectors, in int8, and little else"
-    assert np.isfinite(bundle.manifest.parity["int8"]["largest_logit_difference"])
+    source, lists, request = split_parts(tmp_path / "checkpoint")
+    request = replace(request, precisions=("fp32",))
+    export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
+    graph = onnx.load(str(tmp_path / "bundle" / "encoder.onnx"))
+    heights = {item.dims[0] for item in graph.graph.initializer if len(item.dims) == 2 and item.dims[1] == 32}
+    assert TEMPLATE.max_length in heights
+    assert 512 not in heights
+
+
+def test_half_precision_is_refused_before_anything_is_exported(tmp_path: Path) -> None:
+    source, lists, request = split_parts(tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="no fp16 graphs"):
+        export_split_bundle(
+            source, lists, replace(request, precisions=("int8", "fp16")), (tmp_path / "bundle", lambda _: "# x\n")
+        )
+
+
+def test_records_belong_to_a_template(tmp_path: Path) -> None:
+    source, lists, request = split_parts(tmp_path / "checkpoint")
+    versions = set()
+    for name, budget in (("a", 12), ("b", 11)):
+        fields = (FieldBudget(field="title", max_tokens=budget), TEMPLATE.fields[1])
+        template = TEMPLATE.model_copy(update={"fields": fields})
+        export_split_bundle(source, lists, replace(request, template=template), (tmp_path / name, lambda _: "# x\n"))
+        versions.add(load_bundle(tmp_path / name).encoder_version("int8"))
+    assert len(versions) == 2

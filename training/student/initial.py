@@ -81,6 +81,8 @@ def _initial_cross_encoder(teacher: Teacher, settings: DistillSettings) -> BertF
 
 def _check_split(settings: DistillSettings) -> None:
     student = settings.student
+    if "fp16" in settings.precisions:
+        raise ConfigError("precisions has 'fp16', but a split student has no fp16 graphs yet; leave it out")
     source = settings.teacher.members[0].backbone if student.split.start == "teacher" else student.backbone
     config = backbone_config(source)
     if config.model_type != "bert":

@@ -16,7 +16,7 @@ from relevance.pair_encoding import EncodedPair, PairEncoder, pad_texts
 from training.datasets.schema import Dataset
 from training.models.backbone import tokenizer_file
 from training.models.split.files import load_split
-from training.models.split.graphs import EncoderGraph, JointGraph, TermsGraph, latent_scale
+from training.models.split.graphs import EncoderGraph, JointGraph, QueryGraph, latent_scale
 from training.models.split.student import SplitStudent
 from training.optimise.batches import PairGroup, collate
 
@@ -36,7 +36,7 @@ def split_source(checkpoint: Path, backbone: str | None, rule: PairEncoder, list
     config = student.model.config
     modules = SplitModules(
         EncoderGraph(student, scale),
-        TermsGraph(student),
+        QueryGraph(student),
         JointGraph(student, scale),
         Heads(config.num_attention_heads, config.hidden_size),
         student.settings.joint_layers,

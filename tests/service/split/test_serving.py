@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from export.split_runner import SplitList, SplitRunner
 from relevance.bundle import SPLIT_PARTS, Bundle
+from relevance.catalogue import Catalogue
 from relevance.product import Product
 from service.catalogue_reload import follow
 from service.errors import BackendError, SettingsError
 from tests.service.split.conftest import ServeSplit, write_catalogue
-from tests.tiny_split import QUERIES, TITLES
+from tests.tiny_split import QUERIES, TITLES, write_split_bundle
 
 LISTED = list(TITLES)
 
@@ -41,12 +43,12 @@ def test_scores_are_those_of_the_graphs(serve_split: ServeSplit, split_bundle: B
 
 def test_a_product_is_encoded_once_and_scored_for_every_query(serve_split: ServeSplit) -> None:
     client = serve_split(score_cache_mb=0)
-    encoded = client.metric("aisle_encoded_products") or 0
+    assert client.metric("aisle_encoded_products_total") == 0, "measuring at the start leaves nothing behind"
     first = logits(client.score(QUERIES[0], LISTED, debug=True))
-    assert client.metric("aisle_encoded_products") == encoded + len(TITLES)
+    assert client.metric("aisle_encoded_products_total") == len(TITLES)
     client.score(QUERIES[1], LISTED)
     again = logits(client.score(QUERIES[0], LISTED[::-1], debug=True))[::-1]
-    assert client.metric("aisle_encoded_products") == encoded + len(TITLES)
+    assert client.metric("aisle_encoded_products_total") == len(TITLES)
     assert client.metric("aisle_product_cache_hits_total") == 2 * len(TITLES)
     np.testing.assert_allclose(again, first, atol=1e-5)
 
@@ -63,10 +65,50 @@ def test_requests_of_many_queries_share_a_batch_and_keep_their_scores(
     serve_split: ServeSplit, split_bundle: Bundle
 ) -> None:
     client = serve_split()
+    client.score("garden", LISTED)
+    batches = client.metric("aisle_batch_pairs_count") or 0
     body = {"requests": [{"query": query, "candidates": LISTED, "debug": True} for query in QUERIES]}
     for query, response in zip(QUERIES, client.post("/score", json=body).json()["responses"], strict=True):
         found = [result["debug"]["logit"] for result in response["results"]]
         np.testing.assert_allclose(found, expected(split_bundle, query, LISTED), atol=1e-5)
+    assert (client.metric("aisle_batch_pairs_count") or 0) - batches < len(QUERIES)
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("red shoe", "\u200b"),
+        ("\u200b", "red shoe"),
+        ("[SEP] shoe", "[SEP] red [PAD] shoe"),
+        ("red " * 40, "shoe " * 40),
+    ],
+)
+def test_texts_without_tokens_or_of_special_ones_or_too_long_are_scored(
+    serve_split: ServeSplit, split_bundle: Bundle, query: str, title: str
+) -> None:
+    client = serve_split()
+    for _ in range(2):
+        reply = client.score(query, [title, "oak table"], debug=True)
+        np.testing.assert_allclose(logits(reply), expected(split_bundle, query, [title, "oak table"]), atol=1e-5)
+
+
+def test_small_requests_do_not_make_the_engine_look_slow(serve_split: ServeSplit) -> None:
+    client = serve_split(score_cache_mb=0)
+    client.score(QUERIES[0], LISTED)
+    admission = client.service.stages.admission
+    for number in range(100):
+        client.score(f"shoe {number}", LISTED[:1])
+    # Whatever the machine: what a hundred products cost by the engine's own speed is far below a second.
+    assert 100 * 2 / admission.tokens_per_second < 1.0
+
+
+def test_a_product_served_with_two_joint_layers(serve_split: ServeSplit, tmp_path: Path) -> None:
+    bundle = write_split_bundle(tmp_path / "two", joint_layers=2)
+    client = serve_split(bundle=bundle.directory)
+    for query in QUERIES:
+        np.testing.assert_allclose(
+            logits(client.score(query, LISTED, debug=True)), expected(bundle, query, LISTED), atol=1e-5
+        )
 
 
 def test_a_known_product_costs_less_than_one_that_must_be_encoded(serve_split: ServeSplit) -> None:
@@ -79,7 +121,8 @@ def test_a_known_product_costs_less_than_one_that_must_be_encoded(serve_split: S
     client.score(QUERIES[0], LISTED)
     cold = batch_tokens() - before
     client.score(QUERIES[1], LISTED)
-    assert batch_tokens() - before - cold == len(TITLES) < cold
+    # A pair each, and the new query's share of it.
+    assert len(TITLES) <= batch_tokens() - before - cold <= 2 * len(TITLES) < cold
 
 
 class TestCatalogue:
@@ -106,6 +149,73 @@ class TestCatalogue:
         assert (best["rank"], second["rank"]) == (1, 2)
         assert unknown.keys() == {"index", "id", "error"}
         assert (unknown["index"], unknown["id"], unknown["error"]["code"]) == (1, "nobody", "unknown_product")
+
+    def test_ids_in_a_body_of_several_requests_with_texts_between(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        lists = [[{"id": "p3"}, "oak table"], ["dog bed", {"id": "nobody"}, {"id": "p0"}]]
+        body = {"requests": [{"query": QUERIES[0], "candidates": own, "debug": True} for own in lists]}
+        first, second = client.post("/score", json=body).json()["responses"]
+        found = [first["results"][0], first["results"][1], second["results"][0], second["results"][2]]
+        titles = [TITLES[3], "oak table", "dog bed", TITLES[0]]
+        np.testing.assert_allclose(
+            [result["debug"]["logit"] for result in found], expected(split_bundle, QUERIES[0], titles), atol=1e-5
+        )
+        assert second["results"][1]["error"]["code"] == "unknown_product"
+
+    def test_a_damaged_record_is_told_and_a_text_computed(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        place = write_catalogue(tmp_path / "catalogue", split_bundle)
+        client = serve_split(catalogue=place)
+        (records,) = place.glob("*.bin")
+        content = bytearray(records.read_bytes())
+        for at in range(0, len(content), 16):
+            content[at] ^= 0xFF
+        with records.open("r+b") as file:
+            file.write(content)
+        reply = client.score(QUERIES[0], [{"id": "p0"}, TITLES[0]], debug=True).json()
+        assert reply["results"][0]["error"]["code"] == "unreadable_product"
+        np.testing.assert_allclose(
+            reply["results"][1]["debug"]["logit"], expected(split_bundle, QUERIES[0], [TITLES[0]])[0], atol=1e-5
+        )
+        assert (client.metric("aisle_catalogue_damaged_reads_total") or 0) > 0
+
+    def test_an_id_keeps_its_score_when_the_catalogue_changes_under_the_request(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "old", split_bundle), product_cache_mb=0)
+        new = write_catalogue(tmp_path / "new", split_bundle, {"p0": "usb cable"})
+        split = client.service.engine.split
+        assert split is not None
+        find = split.pairing.find
+
+        def found_then_exchanged(ids: Any) -> Any:
+            found = find(ids)
+            split.store.use(Catalogue.open(new, split_bundle.encoder_version("int8")))
+            return found
+
+        monkeypatch.setattr(split.pairing, "find", found_then_exchanged)
+        reply = client.score(QUERIES[1], [{"id": "p0"}], debug=True)
+        np.testing.assert_allclose(logits(reply), expected(split_bundle, QUERIES[1], ["usb cable"]), atol=1e-5)
+
+    def test_a_disk_that_hangs_holds_up_no_text(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("service.split.pairing.LOOKUP_SECONDS", 0.01)
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        split = client.service.engine.split
+        assert split is not None
+        awake = threading.Event()
+        monkeypatch.setattr(split.store, "get_slower", lambda keys: awake.wait() and [None for _ in keys])
+        reply = client.score(QUERIES[0], [{"id": "p0"}, TITLES[1]], debug=True).json()
+        awake.set()
+        assert reply["results"][0]["error"]["code"] == "unreadable_product"
+        np.testing.assert_allclose(
+            reply["results"][1]["debug"]["logit"], expected(split_bundle, QUERIES[0], [TITLES[1]])[0], atol=1e-5
+        )
+        assert client.metric("aisle_late_lookups_total") == 1
 
     def test_nothing_but_unknown_ids_is_answered_at_once(
         self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
@@ -147,8 +257,6 @@ class TestCatalogue:
         self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
     ) -> None:
         place = write_catalogue(tmp_path / "catalogue", split_bundle)
-        from tests.tiny_split import write_split_bundle
-
         other = write_split_bundle(tmp_path / "other", seed=1)
         with pytest.raises(BackendError, match="AISLE_CATALOGUE cannot be used"):
             serve_split(bundle=other.directory, catalogue=place)

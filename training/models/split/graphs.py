@@ -1,7 +1,7 @@
 """The split student as the three graphs that serving runs, made of its own modules.
 
 encoder   ids, mask (n, L)                  → hidden (n, L, H), and of a product the latents (n, L, D) in int8
-terms     hidden (1, Lq, H) of one query    → the constants of a request
+query     hidden (1, Lq, H) of one query    → the constants of a request
 joint     those, and n products' latents    → logits (n,)
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from relevance.split_graphs import LATENT_STEPS
-from training.models.split.joint_layer import MatchTerms, QueryTerms
+from training.models.split.joint_layer import MatchConstants, QueryConstants
 from training.models.split.student import Products, Queries, SplitStudent, late_interaction
 
 
@@ -33,32 +33,32 @@ class EncoderGraph(nn.Module):
         return hidden, steps.to(torch.int8)
 
 
-class _WithMatchTerms(nn.Module):
+class _WithMatchConstants(nn.Module):
     """A part of the student to which what a match adds is constant: computed once, before the export."""
 
     def __init__(self, student: SplitStudent) -> None:
         super().__init__()
         self.student = student
         with torch.no_grad():
-            for name, value in student.match_terms()._asdict().items():
+            for name, value in student.match_constants()._asdict().items():
                 self.register_buffer(f"match_{name}", value.clone())
 
     @property
-    def match(self) -> MatchTerms:
-        """As of `SplitStudent.match_terms`."""
-        return MatchTerms(*(self.get_buffer(f"match_{name}") for name in MatchTerms._fields))
+    def match(self) -> MatchConstants:
+        """As of `SplitStudent.match_constants`."""
+        return MatchConstants(*(self.get_buffer(f"match_{name}") for name in MatchConstants._fields))
 
 
-class TermsGraph(_WithMatchTerms):
-    """What is constant in a request, from its query's hidden states; the order is `QUERY_TERMS`."""
+class QueryGraph(_WithMatchConstants):
+    """What is constant in a request, from its query's hidden states; the order is `QUERY_CONSTANTS`."""
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         mask = torch.ones_like(hidden[..., 0])
         queries = self.student.queries_from(hidden, mask, self.match)
-        return tuple(part[0] for part in (*queries.terms, queries.latents, queries.weights, queries.pooled))
+        return tuple(part[0] for part in (*queries.constants, queries.latents, queries.weights, queries.pooled))
 
 
-class JointGraph(_WithMatchTerms):
+class JointGraph(_WithMatchConstants):
     """Scores n products for one query; inputs in the order of `JOINT_INPUTS`."""
 
     def __init__(self, student: SplitStudent, scale: Tensor) -> None:
@@ -69,7 +69,7 @@ class JointGraph(_WithMatchTerms):
         """Logits (n,)."""
         *of_layer, query_latents, weights, pooled, query_ids, latents, product_ids, lengths = inputs
         mask = torch.ones_like(weights)
-        queries = Queries(QueryTerms(*of_layer), query_latents, weights, mask, pooled)
+        queries = Queries(QueryConstants(*of_layer), query_latents, weights, mask, pooled)
         places = torch.arange(latents.shape[1], device=latents.device)
         products = Products(latents.float() * self.get_buffer("step"), (places[None, :] < lengths[:, None]).float())
         matches = (query_ids[None, :, None] == product_ids[:, None, :]).any(-1).float()

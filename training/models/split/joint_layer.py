@@ -6,7 +6,7 @@ made of the attended mean of the latents. (Multi-head latent attention, DeepSeek
 projections absorbed.)
 
 In the first layer a query token is its hidden state h, plus one learned vector e where it occurs in the product
-(its match m is 1). All that depends on h and e alone is a constant of the request: `QueryTerms`.
+(its match m is 1). All that depends on h and e alone is a constant of the request: `QueryConstants`.
 
 Shapes: n pairs, b queries, A heads of d = H / A, Lq query tokens, of them the first Q are rows, L product tokens.
 """
@@ -22,7 +22,7 @@ from torch.nn.functional import linear
 from transformers.models.bert.modeling_bert import BertLayer
 
 
-class QueryTerms(NamedTuple):
+class QueryConstants(NamedTuple):
     """What the first joint layer needs of a query; each has a leading (b,), or none where there is one query."""
 
     rows: Tensor  # (Q, H) hidden states
@@ -34,7 +34,7 @@ class QueryTerms(NamedTuple):
     values: Tensor  # (A, Lq, d)
 
 
-class MatchTerms(NamedTuple):
+class MatchConstants(NamedTuple):
     """What a match adds in the first joint layer, whatever the query."""
 
     row: Tensor  # (H,) the learned vector
@@ -70,7 +70,7 @@ class JointLayer(nn.Module):
             product.weight.copy_(own.weight @ directions.T)
             product.bias.copy_(own.bias)
 
-    def match_terms(self, vector: Tensor) -> MatchTerms:
+    def match_constants(self, vector: Tensor) -> MatchConstants:
         """What the learned vector (H,) of a match adds."""
         query, key, value = (
             unflatten(linear(vector, part.weight), 0, (self.heads, self.head_size))
@@ -78,13 +78,13 @@ class JointLayer(nn.Module):
         )
         query = query * self._scale
         reach = torch.einsum("ad,adw->wa", query, self._key_of_latent)
-        return MatchTerms(vector, query, key, value, reach, (query * self._key_bias).sum(-1))
+        return MatchConstants(vector, query, key, value, reach, (query * self._key_bias).sum(-1))
 
-    def query_terms(self, hidden: Tensor, mask: Tensor, rows: int, match: MatchTerms) -> QueryTerms:
-        """The terms of b queries with hidden states (b, Lq, H) and mask (b, Lq), of which the first `rows` attend."""
+    def query_constants(self, hidden: Tensor, mask: Tensor, rows: int, match: MatchConstants) -> QueryConstants:
+        """Of b queries with hidden states (b, Lq, H) and mask (b, Lq), of which the first `rows` attend."""
         query = self._split(self.query(hidden[:, :rows])) * self._scale
         key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
-        return QueryTerms(
+        return QueryConstants(
             rows=hidden[:, :rows],
             reach=torch.einsum("baqd,adw->bwqa", query, self._key_of_latent).flatten(2),
             reach_bias=torch.einsum("baqd,ad->baq", query, self._key_bias),
@@ -94,24 +94,26 @@ class JointLayer(nn.Module):
             values=value,
         )
 
-    def first(self, terms: QueryTerms, match: MatchTerms, matches: Tensor, product: tuple[Tensor, Tensor]) -> Tensor:
+    def first(
+        self, constants: QueryConstants, match: MatchConstants, matches: Tensor, product: tuple[Tensor, Tensor]
+    ) -> Tensor:
         """Rows (n, Q, H) of the first joint layer; `matches` (n, Lq) is 0 or 1, `product` as of `_attend`."""
         latents = product[0]
-        rows = terms.rows.shape[-2]
+        rows = constants.rows.shape[-2]
         row_matches, columns = matches[:, None, :rows, None], matches[:, None, None, :]
-        reached = unflatten(latents @ terms.reach, -1, (rows, self.heads)).permute(0, 3, 2, 1)
+        reached = unflatten(latents @ constants.reach, -1, (rows, self.heads)).permute(0, 3, 2, 1)
         added = (latents @ match.reach).transpose(1, 2)[:, :, None, :] + match.reach_bias[:, None, None]
-        scores = reached + terms.reach_bias[..., None] + row_matches * added
+        scores = reached + constants.reach_bias[..., None] + row_matches * added
         own = (
-            terms.own
-            + row_matches * terms.own_row_matched[..., None, :]
-            + columns * terms.own_column_matched[..., None]
+            constants.own
+            + row_matches * constants.own_row_matched[..., None, :]
+            + columns * constants.own_column_matched[..., None]
             + row_matches * columns * (match.query * match.key).sum(-1)[:, None, None]
         )
         weights, mixed = self._attend(own, scores, product)
-        mixed = mixed + per_head(weights, terms.values)
+        mixed = mixed + per_head(weights, constants.values)
         mixed = mixed + (weights * columns).sum(-1, keepdim=True) * match.value[:, None, :]
-        return self._finish(terms.rows + matches[:, :rows, None] * match.row, mixed)
+        return self._finish(constants.rows + matches[:, :rows, None] * match.row, mixed)
 
     def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: tuple[Tensor, Tensor]) -> Tensor:
         """Rows (n, Q, H) of a later joint layer from all query tokens' hidden states (n, Lq, H) of each pair."""

@@ -12,7 +12,7 @@ from transformers import BertModel
 from transformers.models.bert.modeling_bert import BertLayer
 
 from training.config import SplitSettings
-from training.models.split.joint_layer import JointLayer, MatchTerms, QueryTerms, padding
+from training.models.split.joint_layer import JointLayer, MatchConstants, QueryConstants, padding
 from training.optimise.batches import Batch
 from training.optimise.precision import autocast
 from training.optimise.scorers import Scorer
@@ -32,9 +32,9 @@ class Products(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """b queries, or one without the leading (b,): the joint layers' terms, latents (Lq, D), and their weights."""
+    """b queries, or one without the leading (b,): the joint layers' constants, latents (Lq, D), and their weights."""
 
-    terms: QueryTerms
+    constants: QueryConstants
     latents: Tensor
     weights: Tensor  # (Lq,) 1 over the number of tokens that are neither special nor padding, else 0
     mask: Tensor  # (Lq,)
@@ -89,10 +89,10 @@ class SplitStudent(Scorer):
         products = Products(self.latents(pairs.product_ids, pairs.product_mask), pairs.product_mask)
         chosen = Products(*(part[pairs.product_of] for part in products))
         of_pairs = Queries(
-            QueryTerms(*(part[pairs.query_of] for part in queries.terms)),
+            QueryConstants(*(part[pairs.query_of] for part in queries.constants)),
             *(part[pairs.query_of] for part in queries[1:]),
         )
-        state = self.joined(of_pairs, self.match_terms(), pairs.matches, chosen)
+        state = self.joined(of_pairs, self.match_constants(), pairs.matches, chosen)
         # In fp32 always: bf16 would round cosines to a few hundred values.
         with torch.autocast(self.device.type, enabled=False):
             return state, late_interaction(of_pairs, pairs.matches, chosen)
@@ -106,28 +106,28 @@ class SplitStudent(Scorer):
         """Unit vectors (n, L, D) of each token."""
         return normalize(self.directions(self.hidden(ids, mask)).float(), dim=-1)
 
-    def match_terms(self) -> MatchTerms:
+    def match_constants(self) -> MatchConstants:
         """What a match adds in the first joint layer."""
-        terms: MatchTerms = self._first.match_terms(self.match)
-        return terms
+        constants: MatchConstants = self._first.match_constants(self.match)
+        return constants
 
     def queries(self, ids: Tensor, mask: Tensor) -> Queries:
         """All that is needed of b queries (b, Lq)."""
-        return self.queries_from(self.hidden(ids, mask), mask, self.match_terms())
+        return self.queries_from(self.hidden(ids, mask), mask, self.match_constants())
 
-    def queries_from(self, hidden: Tensor, mask: Tensor, match: MatchTerms) -> Queries:
+    def queries_from(self, hidden: Tensor, mask: Tensor, match: MatchConstants) -> Queries:
         """The same from their hidden states (b, Lq, H)."""
         latents = normalize(self.directions(hidden).float(), dim=-1)
         rows = 1 if len(self.joint) == 1 else hidden.shape[1]
-        terms = self._first.query_terms(hidden, mask, rows, match)
+        constants = self._first.query_constants(hidden, mask, rows, match)
         content = _content(mask)
         weights = content / content.sum(1, keepdim=True).clamp(min=1.0)
-        return Queries(terms, latents, weights, mask.float(), mean_latent(latents, mask))
+        return Queries(constants, latents, weights, mask.float(), mean_latent(latents, mask))
 
-    def joined(self, queries: Queries, match: MatchTerms, matches: Tensor, products: Products) -> Tensor:
+    def joined(self, queries: Queries, match: MatchConstants, matches: Tensor, products: Products) -> Tensor:
         """The last joint layer's state of [CLS] (n, H)."""
         product = (products.latents, padding(products.mask, torch.float32))
-        state: Tensor = self._first.first(queries.terms, match, matches, product)
+        state: Tensor = self._first.first(queries.constants, match, matches, product)
         for number, layer in enumerate(self.joint[1:], start=2):
             rows = 1 if number == len(self.joint) else state.shape[1]
             state = layer(state, queries.mask.expand(state.shape[0], -1), rows, product)

@@ -57,9 +57,9 @@ def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
 def test_the_first_layer_is_attention_over_query_and_product(rows: int) -> None:
     joint = layer()
     hidden, mask, latents, product_mask, matches, vector = inputs()
-    match = joint.match_terms(vector)
-    terms = joint.query_terms(hidden, mask, rows, match)
-    found = joint.first(terms, match, matches, (latents, padding(product_mask, torch.double)))
+    match = joint.match_constants(vector)
+    constants = joint.query_constants(hidden, mask, rows, match)
+    found = joint.first(constants, match, matches, (latents, padding(product_mask, torch.double)))
     expected = plain(joint, hidden + matches[..., None] * vector, mask, latents, product_mask)
     assert found.shape == (2, rows, HIDDEN)
     for pair, length in enumerate(QUERY_LENGTHS):
@@ -81,10 +81,10 @@ def test_a_later_layer_is_attention_over_query_and_product(rows: int) -> None:
 def test_terms_of_one_query_serve_all_of_its_pairs() -> None:
     joint = layer()
     hidden, mask, latents, product_mask, matches, vector = inputs()
-    match = joint.match_terms(vector)
+    match = joint.match_constants(vector)
     product = (latents, padding(product_mask, torch.double))
-    for_each = joint.query_terms(hidden[:1].repeat(2, 1, 1), mask[:1].repeat(2, 1), 5, match)
-    once = type(for_each)(*(part[0] for part in joint.query_terms(hidden[:1], mask[:1], 5, match)))
+    for_each = joint.query_constants(hidden[:1].repeat(2, 1, 1), mask[:1].repeat(2, 1), 5, match)
+    once = type(for_each)(*(part[0] for part in joint.query_constants(hidden[:1], mask[:1], 5, match)))
     torch.testing.assert_close(
         joint.first(for_each, match, matches, product), joint.first(once, match, matches, product)
     )

@@ -14,7 +14,7 @@ from tests.training.tiny import tiny_pool
 from training.config import STUDENT_TEMPLATE, SplitSettings, StudentSettings
 from training.models.backbone import load_pair_encoder
 from training.models.split.files import load_split, save_split
-from training.models.split.joint_layer import QueryTerms
+from training.models.split.joint_layer import QueryConstants
 from training.models.split.start import initial_split, principal_directions
 from training.models.split.student import Products, Queries, SplitStudent, late_interaction, take_apart
 from training.optimise.batches import PairGroup, collate
@@ -103,8 +103,8 @@ def test_late_interaction_against_a_plain_loop() -> None:
     own = torch.nn.functional.normalize(torch.randn(4, 4, generator=rng), dim=-1)
     weights = torch.tensor([0.0, 0.5, 0.5, 0.0])
     pooled = torch.nn.functional.normalize(torch.randn(4, generator=rng), dim=-1)
-    terms = QueryTerms(*[torch.zeros(1)] * 7)
-    queries = Queries(terms, own, weights, torch.ones(4), pooled)
+    constants = QueryConstants(*[torch.zeros(1)] * 7)
+    queries = Queries(constants, own, weights, torch.ones(4), pooled)
     found = late_interaction(queries, torch.tensor([[0.0, 1.0, 0.0, 0.0]]), Products(latents, mask))[0]
     best = [max(float(own[token] @ latents[0, place]) for place in range(2)) for token in (1, 2)]
     mean = latents[0, :2].mean(0)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 from cachetools import LRUCache
 
-from relevance.split_graphs import QUERY_TERMS, TERMS_INPUTS
-from relevance.split_inputs import Terms, encoder_inputs, query_ids
+from relevance.split_graphs import QUERY_CONSTANTS, QUERY_INPUTS
+from relevance.split_inputs import Constants, encoder_inputs, query_ids
 from service.caches import Lookups
 
 ENTRY_BYTES = 2_000
@@ -23,21 +23,21 @@ ENTRY_BYTES = 2_000
 class Query:
     """What the joint graph reads of a query: its constants, and its ids as they are matched."""
 
-    terms: Terms
+    constants: Constants
     ids: npt.NDArray[np.int64]
 
     @property
     def nbytes(self) -> int:
         """Memory that it takes."""
-        return ENTRY_BYTES + sum(array.nbytes for array in self.terms.values())
+        return ENTRY_BYTES + sum(array.nbytes for array in self.constants.values())
 
 
-class QueryTerms:
+class QueryCache:
     """Query ids → constants. Thread-safe; the least recently used goes when `max_bytes` are full."""
 
-    def __init__(self, encoder: ort.InferenceSession, terms: ort.InferenceSession, max_bytes: int) -> None:
+    def __init__(self, encoder: ort.InferenceSession, constants: ort.InferenceSession, max_bytes: int) -> None:
         self.lookups = Lookups()
-        self._encoder, self._terms = encoder, terms
+        self._encoder, self._query = encoder, constants
         self._lock = threading.Lock()
         self._known: LRUCache[bytes, Query] = LRUCache(max_bytes, lambda query: query.nbytes)
 
@@ -45,6 +45,11 @@ class QueryTerms:
     def size_bytes(self) -> int:
         """Memory that the entries take."""
         return int(self._known.currsize)
+
+    def knows(self, key: bytes) -> bool:
+        """Whether the query is remembered now."""
+        with self._lock:
+            return key in self._known
 
     def get(self, key: bytes, ids: tuple[int, ...], options: ort.RunOptions | None = None) -> Query:
         """The constants of the query `ids`, special tokens included."""
@@ -62,5 +67,5 @@ class QueryTerms:
     def _computed(self, ids: tuple[int, ...], options: ort.RunOptions | None) -> Query:
         inputs: dict[str, Any] = encoder_inputs([ids], pad_id=0)
         (hidden,) = self._encoder.run(["hidden"], inputs, options)
-        values = self._terms.run(list(QUERY_TERMS), {TERMS_INPUTS[0]: hidden}, options)
-        return Query(dict(zip(QUERY_TERMS, values, strict=True)), query_ids(ids))
+        values = self._query.run(list(QUERY_CONSTANTS), {QUERY_INPUTS[0]: hidden}, options)
+        return Query(dict(zip(QUERY_CONSTANTS, values, strict=True)), query_ids(ids))
