@@ -22,7 +22,8 @@ TIE = 1e-6
 class Accuracies:
     """`values`: system → (cases,), the case's accuracy@1. `rows`: slice → numbers (n,) of its cases, `all` last.
 
-    `chance` (cases,) is what a random order gets.
+    `chance` (cases,) is what a random order gets. In word order and negation, where titles are on one of two sides, a
+    model that prefers a side without reading the query gets up to ½.
     """
 
     values: Mapping[str, FloatArray]
