@@ -9,7 +9,7 @@ optimise/     batches, losses, the one training loop
 teacher/      the model that labels the pool
 labels/       its labels
 student/      the model that learns from them
-evaluation/   systems side by side; checks/: the general check, never training data
+evaluation/   systems side by side; checks/: the general and the contrast check, never training data
 finish.py     evaluation, calibration, export; provenance.py, card.py: what the bundle tells of its making
 report/       the report for people
 study/        the paper's claims on one's own data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
@@ -39,7 +37,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def settings_from(options: argparse.Namespace) -> DistillSettings:
     """The settings file with the command line's on top, or with `--resume` the run directory's own."""
     if getattr(options, "resume", False):
-        return _settings_of_run(options)
+        return _resumed(options)
     given: dict[str, Any] = {"data": options.data, "seed": options.seed, "query_logs": options.query_log}
     if options.engine is not None:
         given["labelling"] = {"engine": options.engine}
@@ -64,17 +62,24 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     return 0
 
 
-def _settings_of_run(options: argparse.Namespace) -> DistillSettings:
+def settings_of_run(run_directory: Path) -> DistillSettings:
+    """The settings that a run was started with."""
+    path = run_directory / SETTINGS
+    try:
+        return DistillSettings.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise RunDirectoryError(f"{path} is damaged or of another version ({error})") from error
+
+
+def _resumed(options: argparse.Namespace) -> DistillSettings:
     given = [f"--{name.replace('_', '-')}" for name in OF_THE_RUN if getattr(options, name) is not None]
     if given:
         raise ConfigError(f"--resume takes its settings from {options.run_dir}; leave out {', '.join(given)}")
-    path = options.run_dir / SETTINGS
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if options.engine is not None:
-            content["labelling"] = {**content.get("labelling", {}), "engine": options.engine}
-        return DistillSettings.model_validate(content)
-    except OSError as error:
-        raise RunDirectoryError(f"nothing to resume: {path} cannot be read ({error.strerror})") from error
-    except (ValueError, ValidationError) as error:
-        raise RunDirectoryError(f"{path} is damaged or of another version ({error})") from error
+    if not (options.run_dir / SETTINGS).is_file():
+        raise RunDirectoryError(f"nothing to resume: {options.run_dir / SETTINGS} is not there")
+    settings = settings_of_run(options.run_dir)
+    if options.engine is None:
+        return settings
+    return settings.model_copy(update={"labelling": settings.labelling.model_copy(update={"engine": options.engine})})

@@ -1,8 +1,9 @@
-"""Hand-written relevance checks that no training run ever reads as data.
+"""Relevance checks of our own that no training run ever reads as data.
 
 `general.jsonl`: 100 shopping queries of all kinds of shop, each with ten titles graded on the four ESCI
 levels (3 exact, 2 substitute, 1 complement, 0 irrelevant). It tells whether a student that was distilled
 for one shop still knows the rest of the world.
+`contrast/`: cases of word order, numbers, negation and models, made of tables of words.
 """
 
 from __future__ import annotations
