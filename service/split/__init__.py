@@ -3,5 +3,6 @@
 pairing.py       a request's pairs, each with its product's record if that is known
 query_terms.py   the constants of a request, remembered by query
 runner.py        a micro-batch: records that are missing are computed, then each query's products are scored
+shared.py        the tier that replicas share, if there is one
 opening.py       from a bundle and the settings to all of these
 """

@@ -22,6 +22,7 @@ from service.settings import PREFIX, Settings
 from service.split.pairing import SplitPairing
 from service.split.query_terms import QueryTerms
 from service.split.runner import SplitRunner, SplitSessions
+from service.split.shared import SharedRecords, open_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,18 @@ class SplitEngine:
     runner: SplitRunner
     follower: CatalogueFollower | None
     """Looks for another catalogue, where there is one."""
+    shared: SharedRecords | None
+    """What replicas share, where there is such a thing."""
+
+    def start(self) -> None:
+        """Write to what is shared from now on: the bundle is warm, and the next records are of real products."""
+        if self.shared is not None:
+            self.shared.writer.start()
+
+    def close(self) -> None:
+        """End what belongs to it alone."""
+        if self.shared is not None:
+            self.shared.close()
 
 
 def split_tuning(settings: Settings, cores: int) -> Tuning:
@@ -53,7 +66,10 @@ def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Setti
 
     version = bundle.encoder_version(profile.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
-    store = ProductStore(settings.product_cache_mb * MEBIBYTE, _open_catalogue(settings, version))
+    assert bundle.manifest.split is not None
+    shared = open_shared(settings, bundle.manifest.split.latent_width, layout.sessions)
+    memory_bytes, writer = settings.product_cache_mb * MEBIBYTE, shared.writer if shared else None
+    store = ProductStore(memory_bytes, _open_catalogue(settings, version), writer)
     sessions = SplitSessions(session("encoder"), session("joint"))
     queries = QueryTerms(sessions.encoder, session("terms"), settings.query_cache_mb * MEBIBYTE)
     runner = SplitRunner(sessions, queries, store, encoder)
@@ -61,7 +77,7 @@ def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Setti
     threads = ThreadPoolExecutor(layout.sessions, thread_name_prefix="catalogue")
     pairing = SplitPairing(encoder, store, bundle.manifest.version, threads)
     follower = CatalogueFollower(store, settings.catalogue, version) if settings.catalogue else None
-    return SplitEngine(backend, pairing, store, queries, runner, follower)
+    return SplitEngine(backend, pairing, store, queries, runner, follower, shared)
 
 
 def _open_catalogue(settings: Settings, encoder_version: str) -> Catalogue | None:
