@@ -39,7 +39,7 @@ class TimelyRedis:
             url,
             socket_timeout=limits.seconds,
             socket_connect_timeout=limits.seconds,
-            # The client would try again by itself, for several times as long as a call may take.
+            # By itself the client may try again, depending on its version, for several times as long as a call may take.
             retry=Retry(NoBackoff(), 0),
             # With version 3 a server may tell the client to be more patient than that.
             protocol=2,

@@ -20,6 +20,7 @@ class RedisStub:
         self.values: dict[bytes, bytes] = {}
         self.lifetimes: dict[bytes, int] = {}
         self.calls: list[list[bytes]] = []
+        self.connections = 0
         self.replies: dict[bytes, bytes] = {}
         """What it says to a command instead of what Redis would."""
         self.answers = threading.Event()
@@ -90,6 +91,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.append(request)
+        self.stub.connections += 1
         super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -126,9 +126,17 @@ def test_a_read_ends_in_time_whatever_holds_it_up(open_client: Open) -> None:
     for _ in range(3):
         with pytest.raises(TimeoutError, match="no answer within 20 ms"):
             client.mget(KEYS)
-    client.close()
-    # Those that waited for the one that hangs are not run when it is free.
-    assert asked == [KEYS]
+    release.set()
+    client._threads.submit(lambda: None).result(PATIENCE)
+    assert asked == [KEYS], "those that waited for the one that hung must not be run when nobody wants them any more"
+
+
+def test_a_call_is_one_attempt(redis: RedisStub, open_client: Open) -> None:
+    redis.answers.clear()
+    client = open_client(SOON)
+    with pytest.raises(RedisError, match="Timeout"):
+        client.mset({b"key": b"value"})
+    assert redis.connections == 1
 
 
 def test_a_server_that_is_down_is_a_miss_and_used_when_it_is_back(redis: RedisStub, open_client: Open) -> None:
