@@ -64,6 +64,8 @@ class Service:
         await self.stages.batcher.stop()
         self.stages.tokenization.close()
         self.engine.backend.close()
+        if self.engine.split is not None:
+            self.engine.split.close()
         if self.observer is not None:
             self.observer.close()
 
@@ -136,6 +138,8 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stages.batcher.start()
+        if service.engine.split is not None:
+            service.engine.split.start()
         following = _follow_catalogue(service.engine)
         yield
         if following is not None:

@@ -58,10 +58,11 @@ def load(settings: Settings) -> Engine:
 
 
 def _open_cross_encoder(bundle: Bundle, settings: Settings) -> Engine:
-    if settings.catalogue is not None:
-        raise SettingsError(
-            f"{PREFIX}CATALOGUE holds records of a split student, but {settings.bundle} is none; leave it out"
-        )
+    for name, given in (("CATALOGUE", settings.catalogue), ("REDIS_URL", settings.redis_url)):
+        if given is not None:
+            raise SettingsError(
+                f"{PREFIX}{name} holds records of a split student, but {settings.bundle} is none; leave it out"
+            )
     encoder = _pair_encoder(bundle)
     graph = find_graph(bundle, settings.provider)
     tuning = autotune(bundle, graph, encoder.pad_id, settings)

@@ -53,9 +53,10 @@ class ProductStore:
 
     def put(self, keys: Sequence[bytes], records: Sequence[ProductRecord]) -> None:
         """Remember records that were computed."""
-        self.memory.put(keys, [with_memory_of_its_own(record) for record in records])
+        own = [with_memory_of_its_own(record) for record in records]
+        self.memory.put(keys, own)
         if self.shared is not None:
-            self.shared.put(keys, records)
+            self.shared.put(keys, own)
 
     def find(self, ids: Sequence[str]) -> list[bytes | None]:
         """The key of each product id, None where the catalogue does not know it."""

@@ -1,17 +1,16 @@
 """An optional tier that replicas share: records in Redis, between the catalogue and computing.
 
-Redis is a convenience here and never a need: whatever goes wrong with it is a miss. A call that fails, or takes longer
-than its budget, counts against a circuit breaker, and while that is open Redis is not asked at all. Give Redis a
-`maxmemory` and the policy `allkeys-lru`: records never expire by themselves, as a key is a digest of content.
+Redis is a convenience here and never a need: whatever goes wrong with it is a miss. A call that fails counts against a
+circuit breaker, and while that is open Redis is not asked at all. A record cannot be stale, as its key is a digest of
+content and encoder version.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from relevance.catalogue.errors import DamagedRecordError
 from relevance.catalogue.record_format import pack_record, unpack_record
@@ -28,30 +27,22 @@ Answer = TypeVar("Answer")
 
 
 class RedisClient(Protocol):
-    """What is used of a client; it must have a timeout for connecting and for each call."""
+    """What is used of a client. Whatever it raises is a failure; `mget` must end in time, as a request waits for it."""
 
     def mget(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """The value of each key, None where there is none."""
 
-    def mset(self, mapping: Mapping[bytes, bytes]) -> Any:
+    def mset(self, mapping: Mapping[bytes, bytes]) -> object:
         """Set all keys to their values."""
 
 
 class RedisTier:
-    """Records of latents of `width`. Thread-safe if its client is. Calls block for at most the client's timeouts."""
+    """Records of latents of `width`. Thread-safe if its client is. Calls block for as long as the client's."""
 
-    def __init__(
-        self,
-        client: RedisClient,
-        width: int,
-        breaker: CircuitBreaker,
-        budget_seconds: float = 0.02,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, client: RedisClient, width: int, breaker: CircuitBreaker) -> None:
         self.lookups = Lookups()
-        self.failures = self.damaged = 0
+        self.failures = self.damaged = self.unwritten = 0
         self._client, self._width, self._breaker = client, width, breaker
-        self._budget, self._clock = budget_seconds, clock
         self._lock = Lock()
 
     @property
@@ -61,7 +52,7 @@ class RedisTier:
 
     def get(self, keys: Sequence[bytes]) -> list[ProductRecord | None]:
         """The record of each key, None where Redis has none that is whole, or is away."""
-        packed = self._call(lambda: self._client.mget([PREFIX + key for key in keys])) if keys else None
+        packed = self._call(lambda: self._values(keys)) if keys else []
         if packed is None:
             packed = [None for _ in keys]
         records = [self._unpacked(value, key) for value, key in zip(packed, keys, strict=True)]
@@ -74,22 +65,26 @@ class RedisTier:
         """Give other replicas what was computed here, if Redis takes it."""
         if keys:
             packed = {PREFIX + key: pack_record(key, record) for key, record in zip(keys, records, strict=True)}
-            self._call(lambda: self._client.mset(packed))
+            if self._call(lambda: (self._client.mset(packed),)) is None:
+                with self._lock:
+                    self.unwritten += len(packed)
+
+    def _values(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        values = self._client.mget([PREFIX + key for key in keys])
+        if len(values) != len(keys):
+            raise ValueError(f"{len(values)} values for {len(keys)} keys")
+        return values
 
     def _call(self, ask: Callable[[], Answer]) -> Answer | None:
         if not self._breaker.allows():
             return None
-        started = self._clock()
         try:
             answer = ask()
         # A client has errors of many kinds, and there is one thing to do for each of them.
         except Exception as error:
             self._failed(f"{type(error).__name__}: {error}")
             return None
-        seconds = self._clock() - started
-        if seconds > self._budget:
-            self._failed(f"it took {seconds * 1000:.0f} ms, {self._budget * 1000:.0f} are allowed")
-        elif self._breaker.succeeded():
+        if self._breaker.succeeded():
             log.info("Redis answers again")
         return answer
 
@@ -103,6 +98,8 @@ class RedisTier:
         if value is None:
             return None
         try:
+            if not isinstance(value, bytes):
+                raise DamagedRecordError("it is not a string of bytes")
             return unpack_record(value, key, self._width)
         except DamagedRecordError as error:
             with self._lock:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from relevance.template import Template
 from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.errors import SettingsError
+from service.redis_url import check_redis_url
 
 PREFIX = "AISLE_"
 
@@ -76,6 +77,12 @@ class Settings(BaseSettings):
     """Directory of a catalogue of product records (`python -m export.catalogue`); only for a split student."""
     catalogue_reload_seconds: Seconds = 30.0
     """How often the catalogue's directory is looked at for another one."""
+    redis_url: SecretStr | None = None
+    """Redis that replicas share products' records in; only for a split student; needs the extra `redis`."""
+    redis_timeout_ms: Milliseconds = 20.0
+    """How long a request may wait for Redis, once; then it is left alone for a while."""
+    redis_ttl_seconds: Count = 604_800
+    """How long Redis keeps a record."""
     product_cache_mb: Annotated[int, Field(ge=0)] = 256
     """Mebibytes for products' records, of a split student; 0: none are kept."""
     query_cache_mb: Annotated[int, Field(ge=0)] = 32
@@ -94,6 +101,13 @@ class Settings(BaseSettings):
         if any(not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()) for key in keys):
             raise ValueError("a key must be printable ASCII, or no HTTP header can carry it")
         return keys
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_one(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            check_redis_url(url.get_secret_value())
+        return url
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:

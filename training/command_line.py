@@ -31,6 +31,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--query-log", type=Path, action="append", help="unjudged queries for the pool; repeatable")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--engine", choices=("local", "ray"), help="where the pool is labelled (default: local)")
+    parser.add_argument(
+        "--student", choices=("cross-encoder", "split"), help="split: the product side is computed once, offline"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads for torch")
 
 
@@ -41,6 +44,8 @@ def settings_from(options: argparse.Namespace) -> DistillSettings:
     given: dict[str, Any] = {"data": options.data, "seed": options.seed, "query_logs": options.query_log}
     if options.engine is not None:
         given["labelling"] = {"engine": options.engine}
+    if options.student is not None:
+        given["student"] = {"kind": options.student}
     return load_settings(options.config, {name: value for name, value in given.items() if value is not None})
 
 

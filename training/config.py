@@ -39,6 +39,15 @@ TEACHER_TEMPLATE = Template(
 )
 
 
+SPLIT_DEFAULTS: dict[str, Any] = {
+    # Offline the long text costs nothing: a split student reads all that the teacher reads.
+    "template": TEACHER_TEMPLATE,
+    "frozen_layers": 2,
+    "learning_rate": 1e-4,
+}
+"""What a student of kind `split` has where nothing is said."""
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -153,6 +162,11 @@ class StudentSettings(_Settings):
     human_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the soft-target BCE to people's judgements, on the judged pairs of the pool."""
     title_only_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_kind(cls, given: Any) -> Any:
+        return {**SPLIT_DEFAULTS, **given} if isinstance(given, dict) and given.get("kind") == "split" else given
 
     @model_validator(mode="after")
     def _layers_ascend(self) -> Self:

@@ -11,13 +11,14 @@ from itertools import islice
 import numpy as np
 from torch import Tensor
 
-from relevance.pair_encoding import EncodedPair
+from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
 from training.config import DistillSettings, TeacherSettings
 from training.datasets.schema import Dataset
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.models.bi_encoder import BiEncoder, bi_encoder_texts
 from training.models.pair_rule import EncoderInput
+from training.models.split.start import initial_split, sentence_encoder
 from training.optimise.batches import Batch, PairGroup, collate
 from training.optimise.losses import pointwise_mse, relevance_logit
 from training.optimise.scorers import CrossEncoder
@@ -99,7 +100,7 @@ def probe(settings: DistillSettings, dataset: Dataset, clock: Clock) -> Speeds:
     ]
     student = settings.student
     encoder = load_pair_encoder(student.template, student.backbone)
-    small = student_from(load_cross_encoder(student.backbone), student.layers)
+    small = _fresh_student(settings, encoder, dataset)
     freeze(small, student.frozen_layers)
     pairs = EncoderInput(encoder).encode(*_sample(dataset))
     return Speeds(
@@ -109,6 +110,15 @@ def probe(settings: DistillSettings, dataset: Dataset, clock: Clock) -> Speeds:
         student_training=_training_speed(small, pairs, student.pairs_per_batch, clock),
         teacher_training=1.0 / sum(1.0 / training for _, training in members),
     )
+
+
+def _fresh_student(settings: DistillSettings, rule: PairEncoder, dataset: Dataset) -> CrossEncoder:
+    """A student of the run's shape, whatever its weights."""
+    student = settings.student
+    if student.kind == "split":
+        texts = rule.encode_products(list(dataset.products.values())[:PROBE_TEXTS])
+        return initial_split(sentence_encoder(student.backbone), student.split, texts, rule)
+    return student_from(load_cross_encoder(student.backbone), student.layers)
 
 
 def _probe_member(settings: TeacherSettings, number: int, dataset: Dataset, clock: Clock) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from service.settings import PREFIX, Settings
 from service.split.pairing import SplitPairing
 from service.split.query_cache import QueryCache
 from service.split.runner import SplitRunner, SplitSessions
+from service.split.shared import SharedRecords, open_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,18 @@ class SplitEngine:
     runner: SplitRunner
     follower: CatalogueFollower | None
     """Looks for another catalogue, where there is one."""
+    shared: SharedRecords | None
+    """What replicas share, where there is such a thing."""
+
+    def start(self) -> None:
+        """Write to what is shared from now on: the bundle is warm, and the next records are of real products."""
+        if self.shared is not None:
+            self.shared.writer.start()
+
+    def close(self) -> None:
+        """End what belongs to it alone."""
+        if self.shared is not None:
+            self.shared.close()
 
 
 def split_tuning(settings: Settings, cores: int) -> Tuning:
@@ -52,14 +65,17 @@ def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Setti
 
     version = bundle.encoder_version(profile.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
-    store = ProductStore(settings.product_cache_mb * MEBIBYTE, _open_catalogue(settings, version))
+    assert bundle.manifest.split is not None
+    shared = open_shared(settings, bundle.manifest.split.latent_width, layout.sessions)
+    memory_bytes, writer = settings.product_cache_mb * MEBIBYTE, shared.writer if shared else None
+    store = ProductStore(memory_bytes, _open_catalogue(settings, version), writer)
     sessions = SplitSessions(session("encoder"), session("joint"))
     queries = QueryCache(sessions.encoder, session("query"), settings.query_cache_mb * MEBIBYTE)
     runner = SplitRunner(sessions, queries, store, encoder)
     backend = OnnxBackend(runner, layout.sessions, settings.batch_seconds)
     pairing = SplitPairing(encoder, store, queries, bundle.manifest.version)
     follower = CatalogueFollower(store, settings.catalogue, version) if settings.catalogue else None
-    return SplitEngine(backend, pairing, store, queries, runner, follower)
+    return SplitEngine(backend, pairing, store, queries, runner, follower, shared)
 
 
 def _open_catalogue(settings: Settings, encoder_version: str) -> Catalogue | None:

@@ -12,6 +12,8 @@ def watch_split(metrics: Metrics, split: SplitEngine) -> None:
     metrics.watch_cache("product", store.memory)
     metrics.watch_cache("catalogue", store.disk)
     metrics.watch_cache("query", split.queries)
+    if split.shared is not None:
+        split.shared.watch(metrics)
     metrics.watch_total("aisle_product_cache_evictions", "Records that had to go.", lambda: store.memory.evictions)
     metrics.watch_total("aisle_catalogue_damaged_reads", "Records that were not whole.", lambda: store.disk.damaged)
     metrics.watch_total("aisle_late_lookups", "Lookups that took too long.", lambda: pairing.late_lookups)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -15,25 +16,24 @@ RECORDS = [record_of(key) for key in KEYS]
 
 
 class FakeClient:
-    """A Redis with a clock that each call moves on, and an error to raise."""
+    """A Redis with a clock for the breaker, an error to raise, and an answer of its own if it must be another."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
-        self.now, self.seconds, self.calls = 0.0, 0.001, 0
+        self.now, self.calls = 0.0, 0
         self.error: Exception | None = None
+        self.answer: Any = None
 
-    def mget(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def mget(self, keys: Sequence[bytes]) -> Any:
         self._answer()
-        return [self.values.get(key) for key in keys]
+        return [self.values.get(key) for key in keys] if self.answer is None else self.answer
 
-    def mset(self, mapping: Mapping[bytes, bytes]) -> bool:
+    def mset(self, mapping: Mapping[bytes, bytes]) -> None:
         self._answer()
         self.values.update(mapping)
-        return True
 
     def _answer(self) -> None:
         self.calls += 1
-        self.now += self.seconds
         if self.error:
             raise self.error
 
@@ -44,8 +44,7 @@ def client() -> FakeClient:
 
 
 def tier_of(client: FakeClient) -> RedisTier:
-    breaker = CircuitBreaker(failures=3, rest_seconds=5.0, clock=lambda: client.now)
-    return RedisTier(client, WIDTH, breaker, budget_seconds=0.02, clock=lambda: client.now)
+    return RedisTier(client, WIDTH, CircuitBreaker(failures=3, rest_seconds=5.0, clock=lambda: client.now))
 
 
 def test_records_come_back_in_another_replica(client: FakeClient) -> None:
@@ -78,14 +77,31 @@ def test_a_redis_that_is_down_is_a_miss_and_soon_not_asked(
     ]
 
 
-def test_a_slow_redis_is_left_alone_too(client: FakeClient) -> None:
-    tier_of(client).put(KEYS, RECORDS)
-    client.seconds, client.calls = 0.03, 0
+@pytest.mark.parametrize("answer", [[], [None] * 5, 7, True, "four"])
+def test_an_answer_of_another_shape_is_a_failure_and_a_miss(client: FakeClient, answer: object) -> None:
+    client.answer = answer
     tier = tier_of(client)
-    answers = [tier.get(KEYS) for _ in range(10)]
-    # What came late is used all the same.
-    assert [answer.count(None) for answer in answers] == [0] * 3 + [4] * 7
-    assert client.calls == 3
+    assert tier.get(KEYS[:3]) == [None] * 3
+    assert (tier.failures, tier.damaged) == (1, 0)
+
+
+def test_what_is_no_string_of_bytes_is_a_miss(client: FakeClient) -> None:
+    client.answer = ["text", 7, [], pack_record(KEYS[3], RECORDS[3])]
+    tier = tier_of(client)
+    assert tier.get(KEYS)[:3] == [None] * 3
+    assert same(tier.get(KEYS)[3], RECORDS[3])
+    assert tier.damaged == 6
+
+
+def test_what_could_not_be_written_is_counted(client: FakeClient) -> None:
+    client.error = ConnectionError("refused")
+    tier = tier_of(client)
+    for _ in range(5):
+        tier.put(KEYS, RECORDS)
+    assert (tier.unwritten, tier.failures) == (20, 3)
+    client.error, client.now = None, 5.0
+    tier.put(KEYS, RECORDS)
+    assert (tier.unwritten, len(client.values)) == (20, 4)
 
 
 def test_one_that_is_back_is_used_again(client: FakeClient) -> None:

@@ -47,6 +47,9 @@ def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"AISLE_QUEUE_TOKENS": "10", "AISLE_MICRO_BATCH_TOKENS": "11"}, "(10) is less than one micro-batch"),
         ({"AISLE_QUEUE_TOKENS": "255", "AISLE_AUTOTUNE": "false"}, "(255) is less than one micro-batch"),
         ({"AISLE_AUTOTUNE": "perhaps"}, "AISLE_AUTOTUNE: "),
+        ({"AISLE_REDIS_URL": "cache:6379"}, "AISLE_REDIS_URL: must be redis://"),
+        ({"AISLE_REDIS_TIMEOUT_MS": "0"}, "AISLE_REDIS_TIMEOUT_MS: "),
+        ({"AISLE_REDIS_TTL_SECONDS": "0.5"}, "AISLE_REDIS_TTL_SECONDS: "),
         ({"AISLE_PORT": "x", "AISLE_THREADS": "y"}, "; AISLE_THREADS: "),
     ],
 )
@@ -66,6 +69,16 @@ def test_a_refused_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert "geheim" not in str(refused.value)
+
+
+def test_an_address_with_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AISLE_REDIS_URL", "redis://:hush-hush@shops-redis:6379/0")
+    settings = load_settings()
+    assert "hush-hush" not in f"{settings!r} {settings.model_dump_json()}"
+    monkeypatch.setenv("AISLE_REDIS_URL", "redis://:hush/hush@cache:6379/0")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "hush" not in str(refused.value)
 
 
 def test_settings_are_frozen() -> None:

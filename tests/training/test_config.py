@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from training.config import TeacherSettings, load_settings
+from training.config import TEACHER_TEMPLATE, StudentSettings, TeacherSettings, load_settings
 from training.errors import ConfigError
+
+DECODER = {"kind": "decoder", "backbone": "owner/model"}
 
 
 def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
@@ -95,6 +98,39 @@ def test_the_pool_is_needed_for_warm_up_or_retention() -> None:
     assert needed(retention_share=0.1)
 
 
-@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda f: f.name)
+CONFIGS = Path(__file__).parents[2] / "configs"
+OF_THE_LOAD_TEST = {"load-budget.toml"}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(file for file in CONFIGS.glob("*.toml") if file.name not in OF_THE_LOAD_TEST), ids=lambda f: f.name
+)
 def test_every_example_loads(file: Path) -> None:
     load_settings(file, {})
+
+
+def test_a_split_student_reads_what_the_teacher_reads_unless_told_otherwise() -> None:
+    split = StudentSettings.model_validate({"kind": "split"})
+    assert (split.template, split.frozen_layers, split.learning_rate) == (TEACHER_TEMPLATE, 2, 1e-4)
+    assert StudentSettings.model_validate({"kind": "split", "learning_rate": 1e-3}).learning_rate == 1e-3
+    assert StudentSettings().template != TEACHER_TEMPLATE
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"student": {"kind": "split", "initial_share": 0.5}}, "initial_share is for cross-encoders"),
+        (
+            {"student": {"kind": "split", "split": {"start": "teacher"}}, "teacher": {"members": [DECODER]}},
+            "are no BERT's",
+        ),
+    ],
+)
+def test_what_does_not_suit_a_split_student_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(None, changes)
+
+
+def test_a_split_student_may_learn_from_a_decoder() -> None:
+    settings = load_settings(None, {"student": {"kind": "split"}, "teacher": {"members": [DECODER]}})
+    assert settings.student.kind == "split"

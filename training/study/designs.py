@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from relevance.template import FieldBudget
-from training.config import STUDENT_TEMPLATE, TEACHER_TEMPLATE
+from training.config import SPLIT_DEFAULTS, STUDENT_TEMPLATE
 from training.errors import ConfigError
 from training.study.variants import Variant
 
@@ -96,11 +96,6 @@ def split_detail_variants(multiple: int) -> list[Variant]:
 
 
 def split_changes(**split: Any) -> dict[str, Any]:
-    """A split student that reads, offline, all that the teacher reads of a product."""
-    return {
-        "kind": "split",
-        "template": TEACHER_TEMPLATE.model_dump(),
-        "frozen_layers": 2,
-        "learning_rate": 1e-4,
-        "split": split,
-    }
+    """A split student that differs from the default one in this."""
+    template = SPLIT_DEFAULTS["template"].model_dump()
+    return {**SPLIT_DEFAULTS, "kind": "split", "template": template, "split": split}
