@@ -36,7 +36,7 @@ def split_source(checkpoint: Path, backbone: str | None, rule: PairEncoder, list
     config = student.model.config
     modules = SplitModules(
         EncoderGraph(student, scale),
-        QueryGraph(student),
+        QueryGraph(student, scale),
         JointGraph(student, scale),
         Heads(config.num_attention_heads, config.hidden_size),
         student.settings.joint_layers,

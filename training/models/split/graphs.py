@@ -7,15 +7,17 @@ joint     those, and n products' latents    → logits (n,)
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from relevance.split_graphs import LATENT_STEPS
-from training.models.split.joint_layer import MatchConstants, QueryConstants
-from training.models.split.student import Products, Queries, SplitStudent, late_interaction
+from training.models.split.joint_layer import JointLayer, MatchConstants, QueryConstants
+from training.models.split.student import Products, Queries, SplitStudent, late_features
 
 
 class EncoderGraph(nn.Module):
@@ -33,12 +35,21 @@ class EncoderGraph(nn.Module):
         return hidden, steps.to(torch.int8)
 
 
-class _WithMatchConstants(nn.Module):
-    """A part of the student to which what a match adds is constant: computed once, before the export."""
+class _OfSteps(nn.Module):
+    """A part of the student that reads latents as they are stored, in steps: `step` (D,) is one in each number.
 
-    def __init__(self, student: SplitStudent) -> None:
+    Its projections of latents take them in, so that no product's latents are ever multiplied by them. What a match adds
+    is constant, too: computed once, before the export.
+    """
+
+    def __init__(self, student: SplitStudent, scale: Tensor) -> None:
         super().__init__()
-        self.student = student
+        self.student = student = copy.deepcopy(student)
+        self.register_buffer("step", scale / LATENT_STEPS)
+        with torch.no_grad():
+            for layer in cast(list[JointLayer], list(student.joint)):
+                layer.product_key.weight.mul_(self.get_buffer("step"))
+                layer.product_value.weight.mul_(self.get_buffer("step"))
         with torch.no_grad():
             for name, value in student.match_constants()._asdict().items():
                 self.register_buffer(f"match_{name}", value.clone())
@@ -49,21 +60,18 @@ class _WithMatchConstants(nn.Module):
         return MatchConstants(*(self.get_buffer(f"match_{name}") for name in MatchConstants._fields))
 
 
-class QueryGraph(_WithMatchConstants):
+class QueryGraph(_OfSteps):
     """What is constant in a request, from its query's hidden states; the order is `QUERY_CONSTANTS`."""
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         mask = torch.ones_like(hidden[..., 0])
         queries = self.student.queries_from(hidden, mask, self.match)
-        return tuple(part[0] for part in (*queries.constants, queries.latents, queries.weights, queries.pooled))
+        similar = queries.latents * self.get_buffer("step")
+        return tuple(part[0] for part in (*queries.constants, similar, queries.weights, queries.pooled))
 
 
-class JointGraph(_WithMatchConstants):
+class JointGraph(_OfSteps):
     """Scores n products for one query; inputs in the order of `JOINT_INPUTS`."""
-
-    def __init__(self, student: SplitStudent, scale: Tensor) -> None:
-        super().__init__(student)
-        self.register_buffer("step", scale / LATENT_STEPS)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits (n,)."""
@@ -71,10 +79,13 @@ class JointGraph(_WithMatchConstants):
         mask = torch.ones_like(weights)
         queries = Queries(QueryConstants(*of_layer), query_latents, weights, mask, pooled)
         places = torch.arange(latents.shape[1], device=latents.device)
-        products = Products(latents.float() * self.get_buffer("step"), (places[None, :] < lengths[:, None]).float())
+        products = Products(latents.float(), (places[None, :] < lengths[:, None]).float())
         matches = (query_ids[None, :, None] == product_ids[:, None, :]).any(-1).float()
         state = self.student.joined(queries, self.match, matches, products)
-        return self.student.logits(state, late_interaction(queries, matches, products))
+        # Padding is stored as zeros, so the sum is that of a product's own tokens.
+        total = products.latents.sum(1) * self.get_buffer("step")
+        mean = total / (total * total).sum(-1, keepdim=True).sqrt()
+        return self.student.logits(state, late_features(queries, matches, products, mean))
 
 
 @torch.inference_mode()

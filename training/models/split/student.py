@@ -158,7 +158,11 @@ class SplitStudent(Scorer):
 
 def late_interaction(queries: Queries, matches: Tensor, products: Products) -> Tensor:
     """Cosine of the mean latents, MaxSim (ColBERT, section 3.2), and the share of matched tokens: (n, FEATURES)."""
-    pooled = mean_latent(products.latents, products.mask)
+    return late_features(queries, matches, products, mean_latent(products.latents, products.mask))
+
+
+def late_features(queries: Queries, matches: Tensor, products: Products, pooled: Tensor) -> Tensor:
+    """The same where the products' mean latents (n, D) are known."""
     cosine = (pooled * queries.pooled).sum(-1)
     similar = products.latents @ queries.latents.transpose(-1, -2)
     best = (similar - 2.0 * (1.0 - products.mask.float())[..., None]).amax(1)
