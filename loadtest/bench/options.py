@@ -40,7 +40,9 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=description)
     parser.add_argument("--bundle", type=Path, default=Path("models/default"))
     parser.add_argument("--quick", action="store_true", help=f"short rounds of {', '.join(QUICK_LOADS)}")
-    parser.add_argument("--split", type=Path, metavar="BUNDLE", help=f"a split student's, for the loads {SPLIT}_…")
+    parser.add_argument(
+        "--split", type=Path, metavar="BUNDLE", help=f"for the loads {SPLIT}_…; default: one that was never distilled"
+    )
     parser.add_argument("--only", metavar="LOAD,…", help=f"of {', '.join(loads)}; {SPLIT}: all of {SPLIT}_…")
     parser.add_argument(
         "--peers", metavar="NAME,…", help=f"{NO_PEERS}, or of {', '.join(PEERS)}; default: all installed"
@@ -73,9 +75,7 @@ def _loads(parser: argparse.ArgumentParser, given: argparse.Namespace, loads: Se
     asked = ",".join(splits) if given.only == SPLIT else given.only
     chosen = _chosen(parser, asked, loads) if asked else tuple(loads)
     if given.split is None:
-        if asked and set(chosen) & set(splits):
-            parser.error(f"{', '.join(load for load in chosen if load in splits)}: give --split BUNDLE")
-        return tuple(load for load in chosen if load not in splits)
+        return chosen if asked else tuple(load for load in chosen if load not in splits)
     return chosen
 
 

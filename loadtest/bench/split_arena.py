@@ -15,10 +15,12 @@ from loadtest.shapes import load_shapes
 from loadtest.shop_workload import ProductsAs, Shop
 from loadtest.systems import Aisle
 from loadtest.workload import Body
-from relevance.bundle import Bundle
+from relevance.bundle import Bundle, load_bundle
 
 NO_SCORES = {"score_cache_mb": 0}
 """Every pair is scored every time."""
+
+UNTRAINED = Path("runs/split-untrained")
 
 COLD = {**NO_SCORES, "product_cache_mb": 0, "token_cache_mb": 0, "query_cache_mb": 0}
 
@@ -38,6 +40,19 @@ def write_catalogue(bundle: Bundle, bodies: Sequence[Body], folder: Path) -> Pat
     if done.returncode:
         raise RuntimeError(f"export.catalogue failed: {done.stderr.strip()[-1000:]}")
     return catalogue
+
+
+def split_bundle(directory: Path | None) -> Bundle:
+    """The bundle in `directory`; None: one never distilled, which `training.untrained` makes if need be."""
+    if directory is None:
+        directory = UNTRAINED
+        print(f"no --split: the split student is {UNTRAINED}, which was never distilled: speeds hold, scores do not\n")
+        if not directory.exists():
+            command = (sys.executable, "-m", "training.untrained", "-o", str(directory))
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"training.untrained failed: {done.stderr.strip()[-1000:]}")
+    return load_bundle(directory)
 
 
 @contextmanager

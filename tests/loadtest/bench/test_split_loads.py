@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from loadtest.bench.__main__ import main
+from loadtest.bench.options import parse_options
+from loadtest.bench.split_arena import shop
+from loadtest.bench.split_loads import SPLIT_LOADS
+from loadtest.raw_split import RawSplit
+from tests.service.tiny_bundle import write_bundle
+from tests.tiny_split import write_split_bundle
+
+LOADS = ("c50x8", "mixed", *SPLIT_LOADS)
+PACE = ["--rounds", "1", "--seconds", "0.2", "--open-seconds", "0.2"]
+
+
+def test_split_stands_for_all_of_its_loads_and_is_left_out_where_it_is_not_asked_for() -> None:
+    assert parse_options(["--only", "split"], None, LOADS).loads == tuple(SPLIT_LOADS)
+    assert parse_options([], None, LOADS).loads == ("c50x8", "mixed")
+    assert parse_options(["--split", "x"], None, LOADS).loads == LOADS
+
+
+def test_every_split_load_is_measured_on_real_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cross, split = write_bundle(tmp_path / "cross").directory, write_split_bundle(tmp_path / "split").directory
+    given = ["--bundle", str(cross), "--split", str(split), "--peers", "none", "--only", "split", *PACE]
+    assert main(given) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(report["loads"]) == set(SPLIT_LOADS)
+    for name, load in report["loads"].items():
+        assert load["aisle"] > 0, name
+    assert report["loads"]["split_warm_c50x8"]["raw"] > 0
+    assert report["loads"]["split_cold_c50x8"]["cross_encoder"] > 0
+
+
+def test_the_joint_graph_is_driven_with_a_row_for_each_pair(tmp_path: Path) -> None:
+    bundle = write_split_bundle(tmp_path / "split")
+    drive = RawSplit(bundle, shop(20, 200).bodies(2)).ceiling()
+    assert drive.batch == 20
+    measured = drive.measure(0.05)
+    assert measured.pairs == 20 * len(measured.latencies) > 0
