@@ -163,7 +163,7 @@ def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> Cro
                 if is_main():
                     save_student(student, stage.directory)
                     stage.finish({**shape_of(settings), "pool_pairs": len(pool)})
-    return load_student(stage.directory, settings)
+    return load_student(stage.directory, run.settings.student)
 
 
 @contextmanager
