@@ -32,7 +32,7 @@ class Options:
     missing: dict[str, str]
     pace: Pace
     curve: Path | None
-    split: Path | None
+    split: Path | None = None
 
 
 def parse_options(arguments: Sequence[str] | None, description: str | None, loads: Sequence[str]) -> Options:

@@ -58,7 +58,7 @@ def scores_are_right(client: AppClient, bundle: Bundle, query: str = QUERIES[0])
 
 
 def encoded(client: AppClient) -> float:
-    return client.metric("aisle_encoded_products") or 0.0
+    return client.metric("aisle_encoded_products_total") or 0.0
 
 
 def test_what_one_replica_encoded_another_one_finds(
@@ -87,7 +87,6 @@ def test_what_the_memory_holds_is_not_asked_for(replica: ServeSplit, redis: Redi
 
 def test_samples_of_the_warm_up_are_not_shared(replica: ServeSplit, redis: RedisStub) -> None:
     client = replica()
-    assert encoded(client) > 0
     client.score(QUERIES[0], LISTED)
     redis.wait_until(lambda: redis.asked(b"SET") >= COUNT)
     assert len(redis.values) == COUNT
