@@ -14,8 +14,9 @@ import numpy as np
 from export.bundle import BundleRequest, CardWriter, finish_bundle, in_building
 from export.calibration_feeds import Feed, sample
 from export.errors import CheckpointError
+from export.graph import to_int8
 from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, JudgedList, checked, compare
-from export.split_graph import SplitModules, export_part, lower_part
+from export.split_graph import SplitModules, export_part
 from export.split_runner import Logits, SplitList, SplitRunner, in_parts
 from relevance.bundle import SPLIT_PARTS, Precision, SplitPart, sha256_of
 from relevance.split_inputs import encoder_inputs
@@ -96,7 +97,7 @@ def _lowered(source: SplitSource, exact: Files) -> Files:
     }
     lowered = {part: path.with_name(f"{part}.int8.onnx") for part, path in exact.items()}
     for part in SPLIT_PARTS:
-        lower_part(exact[part], lowered[part], feeds[part])
+        to_int8(exact[part], lowered[part], feeds[part])
     return lowered
 
 

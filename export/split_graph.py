@@ -13,8 +13,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from export.calibration_feeds import Feed
-from export.graph import OPSET, Heads, fuse, quiet, to_int8
+from export.graph import OPSET, Heads, fuse, quiet
 from relevance.bundle import SplitPart
 from relevance.split_graphs import (
     ENCODER_INPUTS,
@@ -61,11 +60,6 @@ def export_part(modules: SplitModules, part: SplitPart, target: Path, longest: i
             fuse(raw, target, modules.heads)
         else:
             onnx.save(onnx.load(str(raw)), str(target))
-
-
-def lower_part(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
-    """int8 weights and activations, as of a cross-encoder; `feeds` show the ranges."""
-    to_int8(source, target, feeds)
 
 
 def _example(modules: SplitModules) -> Mapping[SplitPart, tuple[Tensor, ...]]:

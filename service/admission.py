@@ -40,10 +40,11 @@ Backlog = Callable[[int], int]
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """The tokens that one admitted body holds, what its characters say, when it should be done, if it is submitted."""
+    """The tokens that one admitted body holds, the guess by its characters, its products by id, when it is due."""
 
     tokens: int
     guess: int
+    by_id: int
     due: float
     submitted: bool = False
 
@@ -72,11 +73,6 @@ class Admission:
         self._share = DecayingRatio(1.0, SHARE_TOKENS)
 
     @property
-    def tokens_per_second(self) -> float:
-        """The speed that predictions go by."""
-        return self._speed.tokens_per_second
-
-    @property
     def saturated(self) -> bool:
         """Whether the queue has been full and has not come down far enough since."""
         self._full = self._full and self.outstanding > READY_AGAIN * self._capacity
@@ -89,11 +85,12 @@ class Admission:
         Raises OverloadedError, with the predicted wait, where there is no room or no time.
         """
         guess = sum(predicted_tokens(request, self._template) for request in requests)
-        cost = max(1, round(guess * self._share.value))
+        by_id = sum(isinstance(one, KnownProduct) for request in requests for one in request.candidates)
+        cost = max(1, round(guess * self._share.value) + by_id)
         self._check_room(cost)
         seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)
         # Only where it matters: without a deadline a body may rightly be overtaken, and says nothing.
-        ticket = Ticket(cost, guess, due=inf if seconds_left == inf else self._clock() + seconds)
+        ticket = Ticket(cost, guess, by_id, due=inf if seconds_left == inf else self._clock() + seconds)
         self.outstanding += cost
         self._not_submitted += cost
         self._bodies += 1
@@ -114,7 +111,7 @@ class Admission:
         self._submit(ticket)
         self.outstanding += tokens - ticket.tokens
         ticket.tokens = tokens
-        self._share.add(tokens, ticket.guess)
+        self._share.add(max(0, tokens - ticket.by_id), ticket.guess)
 
     def _learn(self, ticket: Ticket) -> None:
         if ticket.due < inf:
@@ -168,7 +165,7 @@ def predicted_tokens(request: ScoreRequest, template: Template) -> int:
         + sum(_guess(field_text(product, budget.field), budget.max_tokens) for budget in template.fields)
         for product in request.candidates
         if isinstance(product, Product)
-    ) + sum(isinstance(candidate, KnownProduct) for candidate in request.candidates)
+    )
 
 
 def _guess(text: str, budget: int) -> int:

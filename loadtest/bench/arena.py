@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,7 @@ def opened(bundle: Bundle, peers: Sequence[str], pace: Pace, split: Bundle | Non
 
 
 @contextmanager
-def aisles(bundle: Bundle, settings: dict[str, dict[str, int]]) -> Iterator[dict[str, Contestant]]:
+def aisles(bundle: Bundle, settings: Mapping[str, Mapping[str, object]]) -> Iterator[dict[str, Contestant]]:
     """Services that differ in their settings, by name."""
     with ExitStack() as stack:
         made = {

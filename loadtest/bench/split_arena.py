@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.bench.arena import Contestant
-from loadtest.server import launch_aisle, started
 from loadtest.shapes import load_shapes
 from loadtest.shop_workload import ProductsAs, Shop
-from loadtest.systems import Aisle
 from loadtest.workload import Body
 from relevance.bundle import Bundle, load_bundle
 
@@ -53,16 +49,3 @@ def split_bundle(directory: Path | None) -> Bundle:
             if done.returncode:
                 raise RuntimeError(f"training.untrained failed: {done.stderr.strip()[-1000:]}")
     return load_bundle(directory)
-
-
-@contextmanager
-def services(bundle: Bundle, settings: Mapping[str, Mapping[str, object]]) -> Iterator[dict[str, Contestant]]:
-    """Services of the split student that differ in their settings, by name."""
-    with ExitStack() as stack:
-        made = {
-            name: Contestant(Aisle(), stack.enter_context(started(launch_aisle(bundle.directory, **given))))
-            for name, given in settings.items()
-        }
-        for contestant in made.values():
-            contestant.server.wait_until_ready()
-        yield made

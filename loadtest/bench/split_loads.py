@@ -13,10 +13,10 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from loadtest.bench.arena import Arena, Contestant
+from loadtest.bench.arena import Arena, Contestant, aisles
 from loadtest.bench.result import RAW, LoadResult, Row
 from loadtest.bench.rounds import interleaved
-from loadtest.bench.split_arena import COLD, NO_SCORES, services, shop, write_catalogue
+from loadtest.bench.split_arena import COLD, NO_SCORES, shop, write_catalogue
 from loadtest.measured import Measured, median, median_ratio, quantile_ms
 from loadtest.raw_split import RawSplit
 from loadtest.systems import AISLE
@@ -49,7 +49,7 @@ class WarmLoad:
         raw = RawSplit(split, bodies).ceiling()
         with tempfile.TemporaryDirectory() as folder:
             catalogue = write_catalogue(split, bodies, Path(folder))
-            with services(split, {AISLE: {**NO_SCORES, "catalogue": catalogue}}) as made:
+            with aisles(split, {AISLE: {**NO_SCORES, "catalogue": catalogue}}) as made:
                 ways: Ways = {RAW: partial(raw.measure, arena.pace.seconds)}
                 ways |= self._ways(arena, {AISLE: (made[AISLE], sent), **_others(arena, bodies, self.others)})
                 rounds = interleaved(ways, arena.pace.rounds)
@@ -71,7 +71,7 @@ def cold(arena: Arena) -> LoadResult:
     """No product is remembered: each is encoded for each request."""
     split, pace = split_of(arena), arena.pace
     bodies = shop(50, PRODUCTS).bodies(BODIES)
-    with services(split, {AISLE: COLD}) as made:
+    with aisles(split, {AISLE: COLD}) as made:
         entries = {AISLE: (made[AISLE], bodies), **_others(arena, bodies)}
         ways: Ways = {}
         for name, (contestant, own) in entries.items():
@@ -87,7 +87,7 @@ def zipf(arena: Arena) -> LoadResult:
     split, pace = split_of(arena), arena.pace
     # Enough for the fastest: no request comes twice, so queries and products repeat by their popularity alone.
     bodies = shop(50, ZIPF_PRODUCTS).bodies(round(500 * pace.open_seconds))
-    with services(split, {AISLE: NO_SCORES}) as made:
+    with aisles(split, {AISLE: NO_SCORES}) as made:
         ours = made[AISLE]
         measured = ours.drive(ours.calls(bodies), 8, 5 * pace.open_seconds)
         rounds = {AISLE: [measured]}

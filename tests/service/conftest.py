@@ -12,6 +12,7 @@ from service.app import Service, create_service
 from service.engine import load
 from service.settings import Settings
 from tests.service.app_client import AppClient, running
+from tests.service.redis_stub import RedisStub
 from tests.service.tiny_bundle import write_bundle
 
 MakeService = Callable[..., Service]
@@ -22,6 +23,15 @@ Serve = Callable[..., AppClient]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The tiny bundle."""
     return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisStub]:
+    """A server that speaks as Redis does, and misbehaves as told."""
+    stub = RedisStub()
+    yield stub
+    stub.answers.set()
+    stub.stop()
 
 
 @pytest.fixture

@@ -217,3 +217,28 @@ def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_late
         now[0] = 1.0
         raise KeyboardInterrupt
     assert door.margin.seconds == 0
+
+
+def test_products_by_id_cost_a_token_each_and_wait_for_the_work_ahead() -> None:
+    body = ScoreRequest.model_validate({"query": "abcd", "candidates": [{"id": str(number)} for number in range(30)]})
+    door = admission(capacity=50)
+    with door.admit([body]):
+        assert door.outstanding == 30
+        with pytest.raises(OverloadedError), door.admit([body]):
+            pytest.fail("was admitted")
+    # 1.5 s alone at 20 tokens/s, and as much again behind another body's work.
+    door = admission(backlog=40)
+    with door.admit([request()]), pytest.raises(OverloadedError), door.admit([body], 2.0):
+        pytest.fail("was admitted")
+
+
+def test_the_door_learns_what_share_of_a_guess_bodies_cost() -> None:
+    door = admission(capacity=10**6)
+    body = [request("abcd", ["x" * 4000] * 50)]
+    with door.admit(body) as ticket:
+        guess = ticket.tokens
+    for _ in range(200):
+        with door.admit(body) as ticket:
+            door.settle(ticket, guess // 10)
+    with door.admit(body) as ticket:
+        assert ticket.tokens == pytest.approx(guess / 10, rel=0.2)

@@ -26,3 +26,11 @@ def test_a_batch_that_took_no_time_teaches_nothing() -> None:
     speed = EngineSpeed(1, 5.0)
     speed.batch_done(run_of(tokens=600, seconds=0.0))
     assert speed.tokens_per_second == 5.0
+
+
+def test_many_small_batches_do_not_make_the_engine_look_slow() -> None:
+    speed = EngineSpeed(1, 4000.0)
+    for _ in range(100):
+        speed.batch_done(run_of(tokens=5, seconds=0.003))
+    # A few tenths of a second at 1,667 tokens/s, whatever the number of batches.
+    assert speed.tokens_per_second > 3500

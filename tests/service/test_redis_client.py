@@ -25,14 +25,6 @@ Open = Callable[..., TimelyRedis]
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisStub]:
-    stub = RedisStub()
-    yield stub
-    stub.answers.set()
-    stub.stop()
-
-
-@pytest.fixture
 def open_client(redis: RedisStub) -> Iterator[Open]:
     opened = []
 

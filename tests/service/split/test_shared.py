@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,14 +22,6 @@ from tests.tiny_split import QUERIES
 COUNT = len(LISTED)
 WIDTH = 16
 """Of the tiny student's latents."""
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisStub]:
-    stub = RedisStub()
-    yield stub
-    stub.answers.set()
-    stub.stop()
 
 
 @pytest.fixture
