@@ -27,8 +27,8 @@ Latents = npt.NDArray[np.int8]
 class ProductRecord:
     """`token_ids` (length,) and `latents` (length, width) of `[CLS] product [SEP]`, both of the same length.
 
-    A latent is a unit vector in int8 steps, whose size in each number the bundle's graphs know. `truncated` tells whether a budget of the template cut
-    the product's text.
+    A latent is a unit vector in int8 steps, whose size in each number the bundle's graphs know. `truncated` tells
+    whether a budget of the template cut the product's text.
     """
 
     token_ids: TokenIds
