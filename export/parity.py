@@ -15,6 +15,7 @@ from transformers import BertForSequenceClassification
 
 from export.errors import ParityError
 from export.onnx_graph import INPUTS, OUTPUT
+from export.sessions import cpu_session
 from relevance.bundle import Precision
 from relevance.pair_encoding import EncodedPair, pad_pairs
 from relevance.ranking_metrics import kendall_tau, soft_target_ndcg
@@ -107,7 +108,7 @@ def batch_drift(graph: Path, lists: Sequence[JudgedList], in_batches: Sequence[L
     """How far a pair's logit alone lies from the one it had in a batch, at most, over pairs spread over all lists."""
     pairs = [pair for judged in lists for pair in judged.pairs]
     spread = slice(None, None, -(-len(pairs) // DRIFT_PAIRS))
-    session = _session(graph)
+    session = cpu_session(graph)
     alone = [_run(session, [pair], pad_id) for pair in pairs[spread]]
     return float(np.abs(np.concatenate(alone) - np.concatenate(in_batches)[spread]).max())
 
@@ -130,7 +131,7 @@ def torch_logits(checkpoint: Path, lists: Sequence[JudgedList], pad_id: int) -> 
 
 def graph_logits(graph: Path, lists: Sequence[JudgedList], pad_id: int) -> list[Logits]:
     """Logits of the graph, one array a list, run in batches whose sizes go through BATCH_SIZES."""
-    session = _session(graph)
+    session = cpu_session(graph)
     logits: list[Logits] = []
     turn = 0
     for judged in lists:
@@ -142,10 +143,6 @@ def graph_logits(graph: Path, lists: Sequence[JudgedList], pad_id: int) -> list[
             start, turn = start + size, turn + 1
         logits.append(np.concatenate(parts))
     return logits
-
-
-def _session(graph: Path) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
 
 
 def _run(session: onnxruntime.InferenceSession, pairs: Sequence[EncodedPair], pad_id: int) -> Logits:

@@ -13,6 +13,7 @@ import onnxruntime
 
 from export.catalogue_build import Encoder
 from export.errors import CheckpointError
+from export.sessions import cpu_session
 from relevance.bundle import Precision, load_bundle
 from relevance.product import Product
 from relevance.product_record import ProductRecord
@@ -56,11 +57,7 @@ def open_encoder(directory: Path, precision: Precision = "int8") -> Encoder:
     if split is None:
         raise CheckpointError(f"{directory} is a {bundle.manifest.architecture}: only a split student keeps records")
     version = bundle.encoder_version(precision)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        str(bundle.split_path(precision, "encoder")), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(bundle.split_path(precision, "encoder"), threads=1)
     rule = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
     return ProductEncoder(session, rule, version, split.latent_width)
 

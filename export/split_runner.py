@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from export.sessions import cpu_session
 from relevance.bundle import SPLIT_PARTS, SplitPart
 from relevance.product_record import ProductRecord
 from relevance.split_graphs import JOINT_OUTPUT, QUERY_CONSTANTS
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
 
 Ids = tuple[int, ...]
+OpenGraph = Callable[[Path], onnxruntime.InferenceSession]
 Logits = npt.NDArray[np.float64]
 
 
@@ -36,12 +38,9 @@ class SplitList:
 class SplitRunner:
     """The three graphs of one precision."""
 
-    def __init__(self, files: Mapping[SplitPart, Path], pad_id: int) -> None:
+    def __init__(self, files: Mapping[SplitPart, Path], pad_id: int, open_graph: OpenGraph = cpu_session) -> None:
         self._pad_id = pad_id
-        self._sessions = {
-            part: onnxruntime.InferenceSession(str(files[part]), providers=["CPUExecutionProvider"])
-            for part in SPLIT_PARTS
-        }
+        self._sessions = {part: open_graph(files[part]) for part in SPLIT_PARTS}
         self._records: dict[Ids, ProductRecord] = {}
 
     def logits(self, judged: SplitList) -> Logits:

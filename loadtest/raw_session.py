@@ -16,6 +16,7 @@ import onnxruntime
 
 from loadtest.measured import Measured
 from relevance.bundle import Bundle
+from relevance.integer_products import EXACT_PRODUCTS
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_pairs
 from relevance.product import Product
 
@@ -108,4 +109,5 @@ def _feeds(pairs: Sequence[EncodedPair], size: int, pad_id: int) -> list[Feed]:
 def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry(*EXACT_PRODUCTS)
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

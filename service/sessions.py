@@ -9,6 +9,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from relevance.bundle import Bundle, Precision
+from relevance.integer_products import EXACT_PRODUCTS
 from service.errors import BackendError
 
 # int8 dynamic graphs fall back to the CPU under CUDA; fp16 is slower than fp32 on a CPU.
@@ -76,6 +77,7 @@ def _session_options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    options.add_session_config_entry(*EXACT_PRODUCTS)
     # Spinning threads take the cores that tokenising and the event loop need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Shapes change with every batch, so a plan made for the last one is worth nothing.

@@ -83,6 +83,16 @@ def test_the_graph_is_fused_and_quantised(checkpoint: Path, tmp_path: Path) -> N
     assert not operators & {"DynamicQuantizeLinear", "MatMulInteger", "MatMul"}
 
 
+def test_two_products_of_int8_fit_in_16_bits(checkpoint: Path, tmp_path: Path) -> None:
+    # A processor without VNNI adds them there, and what does not fit saturates.
+    export_bundle(source(checkpoint), judged_lists(4), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
+    graph = onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph
+    read_by_products = {node.input[1] for node in graph.node if node.op_type in {"QAttention", "MatMulIntegerToFloat"}}
+    weights = [onnx.numpy_helper.to_array(item) for item in graph.initializer if item.name in read_by_products]
+    assert len(weights) == len(read_by_products) > 4
+    assert 2 * 255 * max(int(np.abs(values.astype(int)).max()) for values in weights) < 2**15
+
+
 def test_an_int8_logit_is_its_pair_s_own_in_any_batch(checkpoint: Path, tmp_path: Path) -> None:
     parity = export_bundle(source(checkpoint), judged_lists(), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
     assert parity["int8"]["largest_batch_drift"] <= 1e-5
