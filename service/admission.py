@@ -13,17 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 
-from relevance.product import Product, field_text
 from relevance.template import SPECIAL_TOKENS_PER_PAIR, Template
 from service.decaying_ratio import DecayingRatio
 from service.engine_speed import EngineSpeed
 from service.errors import DeadlineExceededError, OverloadedError
 from service.fair_clock import MAX_SHARERS
 from service.late_margin import LateMargin
-from service.schemas import KnownProduct, ScoreRequest
-
-CHARS_PER_TOKEN = 4
-"""Of product titles in Latin script, spaces included; the true cost replaces the guess after tokenising."""
+from service.predicted_cost import guess_query
+from service.request import Request
 
 READY_AGAIN = 0.5
 """A full queue turns readiness off until it has come down to this part of its capacity."""
@@ -79,13 +76,13 @@ class Admission:
         return self._full
 
     @contextmanager
-    def admit(self, requests: Sequence[ScoreRequest], seconds_left: float = inf) -> Iterator[Ticket]:
+    def admit(self, requests: Sequence[Request], seconds_left: float = inf) -> Iterator[Ticket]:
         """Hold room for `requests`, whose earliest deadline is `seconds_left` away.
 
         Raises OverloadedError, with the predicted wait, where there is no room or no time.
         """
         guess = sum(predicted_tokens(request, self._template) for request in requests)
-        by_id = sum(isinstance(one, KnownProduct) for request in requests for one in request.candidates)
+        by_id = sum(one.by_id for request in requests for one in request.candidates)
         cost = max(1, round(guess * self._share.value) + by_id)
         self._check_room(cost)
         seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)
@@ -156,17 +153,8 @@ class Admission:
         return min(ahead, cost * min(self._bodies, MAX_SHARERS))
 
 
-def predicted_tokens(request: ScoreRequest, template: Template) -> int:
+def predicted_tokens(request: Request, template: Template) -> int:
     """Tokens that the model will read for `request`, guessed from its characters."""
-    query = _guess(request.query, template.query_max_tokens)
-    return sum(
-        SPECIAL_TOKENS_PER_PAIR
-        + query
-        + sum(_guess(field_text(product, budget.field), budget.max_tokens) for budget in template.fields)
-        for product in request.candidates
-        if isinstance(product, Product)
-    )
-
-
-def _guess(text: str, budget: int) -> int:
-    return min(budget, -(-len(text) // CHARS_PER_TOKEN))
+    sent = sum(not candidate.by_id for candidate in request.candidates)
+    each = SPECIAL_TOKENS_PER_PAIR + guess_query(request.query, template)
+    return sent * each + sum(candidate.guess for candidate in request.candidates)

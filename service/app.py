@@ -17,6 +17,7 @@ from service.admission import Admission
 from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
 from service.caches import MEBIBYTE, ScoreCache, TokenCache
+from service.candidate_cache import CandidateCache
 from service.catalogue_reload import follow
 from service.engine import Engine
 from service.engine_speed import EngineSpeed
@@ -28,6 +29,7 @@ from service.metrics import Metrics
 from service.middleware import RequestScope
 from service.openapi import install_openapi
 from service.pair_reuse import PairReuse
+from service.reading import BodyReader
 from service.reply import ReplyMaker
 from service.routes.health import health_router
 from service.routes.metrics import metrics_router
@@ -36,7 +38,8 @@ from service.scorer import Scorer, Stages
 from service.served import RequestObserver
 from service.settings import Settings
 from service.split.watching import watch_split
-from service.tokenization import Tokenization
+from service.tokenization import TextCaches, Tokenization
+from service.validation import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Service:
 
     engine: Engine
     lifecycle: Lifecycle
+    reader: BodyReader
     stages: Stages
     observer: RequestObserver | None = None
 
@@ -74,7 +78,7 @@ def create_service(engine: Engine) -> Service:
     """Wire the stages of a request; raises SettingsError where tracing is asked for and cannot work."""
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
-    tokens, scores = _caches(settings, metrics)
+    texts, scores = _caches(settings, metrics)
     queue: BatchQueue[Job] = BatchQueue(BatchLimits(engine.tuning.micro_batch_tokens))
     reuse = PairReuse(engine.keys, scores)
     speed = EngineSpeed(backend.concurrency, engine.tokens_per_second)
@@ -83,7 +87,7 @@ def create_service(engine: Engine) -> Service:
     admission = Admission(manifest.template, capacity, speed, batcher.tokens_ahead)
     stages = Stages(
         admission=admission,
-        tokenization=Tokenization(engine.pairing, backend.concurrency, tokens),
+        tokenization=Tokenization(engine.pairing, backend.concurrency, texts),
         batcher=batcher,
         replies=ReplyMaker(manifest),
         metrics=metrics,
@@ -98,7 +102,9 @@ def create_service(engine: Engine) -> Service:
     metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
     if engine.split is not None:
         watch_split(metrics, engine.split)
-    return Service(engine, lifecycle, stages, _open_tracing() if settings.tracing else None)
+    limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
+    reader = BodyReader(limits, manifest.template, texts.candidates)
+    return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None)
 
 
 def _open_tracing() -> RequestObserver:
@@ -112,15 +118,20 @@ def _open_tracing() -> RequestObserver:
     return open_recorder()
 
 
-def _caches(settings: Settings, metrics: Metrics) -> tuple[TokenCache | None, ScoreCache | None]:
+def _caches(settings: Settings, metrics: Metrics) -> tuple[TextCaches, ScoreCache | None]:
     tokens = TokenCache(settings.token_cache_mb * MEBIBYTE) if settings.token_cache_mb else None
+    candidates = CandidateCache(settings.candidate_cache_mb * MEBIBYTE) if settings.candidate_cache_mb else None
     scores = None
     if settings.score_cache_mb:
         scores = ScoreCache(settings.score_cache_mb * MEBIBYTE, settings.score_cache_seconds)
-    for name, cache in (("token", tokens), ("score", scores)):
+    for name, cache in (("token", tokens), ("candidate", candidates), ("score", scores)):
         if cache is not None:
             metrics.watch_cache(name, cache)
-    return tokens, scores
+    if candidates is not None:
+        metrics.watch_total(
+            "aisle_candidate_cache_evictions", "Candidates that had to go.", lambda: candidates.evictions
+        )
+    return TextCaches(tokens, candidates), scores
 
 
 def _follow_catalogue(engine: Engine) -> asyncio.Task[None] | None:
@@ -154,7 +165,7 @@ def create_app(service: Service) -> FastAPI:
         # FastAPI's own spans would double ours, and its looking for somebody who wants them costs every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(score_router(Scorer(stages), lifecycle, settings))
+    app.include_router(score_router(service.reader, Scorer(stages), lifecycle, settings))
     app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))
     app.add_middleware(RequestScope, metrics=stages.metrics, observer=service.observer)

@@ -16,7 +16,7 @@ from relevance.bundle import Manifest
 from relevance.calibration import label_of
 from service.job import Job
 from service.pair import MissingProduct, Pair
-from service.schemas import ScoreBody, ScoreRequest, ScoreRequests, requests_of
+from service.request import Body, Request
 from service.served import Timings
 
 LOWEST_SCORE = float(np.finfo(np.float32).tiny)
@@ -32,12 +32,12 @@ class ReplyMaker:
         self._manifest = manifest
         self._model = {"name": manifest.name, "version": manifest.version}
 
-    def reply(self, body: ScoreBody, jobs: Sequence[Job], timings: Timings) -> Json:
+    def reply(self, body: Body, jobs: Sequence[Job], timings: Timings) -> Json:
         """The reply to `body`, whose i-th request was scored as `jobs[i]`."""
-        requests = requests_of(body)
+        requests = body.requests
         parts = [self._scored(request, job) for request, job in zip(requests, jobs, strict=True)]
         reply: Json = {"model": self._model}
-        reply.update({"responses": parts} if isinstance(body, ScoreRequests) else parts[0])
+        reply.update({"responses": parts} if body.several else parts[0])
         reply["timing_ms"] = timings.milliseconds()
         if any(request.debug for request in requests):
             reply["debug"] = {
@@ -47,7 +47,7 @@ class ReplyMaker:
             }
         return reply
 
-    def _scored(self, request: ScoreRequest, job: Job) -> Json:
+    def _scored(self, request: Request, job: Job) -> Json:
         order = ranking(request, job)
         scores = self._scores(order, job)
         results: list[Json] = [{}] * len(job.pairs)
@@ -79,7 +79,7 @@ class ReplyMaker:
             scores[index] = lowest * (len(unscored) + 1 - position) / (len(unscored) + 1)
         return scores
 
-    def _result(self, request: ScoreRequest, job: Job, index: int, score: float) -> Json:
+    def _result(self, request: Request, job: Job, index: int, score: float) -> Json:
         result: Json = {"index": index}
         if (product_id := request.candidates[index].id) is not None:
             result["id"] = product_id
@@ -90,7 +90,7 @@ class ReplyMaker:
         return result
 
 
-def ranking(request: ScoreRequest, job: Job) -> list[int]:
+def ranking(request: Request, job: Job) -> list[int]:
     """Candidate indexes from best to worst: scored ones by logit, then unscored ones by prior; no unknown ones."""
     # NaN, which is what an unscored pair has, sorts last.
     by_logit: list[int] = np.argsort(-job.logits, kind="stable").tolist()

@@ -88,11 +88,6 @@ class ScoreRequest(BaseModel):
     ] = 0
     debug: Annotated[bool, Field(description="Add logits, token counts, what was cut, where logits came from.")] = False
 
-    def prior_order(self) -> list[int]:
-        """Candidate indexes, highest `prior` first; equal priors in request order, those without one last."""
-        priors = [float("inf") if c.prior is None else -c.prior for c in self.candidates]
-        return sorted(range(len(priors)), key=priors.__getitem__)
-
 
 class ScoreRequests(BaseModel):
     """Several requests in one body: admitted, timed and answered together."""

@@ -14,7 +14,7 @@ from service.job import Job
 from service.metrics import Metrics
 from service.pair import MissingProduct, Pair
 from service.reply import Json, ReplyMaker, truncated
-from service.schemas import ScoreBody, ScoreRequest, requests_of
+from service.request import Body, Request
 from service.served import Scored, Stage, Timings
 from service.tokenization import EncodedRequests, Tokenization
 
@@ -37,14 +37,12 @@ class Scorer:
         self._stages = stages
         self._clock = clock
 
-    async def score(
-        self, body: ScoreBody, arrived: float, default_deadline_ms: float | None = None
-    ) -> tuple[Json, Scored]:
+    async def score(self, body: Body, arrived: float, default_deadline_ms: float | None = None) -> tuple[Json, Scored]:
         """Score `body`, which arrived at that time of the clock; raises a ServiceError where that fails.
 
         `default_deadline_ms` is for its requests that name none; None: no deadline. Cancel it when the client has gone.
         """
-        stages, requests = self._stages, requests_of(body)
+        stages, requests = self._stages, body.requests
         deadlines = [_deadline(request, arrived, default_deadline_ms) for request in requests]
         with stages.admission.admit(requests, min(deadlines) - self._clock()) as ticket:
             encoded = await stages.tokenization.encode(requests)
@@ -58,12 +56,12 @@ class Scorer:
             return stages.replies.reply(body, jobs, scored.timings), scored
 
 
-def _deadline(request: ScoreRequest, arrived: float, default_ms: float | None) -> float:
+def _deadline(request: Request, arrived: float, default_ms: float | None) -> float:
     deadline_ms = request.deadline_ms or default_ms
     return inf if deadline_ms is None else arrived + deadline_ms / 1000
 
 
-def _job(request: ScoreRequest, pairs: Sequence[Pair], deadline: float) -> Job:
+def _job(request: Request, pairs: Sequence[Pair], deadline: float) -> Job:
     return Job(
         pairs=pairs,
         unknown=[row for row, pair in enumerate(pairs) if isinstance(pair, MissingProduct)],

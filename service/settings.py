@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """Longest that one micro-batch may take; then its requests fail, and readiness is off until it ends."""
     token_cache_mb: Annotated[int, Field(ge=0)] = 64
     """Mebibytes for products' token ids; 0: none are kept."""
+    candidate_cache_mb: Annotated[int, Field(ge=0)] = 64
+    """Mebibytes for candidates by the bytes they were sent as, token ids included; 0: none are kept."""
     score_cache_mb: Annotated[int, Field(ge=0)] = 64
     """Mebibytes for scores of (query, product); 0: none are kept."""
     score_cache_seconds: Annotated[float, Field(gt=0)] = 3600.0

@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from relevance.pair_encoding import EncodedText
 from relevance.product import Product, field_text
 from service.caches import TokenCache
+from service.candidate_cache import CandidateCache
 from service.pair import Pair, Pairing
-from service.schemas import KnownProduct, ScoreRequest
+from service.request import Candidate, Request
 
 INLINE_CANDIDATES = 4
 """Up to here tokenising takes less time than handing it to a thread and back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextCaches:
+    """Where texts are remembered; None: nowhere."""
+
+    tokens: TokenCache | None = None
+    candidates: CandidateCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,41 +42,49 @@ class EncodedRequests:
 
 
 class Tokenization:
-    """Encodes bodies with a bundle's pair rule. `cache` None: every product is tokenised every time."""
+    """Encodes bodies with a bundle's pair rule."""
 
     def __init__(
         self,
         pairing: Pairing,
         threads: int,
-        cache: TokenCache | None = None,
+        caches: TextCaches | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._encoder = pairing.encoder
         self._pairing = pairing
-        self._cache = cache
+        self._caches = caches or TextCaches()
         self._clock = clock
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tokenization")
 
-    async def encode(self, requests: Sequence[ScoreRequest]) -> EncodedRequests:
+    async def encode(self, requests: Sequence[Request]) -> EncodedRequests:
         """Encode every pair of `requests`."""
         started = self._clock()
         candidates = [candidate for request in requests for candidate in request.candidates]
-        texts = await self._texts(candidates)
+        if new := [candidate for candidate in candidates if candidate.new]:
+            await self._read(new)
         queries = self._encoder.encode_queries([request.query for request in requests])
-        remaining = iter(texts)
+        remaining = iter(self._texts(candidates))
         products = [[next(remaining) for _ in request.candidates] for request in requests]
         pairs = await self._pairing.pairs(queries, products)
         return EncodedRequests(pairs, started, self._clock())
 
-    async def _texts(self, candidates: Sequence[Product | KnownProduct]) -> list[EncodedText | None]:
+    async def _read(self, candidates: Sequence[Candidate]) -> None:
+        """Give each its text, but those that are named by an id, and remember all."""
+        sent = [(candidate, candidate.product) for candidate in candidates if candidate.product is not None]
+        tokens, known = self._caches.tokens, self._caches.candidates
+        products = [product for _, product in sent]
+        texts = await self._products(products) if tokens is None else await self._cached(products, tokens)
+        for (candidate, _), text in zip(sent, texts, strict=True):
+            candidate.text = text
+        if known is not None:
+            known.put(candidates)
+
+    def _texts(self, candidates: Sequence[Candidate]) -> list[EncodedText | None]:
         """Each candidate's text; None where it is named by an id that the catalogue does not know."""
-        products = [candidate for candidate in candidates if isinstance(candidate, Product)]
-        encoded = await self._products(products) if self._cache is None else await self._cached(products, self._cache)
-        if len(products) == len(candidates):
-            return list(encoded)
-        known = [candidate.id for candidate in candidates if isinstance(candidate, KnownProduct)]
-        sent, found = iter(encoded), iter(self._pairing.find(known))
-        return [next(sent) if isinstance(candidate, Product) else next(found) for candidate in candidates]
+        by_id = [candidate.id or "" for candidate in candidates if candidate.by_id]
+        found = iter(self._pairing.find(by_id) if by_id else ())
+        return [next(found) if candidate.by_id else candidate.text for candidate in candidates]
 
     def close(self) -> None:
         """Free the threads."""

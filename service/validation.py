@@ -96,24 +96,32 @@ def _check(body: ScoreBody, limits: Limits) -> None:
 
 
 def _check_request(request: ScoreRequest, at: Path, limits: Limits) -> None:
-    text_chars = limits.text_chars
-    for name, empty in (("query", not request.query.strip()), ("candidates", not request.candidates)):
+    check_head(request.query, len(request.candidates), at, limits)
+    for index, candidate in enumerate(request.candidates):
+        check_candidate(candidate, (*at, "candidates", index), limits)
+
+
+def check_head(query: str, candidates: int, at: Path, limits: Limits) -> None:
+    """Refuse a request without a query or without candidates, or with too long a query; `at` is its path."""
+    for name, empty in (("query", not query.strip()), ("candidates", not candidates)):
         if empty:
             field = _field((*at, name))
             raise EmptyInputError(f"`{field}` must not be empty.", [FieldError(field, "must not be empty")])
-    if len(request.query) > text_chars:
-        raise _text_too_long((*at, "query"), text_chars)
-    for index, product in enumerate(request.candidates):
-        where = (*at, "candidates", index)
-        if isinstance(product, KnownProduct):
-            if not limits.catalogue:
-                raise _invalid_fields([FieldError(_field((*where, "title")), "is required")])
-            continue
-        for name, text in _texts(product):
-            if len(text) > text_chars:
-                raise _text_too_long((*where, name), text_chars)
-        if product.title.isspace():
-            raise _invalid_fields([FieldError(_field((*where, "title")), "must not be blank")])
+    if len(query) > limits.text_chars:
+        raise _text_too_long((*at, "query"), limits.text_chars)
+
+
+def check_candidate(candidate: Product | KnownProduct, where: Path, limits: Limits) -> None:
+    """Refuse a candidate that is blank, over the limits, or named by an id where there is no catalogue."""
+    if isinstance(candidate, KnownProduct):
+        if not limits.catalogue:
+            raise _invalid_fields([FieldError(_field((*where, "title")), "is required")])
+        return
+    for name, text in _texts(candidate):
+        if len(text) > limits.text_chars:
+            raise _text_too_long((*where, name), limits.text_chars)
+    if candidate.title.isspace():
+        raise _invalid_fields([FieldError(_field((*where, "title")), "must not be blank")])
 
 
 def _texts(product: Product) -> Iterator[tuple[str, str]]:

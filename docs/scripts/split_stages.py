@@ -18,10 +18,11 @@ from loadtest.bench.split_arena import shop
 from service.admission import predicted_tokens
 from service.app import create_service
 from service.engine import load
+from service.reading import BodyReader
 from service.scorer import Scorer
 from service.settings import Settings
 from service.split import runner
-from service.validation import Limits, parse_body
+from service.validation import Limits
 
 ROUNDS = 3
 Item = TypeVar("Item")
@@ -46,7 +47,8 @@ async def main(bundle: Path) -> None:
     service = create_service(load(Settings(bundle=bundle, score_cache_mb=0, log_level="error")))
     stages, template = service.stages, service.engine.bundle.manifest.template
     stages.batcher.start()
-    bodies = [parse_body(raw, limits) for raw in raws]
+    whole_reader = BodyReader(limits, template)
+    bodies = [service.reader.read(raw) for raw in raws]
     scorer, whole = Scorer(stages), []
     for turn in range(1 + ROUNDS):
         for body in bodies:
@@ -54,9 +56,11 @@ async def main(bundle: Path) -> None:
             await scorer.score(body, started)
             if turn:
                 whole.append(1000 * (time.monotonic() - started))
-    pairs = [(await stages.tokenization.encode([body])).pairs[0] for body in bodies]  # type: ignore[list-item]
-    print(f"parse {milliseconds(lambda raw: parse_body(raw, limits), raws):.3f}")
-    print(f"predict the cost {milliseconds(lambda body: predicted_tokens(body, template), bodies):.3f}")
+    pairs = [(await stages.tokenization.encode(body.requests)).pairs[0] for body in bodies]
+    print(
+        f"parse {milliseconds(whole_reader.read, raws):.3f}, known bytes {milliseconds(service.reader.read, raws):.3f}"
+    )
+    print(f"predict the cost {milliseconds(lambda body: predicted_tokens(body.requests[0], template), bodies):.3f}")
     for size in (25, 50):
         runner.PAIRS_AT_ONCE = size
         print(f"graph, {size} pairs at once {milliseconds(service.engine.backend.runner.run, pairs):.3f}")

@@ -15,7 +15,7 @@ from typing import Any
 
 from loadtest.bench.agreement import check_agreement
 from loadtest.bench.arena import Arena, opened
-from loadtest.bench.cache_loads import SCORE_CACHE, TOKEN_CACHE
+from loadtest.bench.cache_loads import CANDIDATE_CACHE, SCORE_CACHE, TOKEN_CACHE
 from loadtest.bench.closed_loads import ClosedLoad
 from loadtest.bench.curve import latency_curve
 from loadtest.bench.machine import describe_machine
@@ -35,6 +35,7 @@ LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
     "mixed": mixed,
     "overload": overload,
     TOKEN_CACHE.name: TOKEN_CACHE.run,
+    CANDIDATE_CACHE.name: CANDIDATE_CACHE.run,
     SCORE_CACHE.name: SCORE_CACHE.run,
     "memory": memory,
     **SPLIT_LOADS,

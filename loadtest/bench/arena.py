@@ -19,7 +19,7 @@ from loadtest.systems import Aisle, Call, System, Target
 from loadtest.workload import Body, Workload
 from relevance.bundle import Bundle
 
-NO_CACHES = {"token_cache_mb": 0, "score_cache_mb": 0}
+NO_CACHES = {"token_cache_mb": 0, "candidate_cache_mb": 0, "score_cache_mb": 0}
 BODIES = 64
 
 

@@ -1,4 +1,4 @@
-"""token_cache and score_cache: the same requests to two services that differ in one cache."""
+"""token_cache, candidate_cache and score_cache: the same requests to two services that differ in one cache."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class CacheLoad:
 
 # One client: tokenising must not compete with another request's scoring for the cores.
 TOKEN_CACHE = CacheLoad("token_cache", "token_cache_mb", share=0.8, clients=1, headline=TOKENIZE_MS)
+CANDIDATE_CACHE = CacheLoad("candidate_cache", "candidate_cache_mb", share=0.8, clients=1, headline=TOKENIZE_MS)
 SCORE_CACHE = CacheLoad("score_cache", "score_cache_mb", share=0.5, clients=8, headline=PAIRS_PER_S)
 
 

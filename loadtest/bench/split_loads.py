@@ -45,7 +45,7 @@ class WarmLoad:
         """Measure everybody, and the joint graph, in turn."""
         split = split_of(arena)
         bodies = shop(self.candidates, PRODUCTS).bodies(BODIES)
-        sent = _as_ids(bodies) if self.ids else bodies
+        sent = as_ids(bodies) if self.ids else bodies
         raw = RawSplit(split, bodies).ceiling()
         with tempfile.TemporaryDirectory() as folder:
             catalogue = write_catalogue(split, bodies, Path(folder))
@@ -125,7 +125,8 @@ def _others(arena: Arena, bodies: Sequence[Body], wanted: bool = True) -> dict[s
     return {CROSS_ENCODER if one is arena.aisle else one.name: (one, bodies) for one in arena.contestants}
 
 
-def _as_ids(bodies: Sequence[Body]) -> list[Body]:
+def as_ids(bodies: Sequence[Body]) -> list[Body]:
+    """The same requests, their products named by the ids alone."""
     return [{**body, "candidates": [{"id": candidate["id"]} for candidate in body["candidates"]]} for body in bodies]
 
 

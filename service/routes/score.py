@@ -16,20 +16,20 @@ from service.api_keys import ApiKeys
 from service.errors import ClientGoneError, TooLargeError
 from service.lifecycle import Lifecycle
 from service.openapi import SCORE_RESPONSES
+from service.reading import BodyReader
 from service.schemas import ScoreReplies, ScoreReply
 from service.scorer import Scorer
 from service.served import Timings
 from service.settings import Settings
-from service.validation import DEADLINE_HEADER, Limits, parse_body, parse_deadline
+from service.validation import DEADLINE_HEADER, parse_deadline
 
 T = TypeVar("T")
 
 
-def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> APIRouter:
-    """The route, bound to its scorer."""
+def score_router(reader: BodyReader, scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> APIRouter:
+    """The route, bound to what reads a body and what scores it."""
     router = APIRouter(tags=["scoring"])
     keys = ApiKeys(settings.api_keys)
-    limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
 
     @router.post("/score", response_model=ScoreReply | ScoreReplies, responses=SCORE_RESPONSES)
     async def score(request: Request) -> Response:
@@ -44,7 +44,7 @@ def score_router(scorer: Scorer, lifecycle: Lifecycle, settings: Settings) -> AP
         async with lifecycle.receive(settings.body_seconds):
             raw = await _read(request, settings.max_body_bytes)
         with lifecycle.accept():
-            body = parse_body(raw, limits)
+            body = reader.read(raw)
             deadline_ms = parse_deadline(request.headers.getlist(DEADLINE_HEADER)) or settings.default_deadline_ms
             scoring = scorer.score(body, request.state.arrived, deadline_ms)
             reply, scored = await _unless_client_leaves(request.receive, scoring)

@@ -9,15 +9,16 @@ from relevance.template import FieldBudget, Template
 from service.admission import Admission, predicted_tokens
 from service.engine_speed import EngineSpeed
 from service.errors import DeadlineExceededError, OverloadedError
-from service.schemas import ScoreRequest
+from service.request import Candidate, Request
 
 TEMPLATE = Template(
     query_max_tokens=4, fields=(FieldBudget(field="title", max_tokens=10), FieldBudget(field="brand", max_tokens=2))
 )
 
 
-def request(query: str = "abcd", titles: Sequence[str] = ("abcdefgh",)) -> ScoreRequest:
-    return ScoreRequest(query=query, candidates=[Product(title=title) for title in titles])
+def request(query: str = "abcd", titles: Sequence[str] = ("abcdefgh",), priority: int = 0) -> Request:
+    candidates = [Candidate.of(Product(title=title), TEMPLATE) for title in titles]
+    return Request(query, candidates, priority=priority)
 
 
 def admission(capacity: int = 100, speed: float = 20.0, backlog: int = 0) -> Admission:
@@ -33,13 +34,13 @@ def admission(capacity: int = 100, speed: float = 20.0, backlog: int = 0) -> Adm
         (request("abcd", ["x" * 1000]), 3 + 1 + 10),
     ],
 )
-def test_the_predicted_cost_counts_characters_within_the_budgets(made: ScoreRequest, tokens: int) -> None:
+def test_the_predicted_cost_counts_characters_within_the_budgets(made: Request, tokens: int) -> None:
     assert predicted_tokens(made, TEMPLATE) == tokens
 
 
 def test_all_fields_of_the_template_count() -> None:
     product = Product(title="abcd", brand="x" * 50, description="not read by this template")
-    assert predicted_tokens(ScoreRequest(query="abcd", candidates=[product]), TEMPLATE) == 3 + 1 + 1 + 2
+    assert predicted_tokens(Request("abcd", [Candidate.of(product, TEMPLATE)]), TEMPLATE) == 3 + 1 + 1 + 2
 
 
 def test_a_ticket_holds_its_tokens_until_the_end() -> None:
@@ -153,7 +154,7 @@ def test_the_backlog_is_that_of_the_body_s_priority() -> None:
         return 0
 
     door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), backlog)
-    with door.admit([request().model_copy(update={"priority": priority}) for priority in (7, 3)]):
+    with door.admit([request(priority=priority) for priority in (7, 3)]):
         assert asked == [3]
 
 
@@ -220,7 +221,7 @@ def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_late
 
 
 def test_products_by_id_cost_a_token_each_and_wait_for_the_work_ahead() -> None:
-    body = ScoreRequest.model_validate({"query": "abcd", "candidates": [{"id": str(number)} for number in range(30)]})
+    body = Request("abcd", [Candidate(str(number), None, guess=0) for number in range(30)])
     door = admission(capacity=50)
     with door.admit([body]):
         assert door.outstanding == 30

@@ -15,6 +15,7 @@ from relevance.product import Product
 from relevance.template import FieldBudget, Template
 from service.job import Job
 from service.reply import ReplyMaker
+from service.request import Body
 from service.schemas import ScoreReplies, ScoreReply, ScoreRequest, ScoreRequests
 from service.served import Stage, Timings
 
@@ -46,7 +47,7 @@ def make_request(count: int, priors: list[float | None] | None = None, **fields:
 
 def reply_to(*logits: float, **fields: Any) -> dict[str, Any]:
     request = make_request(len(logits), **fields)
-    reply = ReplyMaker(MANIFEST).reply(request, [make_job(*logits)], TIMINGS)
+    reply = ReplyMaker(MANIFEST).reply(Body.of(request, MANIFEST.template), [make_job(*logits)], TIMINGS)
     ScoreReply.model_validate(reply)
     return reply
 
@@ -102,7 +103,7 @@ def test_labels_are_the_bands() -> None:
 
 def test_ids_are_given_back_where_there_are_any() -> None:
     request = ScoreRequest(query="q", candidates=[Product(title="t", id="sku"), Product(title="t")])
-    reply = ReplyMaker(MANIFEST).reply(request, [make_job(1.0, 2.0)], TIMINGS)
+    reply = ReplyMaker(MANIFEST).reply(Body.of(request, MANIFEST.template), [make_job(1.0, 2.0)], TIMINGS)
     assert column(reply, "id") == ["sku", None]
     assert "id" not in reply["results"][1]
 
@@ -145,7 +146,8 @@ def test_debug_adds_logits_tokens_and_what_was_cut() -> None:
 
 def test_several_requests_are_answered_in_their_order() -> None:
     body = ScoreRequests(requests=[make_request(2, top_k=1), make_request(1, debug=True)])
-    reply = ReplyMaker(MANIFEST).reply(body, [make_job(0.1, 0.2), make_job(UNSCORED)], TIMINGS)
+    jobs = [make_job(0.1, 0.2), make_job(UNSCORED)]
+    reply = ReplyMaker(MANIFEST).reply(Body.of(body, MANIFEST.template), jobs, TIMINGS)
     ScoreReplies.model_validate(reply)
     first, second = reply["responses"]
     assert [result["index"] for result in first["results"]] == [1]

@@ -22,6 +22,7 @@ from service.metrics import Metrics
 from service.pair import CrossPairing
 from service.pair_reuse import CrossPairKeys, PairReuse
 from service.reply import ReplyMaker
+from service.request import Body
 from service.schemas import ScoreRequest, ScoreRequests
 from service.scorer import Scorer, Stages
 from service.tokenization import Tokenization
@@ -52,7 +53,7 @@ class SlowBackend:
 
 class Bench:
     def __init__(self, bundle: Bundle, capacity: int = 10_000) -> None:
-        template = bundle.manifest.template
+        self.template = template = bundle.manifest.template
         self.backend = SlowBackend()
         self.metrics = Metrics()
         queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=8))
@@ -71,7 +72,7 @@ class Bench:
         self, body: ScoreRequest | ScoreRequests, default_deadline_ms: float | None = None
     ) -> dict[str, Any]:
         arrived = time.monotonic()
-        reply, scored = await self.scorer.score(body, arrived, default_deadline_ms)
+        reply, scored = await self.scorer.score(Body.of(body, self.template), arrived, default_deadline_ms)
         timings = scored.timings
         assert reply["timing_ms"] == timings.milliseconds()
         assert 0 < timings.total <= time.monotonic() - arrived + 1e-6

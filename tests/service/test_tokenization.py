@@ -11,8 +11,8 @@ from relevance.pair_encoding import EncodedText, PairEncoder
 from relevance.product import Product
 from service.caches import TokenCache
 from service.pair import CrossPairing
-from service.schemas import ScoreRequest
-from service.tokenization import INLINE_CANDIDATES, EncodedRequests, Tokenization
+from service.request import Candidate, Request
+from service.tokenization import INLINE_CANDIDATES, EncodedRequests, TextCaches, Tokenization
 
 
 class CountingEncoder(PairEncoder):
@@ -45,11 +45,15 @@ def tokenization(encoder: PairEncoder) -> Iterator[Tokenization]:
     made.close()
 
 
-def request(query: str, *titles: str) -> ScoreRequest:
-    return ScoreRequest(query=query, candidates=[Product(title=title) for title in titles])
+def request(query: str, *titles: str) -> Request:
+    return of_products(query, [Product(title=title) for title in titles])
 
 
-def encode(tokenization: Tokenization, *requests: ScoreRequest) -> EncodedRequests:
+def of_products(query: str, products: Sequence[Product]) -> Request:
+    return Request(query, [Candidate(product.id, product.prior, 1, product) for product in products])
+
+
+def encode(tokenization: Tokenization, *requests: Request) -> EncodedRequests:
     return asyncio.run(tokenization.encode(requests))
 
 
@@ -88,7 +92,7 @@ def test_only_small_bodies_are_encoded_on_the_event_loop(
 
 def test_a_known_product_is_not_tokenised_again(encoder: CountingEncoder, bundle: Bundle) -> None:
     cache = TokenCache(100_000)
-    tokenization = Tokenization(CrossPairing(encoder), 1, cache)
+    tokenization = Tokenization(CrossPairing(encoder), 1, TextCaches(cache))
     first = encode(tokenization, request("red", "good", "bad lamp"))
     again = encode(tokenization, request("blue", "lamp", "bad lamp", "good"), request("red", "good"))
     tokenization.close()
@@ -102,9 +106,9 @@ def test_a_known_product_is_not_tokenised_again(encoder: CountingEncoder, bundle
 
 
 def test_products_that_differ_in_a_field_that_is_read_are_told_apart(encoder: CountingEncoder, bundle: Bundle) -> None:
-    tokenization = Tokenization(CrossPairing(encoder), 1, TokenCache(100_000))
+    tokenization = Tokenization(CrossPairing(encoder), 1, TextCaches(TokenCache(100_000)))
     same_text = [Product(title="good bad"), Product(title="good", brand="bad"), Product(title="good bad", color="red")]
-    encoded = encode(tokenization, ScoreRequest(query="red", candidates=same_text))
+    encoded = encode(tokenization, of_products("red", same_text))
     tokenization.close()
     (query,) = bundle.pair_encoder().encode_queries(["red"])
     plain = bundle.pair_encoder()
