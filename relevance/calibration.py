@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -35,7 +36,15 @@ class LabelBand(BaseModel):
     min_score: Annotated[float, Field(ge=0, le=1)]
 
 
-def label_of(score: float, bands: Sequence[LabelBand]) -> str | None:
-    """Name of the highest band whose `min_score` is reached, or None without bands."""
-    reached = [band for band in bands if score >= band.min_score]
-    return max(reached, key=lambda band: band.min_score).name if reached else None
+class Labels:
+    """Names of the bands that scores lie in."""
+
+    def __init__(self, bands: Sequence[LabelBand]) -> None:
+        # Of bands that begin at one score the first counts: it must be the last before any higher score.
+        ordered = sorted(enumerate(bands), key=lambda place: (place[1].min_score, -place[0]))
+        self._starts = [band.min_score for _, band in ordered]
+        self._names = [None, *(band.name for _, band in ordered)]
+
+    def of(self, score: float) -> str | None:
+        """Name of the highest band whose `min_score` is reached, or None without bands."""
+        return self._names[bisect_right(self._starts, score)]

@@ -44,12 +44,13 @@ def joint_inputs(constants: Constants, ids: npt.NDArray[np.int64], records: Sequ
     """Inputs of `joint` for one query, `ids` as of `query_ids`, and n products, padded to the longest."""
     lengths = np.fromiter(map(len, records), dtype=np.int64, count=len(records))
     shape = (len(records), int(lengths.max()))
-    latents = np.zeros((*shape, records[0].latents.shape[1]), dtype=np.int8)
+    latents = np.empty((*shape, records[0].latents.shape[1]), dtype=np.int8)
     product_ids = np.full(shape, NO_PRODUCT_TOKEN, dtype=np.int64)
-    for row, record in enumerate(records):
+    for own_latents, own_ids, record in zip(latents, product_ids, records, strict=True):
         length = len(record)
-        latents[row, :length] = record.latents
-        product_ids[row, 1 : length - 1] = record.token_ids[1:-1]
+        own_latents[:length] = record.latents
+        own_latents[length:] = 0
+        own_ids[1 : length - 1] = record.token_ids[1:-1]
     return {
         **constants,
         "query_ids": ids,

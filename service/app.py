@@ -11,6 +11,7 @@ from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from service.admission import Admission
@@ -37,6 +38,7 @@ from service.routes.score import score_router
 from service.scorer import Scorer, Stages
 from service.served import RequestObserver
 from service.settings import Settings
+from service.shortcut import Shortcut
 from service.split.watching import watch_split
 from service.tokenization import TextCaches, Tokenization
 from service.validation import Limits
@@ -165,16 +167,23 @@ def create_app(service: Service) -> FastAPI:
         # FastAPI's own spans would double ours, and its looking for somebody who wants them costs every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(score_router(service.reader, Scorer(stages), lifecycle, settings))
+    scoring = score_router(service.reader, Scorer(stages), lifecycle, settings)
+    app.include_router(scoring)
     app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))
+
+    def refuse(error: ServiceError) -> Response:
+        stages.metrics.refused(error.code)
+        return error_response(error)
+
+    (score_route,) = (route for route in scoring.routes if isinstance(route, APIRoute))
+    app.add_middleware(Shortcut, route=score_route, refuse=refuse)
     app.add_middleware(RequestScope, metrics=stages.metrics, observer=service.observer)
     install_openapi(app)
 
     @app.exception_handler(ServiceError)
     async def on_service_error(_: Request, error: ServiceError) -> Response:
-        stages.metrics.refused(error.code)
-        return error_response(error)
+        return refuse(error)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(_: Request, error: HTTPException) -> Response:

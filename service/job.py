@@ -41,6 +41,11 @@ class Job(Entry):
     finished: float = field(default=0.0, init=False)
     """When its last micro-batch finished, or its deadline passed."""
     done: asyncio.Future[None] = field(init=False)
+    truncated: int = field(init=False)
+    """Pairs of which tokens were cut."""
+
+    def __post_init__(self) -> None:
+        self.truncated = sum(1 for pair in self.pairs if pair.cut)
 
     def submit(self, now: float, done: asyncio.Future[None]) -> None:
         """Begin: nothing is scored yet. `done` resolves when all is, or when no more will be."""

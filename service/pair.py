@@ -55,6 +55,10 @@ class Pairing(Protocol):
     def encoder(self) -> PairEncoder:
         """What tokenises the parts."""
 
+    @property
+    def catalogue(self) -> str | None:
+        """What `find` looks in now: another catalogue has another name."""
+
     def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
         """The text of each product of the catalogue, None where it does not know the id."""
 
@@ -72,6 +76,7 @@ class CrossPairing:
 
     def __init__(self, encoder: PairEncoder) -> None:
         self.encoder = encoder
+        self.catalogue: str | None = None
 
     def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
         """None for each: it has no catalogue."""

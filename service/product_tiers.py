@@ -87,6 +87,12 @@ class CatalogueTier:
         return self.catalogue.size_bytes if self.catalogue else 0
 
     @property
+    def digest(self) -> str | None:
+        """Of the catalogue at hand: another one has another."""
+        catalogue = self.catalogue
+        return catalogue.digest if catalogue else None
+
+    @property
     def damaged(self) -> int:
         """Reads since the start that gave no whole record, of every catalogue that was used."""
         return self._damaged_before + (self.catalogue.damaged if self.catalogue else 0)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from relevance.bundle import Manifest
-from relevance.calibration import label_of
+from relevance.calibration import Labels
 from service.job import Job
 from service.pair import MissingProduct, Pair
 from service.request import Body, Request
@@ -31,6 +31,7 @@ class ReplyMaker:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._model = {"name": manifest.name, "version": manifest.version}
+        self._labels = Labels(manifest.labels)
 
     def reply(self, body: Body, jobs: Sequence[Job], timings: Timings) -> Json:
         """The reply to `body`, whose i-th request was scored as `jobs[i]`."""
@@ -66,7 +67,7 @@ class ReplyMaker:
             "scored": job.scored,
             "total": len(job.pairs),
             "degraded": job.scored < len(order),
-            "truncated": truncated(job),
+            "truncated": job.truncated,
         }
 
     def _scores(self, order: Sequence[int], job: Job) -> list[float]:
@@ -85,7 +86,7 @@ class ReplyMaker:
             result["id"] = product_id
         result["score"] = score
         was_scored = job.scored == job.wanted or not np.isnan(job.logits[index])
-        if was_scored and (label := label_of(score, self._manifest.labels)) is not None:
+        if was_scored and (label := self._labels.of(score)) is not None:
             result["label"] = label
         return result
 
@@ -106,11 +107,6 @@ def ranking(request: Request, job: Job) -> list[int]:
 def _missing(index: int, product_id: str | None, pair: Pair) -> Json:
     assert isinstance(pair, MissingProduct)
     return {"index": index, "id": product_id, "error": {"code": pair.code, "detail": pair.detail}}
-
-
-def truncated(job: Job) -> int:
-    """Pairs of which tokens were cut."""
-    return sum(1 for pair in job.pairs if pair.cut)
 
 
 def _debug(job: Job, index: int) -> Json:

@@ -25,6 +25,9 @@ class Candidate:
     raw: bytes | None = None
     """The JSON that it was sent as, where it is not remembered by that yet."""
 
+    found: tuple[str | None, EncodedText] | None = None
+    """Of one that is named by its id: the catalogue that was asked last, and what that said."""
+
     @property
     def new(self) -> bool:
         """Whether it has to be tokenised or remembered."""

@@ -13,7 +13,7 @@ from service.errors import DeadlineExceededError
 from service.job import Job
 from service.metrics import Metrics
 from service.pair import MissingProduct, Pair
-from service.reply import Json, ReplyMaker, truncated
+from service.reply import Json, ReplyMaker
 from service.request import Body, Request
 from service.served import Scored, Stage, Timings
 from service.tokenization import EncodedRequests, Tokenization
@@ -93,5 +93,5 @@ def _scored(jobs: Sequence[Job], timings: Timings) -> Scored:
         timings,
         candidates=sum(job.wanted for job in jobs),
         scored=sum(job.scored for job in jobs),
-        truncated=sum(truncated(job) for job in jobs),
+        truncated=sum(job.truncated for job in jobs),
     )

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
+import msgspec
 from fastapi import APIRouter, Request
-from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive
@@ -53,7 +53,7 @@ def score_router(reader: BodyReader, scorer: Scorer, lifecycle: Lifecycle, setti
             if lifecycle.draining:
                 # The client's next request must not meet a connection that is about to be closed.
                 headers["connection"] = "close"
-            return Response(to_json(reply), headers=headers, media_type="application/json")
+            return Response(msgspec.json.encode(reply), headers=headers, media_type="application/json")
 
     return router
 

@@ -38,6 +38,11 @@ class SplitPairing:
         self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="catalogue")
 
+    @property
+    def catalogue(self) -> str | None:
+        """The digest of the catalogue at hand."""
+        return self._store.disk.digest
+
     def find(self, ids: Sequence[str]) -> Sequence[EncodedText | None]:
         """The key of each product of the catalogue as a text without tokens: its record has them."""
         keys = zip(ids, self._store.find(ids), strict=True)

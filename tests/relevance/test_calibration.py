@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.special import expit
 
-from relevance.calibration import Calibration, LabelBand, label_of
+from relevance.calibration import Calibration, LabelBand, Labels
 
 finite = st.floats(-1e6, 1e6)
 
@@ -28,5 +28,10 @@ def test_a_scale_that_breaks_the_order_is_refused(scale: float) -> None:
 
 def test_a_label_is_the_highest_band_reached() -> None:
     bands = [LabelBand(name="good", min_score=0.6), LabelBand(name="bad", min_score=0.0)]
-    assert [label_of(score, bands) for score in (0.0, 0.59, 0.6, 1.0)] == ["bad", "bad", "good", "good"]
-    assert label_of(0.5, []) is None
+    assert [Labels(bands).of(score) for score in (0.0, 0.59, 0.6, 1.0)] == ["bad", "bad", "good", "good"]
+    assert Labels([]).of(0.5) is None
+
+
+def test_of_bands_that_begin_at_one_score_the_first_counts() -> None:
+    bands = [LabelBand(name=name, min_score=start) for name, start in (("good", 0.5), ("fine", 0.5), ("bad", 0.0))]
+    assert [Labels(bands).of(score) for score in (0.4, 0.5, 0.9)] == ["bad", "good", "good"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import random
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from typing import Any
 
@@ -243,3 +244,32 @@ def test_a_client_that_leaves_while_sending_is_no_error_of_ours(
         assert call.sent[0]["status"] == 499
 
     asyncio.run(scenario())
+
+
+def test_replies_are_the_same_whatever_is_remembered_of_their_candidates(serve: Serve) -> None:
+    forgetful, mindful = serve(candidate_cache_mb=0), serve(candidate_cache_mb=1)
+    drawn = random.Random(0)
+    shop = [
+        *("good lamp", "bad lämp 灯", "fair 😀", 'good "bad"\tshoe'),
+        *({"id": f"p{n}", "title": "good " * n, "prior": n, "brand": "bad"} for n in range(1, 5)),
+        {"id": "other", "title": "good ", "prior": 9, "brand": "bad"},
+        {"title": "good", "attributes": {"a": True, "b": 1.5}},
+        {"title": " "},
+        {"id": "p1"},
+    ]
+    for turn in range(60):
+        # The faulty ones at the end of the list come seldom, or nothing would ever be remembered.
+        candidates = drawn.choices(shop, cum_weights=[*range(20, 21 + 10 * 9, 10), 111, 112], k=drawn.randint(1, 8))
+        body = {"query": drawn.choice(["red", "lamp"]), "candidates": candidates, "debug": turn % 2 == 0}
+        raw = json.dumps(body, ensure_ascii=turn % 3 == 0).encode()
+        replies = [one.post("/score", content=raw) for one in (forgetful, mindful)]
+        plain, remembered = ([reply.status_code, _without_times(reply.json())] for reply in replies)
+        assert remembered == plain
+    assert (mindful.metric("aisle_candidate_cache_hits_total") or 0) > 100
+    assert (mindful.metric("aisle_candidate_cache_bytes") or 0) > 0
+    assert mindful.metric("aisle_candidate_cache_evictions_total") == 0
+    assert forgetful.metric("aisle_candidate_cache_hits_total") is None
+
+
+def _without_times(reply: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in reply.items() if key not in {"timing_ms", "request_id"}}
