@@ -21,6 +21,7 @@ from service.fair_clock import MAX_SHARERS
 from service.late_margin import LateMargin
 from service.predicted_cost import guess_query
 from service.request import Request
+from service.split.pair import KNOWN_COST
 
 READY_AGAIN = 0.5
 """A full queue turns readiness off until it has come down to this part of its capacity."""
@@ -37,7 +38,7 @@ Backlog = Callable[[int], int]
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """The tokens that one admitted body holds, the guess by its characters, its products by id, when it is due."""
+    """The tokens that one admitted body holds, the guess by its characters, its products' by id, when it is due."""
 
     tokens: int
     guess: int
@@ -82,7 +83,7 @@ class Admission:
         Raises OverloadedError, with the predicted wait, where there is no room or no time.
         """
         guess = sum(predicted_tokens(request, self._template) for request in requests)
-        by_id = sum(one.by_id for request in requests for one in request.candidates)
+        by_id = KNOWN_COST * sum(one.by_id for request in requests for one in request.candidates)
         cost = max(1, round(guess * self._share.value) + by_id)
         self._check_room(cost)
         seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)

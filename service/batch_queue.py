@@ -5,7 +5,8 @@ The rule, in order:
 2. Entries of the most urgent priority go first. Among equals `FairClock` decides; within one slice of its
    time the earliest deadline goes first.
 3. The first entry gives its longest waiting pair, then as many shorter ones as fit: longest × count
-   stays within the token budget and every pair fills at least `row_fill` of its row.
+   stays within the token budget and every pair fills at least `row_fill` of its row. Where all are of one
+   length and do not fit into one batch, they go in equal parts.
 4. Room that is left goes to the next entries, of any priority, with pairs no longer than the longest.
 5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
@@ -167,7 +168,7 @@ class BatchQueue(Generic[EntryT]):
     def _cut(self, claim: Claim[EntryT]) -> list[Share[EntryT]]:
         leader = self._entries[0]
         longest = leader.lengths[leader.windows[0][0]]
-        room = max(1, self._limits.tokens // longest)
+        room = self._room(leader, longest)
         shares: list[Share[EntryT]] = []
         for entry in self._entries:
             if rows := self._take(entry, longest, room, claim):
@@ -176,6 +177,15 @@ class BatchQueue(Generic[EntryT]):
             if not room:
                 break
         return shares
+
+    def _room(self, leader: EntryT, longest: int) -> int:
+        """How many pairs of `longest` tokens a batch that begins with `leader` may hold."""
+        room, window = max(1, self._limits.tokens // longest), leader.windows[0]
+        if len(window) <= room or leader.lengths[window[-1]] != longest:
+            return room
+        # Equals are cut into equal parts: side by side they are done sooner than a full one and a rest.
+        parts = -(-len(window) // room)
+        return -(-len(window) // parts)
 
     def _windows(self, entry: EntryT, rows: Sequence[int]) -> list[list[int]]:
         def longest_first(rows: Iterable[int]) -> list[int]:

