@@ -82,13 +82,12 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
         "own": {2: "query"},
         "own_row_matched": {1: "query"},
         "own_values": {1: "query"},
-        "query_latents": {0: "query"},
+        "reach": {0: "reach"},
         "query_weights": {0: "query"},
     }
     if joint_layers > 1:
         constants |= {
             "rows": {0: "query"},
-            "reach": {1: "reach"},
             "reach_bias": {1: "query"},
             "own": {1: "query", 2: "query"},
             "own_column_matched": {1: "query"},

@@ -21,13 +21,12 @@ ENCODER_OUTPUTS: Final = ("hidden", "latents")
 QUERY_INPUTS: Final = ("hidden",)
 QUERY_CONSTANTS: Final = (
     "rows",  # (Q, H) float
-    "reach",  # (D, Q·A)
+    "reach",  # (A·Q + A + Lq, D) what latents are multiplied by: for rows' scores, for a match's, for similarity
     "reach_bias",  # (A, Q)
     "own",  # (A, Q, Lq)
     "own_row_matched",  # (A, Lq)
     "own_column_matched",  # (A, Q)
     "own_values",  # (A, Lq, d)
-    "query_latents",  # (Lq, D)
     "query_weights",  # (Lq,)
     "query_pooled",  # (D,)
 )

@@ -8,6 +8,7 @@ import onnxruntime as ort
 
 from relevance.bundle import Bundle, SplitPart
 from relevance.catalogue import Catalogue, CatalogueError
+from relevance.split_graphs import JOINT_INPUTS
 from relevance.split_pair import SplitPairEncoder
 from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.autotune.tuning import Layout, Tuning
@@ -61,7 +62,10 @@ def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Setti
     """Open the three graphs; BackendError if one does not load, BackendError if the catalogue is of another."""
 
     def session(part: SplitPart) -> ort.InferenceSession:
-        return open_session(Graph(bundle.split_path(profile.precision, part), profile.cuda), layout.threads)
+        opened = open_session(Graph(bundle.split_path(profile.precision, part), profile.cuda), layout.threads)
+        if part == "joint" and {item.name for item in opened.get_inputs()} != set(JOINT_INPUTS):
+            raise BackendError(f"bundle {bundle.directory} was exported by another version of Aisle; export it again")
+        return opened
 
     version = bundle.encoder_version(profile.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from export.split_runner import SplitList, SplitRunner
-from relevance.bundle import SPLIT_PARTS, Bundle
+from relevance.bundle import SPLIT_PARTS, Bundle, save_bundle
 from relevance.catalogue import Catalogue
 from relevance.product import Product
 from service.catalogue_reload import follow
@@ -40,6 +42,22 @@ def test_scores_are_those_of_the_graphs(serve_split: ServeSplit, split_bundle: B
         found = logits(client.score(query, LISTED, debug=True))
         np.testing.assert_allclose(found, expected(split_bundle, query, LISTED), atol=1e-5)
         assert np.std(found) > 1e-3
+
+
+def test_graphs_of_another_version_are_refused(serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path) -> None:
+    older = Path(shutil.copytree(split_bundle.directory, tmp_path / "older"))
+    path = split_bundle.split_path("int8", "joint")
+    graph = onnx.load(path)
+    (reach,) = [item for item in graph.graph.input if item.name == "reach"]
+    extra = onnx.ValueInfoProto()
+    extra.CopyFrom(reach)
+    extra.name = "query_latents"
+    graph.graph.input.append(extra)
+    onnx.save(graph, older / path.name)
+    fields = {name: getattr(split_bundle.manifest, name) for name in type(split_bundle.manifest).model_fields}
+    save_bundle(older, {name: value for name, value in fields.items() if name != "files"})
+    with pytest.raises(BackendError, match="another version of Aisle; export it again"):
+        serve_split(bundle=older)
 
 
 def test_a_product_is_encoded_once_and_scored_for_every_query(serve_split: ServeSplit) -> None:

@@ -66,8 +66,11 @@ class QueryGraph(_OfSteps):
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         mask = torch.ones_like(hidden[..., 0])
         queries = self.student.queries_from(hidden, mask, self.match)
-        similar = queries.latents * self.get_buffer("step")
-        return tuple(part[0] for part in (*queries.constants, similar, queries.weights, queries.pooled))
+        looked_for = self.student.looked_for(
+            queries._replace(latents=queries.latents * self.get_buffer("step")), self.match
+        )
+        constants = queries.constants._replace(reach=looked_for)
+        return tuple(part[0] for part in (*constants, queries.weights, queries.pooled))
 
 
 class JointGraph(_OfSteps):
@@ -75,17 +78,19 @@ class JointGraph(_OfSteps):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits (n,)."""
-        *of_layer, query_latents, weights, pooled, query_ids, latents, product_ids, lengths = inputs
-        mask = torch.ones_like(weights)
-        queries = Queries(QueryConstants(*of_layer), query_latents, weights, mask, pooled)
+        *of_layer, weights, pooled, query_ids, latents, product_ids, lengths = inputs
+        constants, mask = QueryConstants(*of_layer), torch.ones_like(weights)
+        # Its own latents are among what it looks for, and read nowhere else.
+        queries = Queries(constants, constants.reach, weights, mask, pooled)
         places = torch.arange(latents.shape[1], device=latents.device)
         products = Products(latents.float(), (places[None, :] < lengths[:, None]).float())
         matches = (query_ids[None, :, None] == product_ids[:, None, :]).any(-1).float()
-        state = self.student.joined(queries, self.match, matches, products)
+        dots = self.student.dots(queries, constants.reach, products)
+        state = self.student.joined(queries, (self.match, dots), matches, products)
         # Padding is stored as zeros, so the sum is that of a product's own tokens.
         total = products.latents.sum(1) * self.get_buffer("step")
         mean = total / (total * total).sum(-1, keepdim=True).sqrt()
-        return self.student.logits(state, late_features(queries, matches, products, mean))
+        return self.student.logits(state, late_features(queries, matches, (mean, products.mask), dots))
 
 
 @torch.inference_mode()

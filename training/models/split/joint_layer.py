@@ -26,7 +26,7 @@ class QueryConstants(NamedTuple):
     """What the first joint layer needs of a query; each has a leading (b,), or none where there is one query."""
 
     rows: Tensor  # (Q, H) hidden states
-    reach: Tensor  # (D, Q·A)
+    reach: Tensor  # (A·Q, D) what latents are multiplied by to give scores
     reach_bias: Tensor  # (A, Q)
     own: Tensor  # (A, Q, Lq) scores among query tokens, very low at padding
     own_row_matched: Tensor  # (A, Lq) added where the row is matched
@@ -41,8 +41,17 @@ class MatchConstants(NamedTuple):
     query: Tensor  # (A, d) its query, scaled
     key: Tensor  # (A, d)
     value: Tensor  # (A, d)
-    reach: Tensor  # (D, A)
+    reach: Tensor  # (A, D)
     reach_bias: Tensor  # (A,)
+
+
+class ProductSide(NamedTuple):
+    """What a joint layer reads of n products; the first one has its products of latents made, with all other such."""
+
+    latents: Tensor  # (n, L, D)
+    absent: Tensor  # (n, L) added to scores: `padding`
+    reached: Tensor  # (n, A·Q, L) latents times `QueryConstants.reach`
+    added: Tensor  # (n, A, L) latents times `MatchConstants.reach`
 
 
 class JointLayer(nn.Module):
@@ -77,7 +86,7 @@ class JointLayer(nn.Module):
             for part in (self.query, self.key, self.value)
         )
         query = query * self._scale
-        reach = torch.einsum("ad,adw->wa", query, self._key_of_latent)
+        reach = torch.einsum("ad,adw->aw", query, self._key_of_latent)
         return MatchConstants(vector, query, key, value, reach, (query * self._key_bias).sum(-1))
 
     def query_constants(self, hidden: Tensor, mask: Tensor, rows: int, match: MatchConstants) -> QueryConstants:
@@ -86,7 +95,7 @@ class JointLayer(nn.Module):
         key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
         return QueryConstants(
             rows=hidden[:, :rows],
-            reach=torch.einsum("baqd,adw->bwqa", query, self._key_of_latent).flatten(2),
+            reach=torch.einsum("baqd,adw->baqw", query, self._key_of_latent).flatten(1, 2),
             reach_bias=torch.einsum("baqd,ad->baq", query, self._key_bias),
             own=query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :],
             own_row_matched=torch.einsum("ad,bald->bal", match.query, key),
@@ -94,15 +103,12 @@ class JointLayer(nn.Module):
             values=value,
         )
 
-    def first(
-        self, constants: QueryConstants, match: MatchConstants, matches: Tensor, product: tuple[Tensor, Tensor]
-    ) -> Tensor:
-        """Rows (n, Q, H) of the first joint layer; `matches` (n, Lq) is 0 or 1, `product` as of `_attend`."""
-        latents = product[0]
+    def first(self, constants: QueryConstants, match: MatchConstants, matches: Tensor, product: ProductSide) -> Tensor:
+        """Rows (n, Q, H) of the first joint layer; `matches` (n, Lq) is 0 or 1."""
         rows = constants.rows.shape[-2]
         row_matches, columns = matches[:, None, :rows, None], matches[:, None, None, :]
-        reached = unflatten(latents @ constants.reach, -1, (rows, self.heads)).permute(0, 3, 2, 1)
-        added = (latents @ match.reach).transpose(1, 2)[:, :, None, :] + match.reach_bias[:, None, None]
+        reached = unflatten(product.reached, 1, (self.heads, rows))
+        added = product.added[:, :, None, :] + match.reach_bias[:, None, None]
         scores = reached + constants.reach_bias[..., None] + row_matches * added
         own = (
             constants.own
@@ -115,24 +121,23 @@ class JointLayer(nn.Module):
         mixed = mixed + (weights * columns).sum(-1, keepdim=True) * match.value[:, None, :]
         return self._finish(constants.rows + matches[:, :rows, None] * match.row, mixed)
 
-    def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: ProductSide) -> Tensor:
         """Rows (n, Q, H) of a later joint layer from all query tokens' hidden states (n, Lq, H) of each pair."""
         query = self._split(self.query(hidden[:, :rows])) * self._scale
         key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
         own = query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :]
         reach = per_head(query, self._key_of_latent)
-        scores = reach @ product[0][:, None].transpose(-1, -2) + (query * self._key_bias[:, None, :]).sum(-1)[..., None]
+        scores = (
+            reach @ product.latents[:, None].transpose(-1, -2) + (query * self._key_bias[:, None, :]).sum(-1)[..., None]
+        )
         weights, mixed = self._attend(own, scores, product)
         return self._finish(hidden[:, :rows], mixed + per_head(weights, value))
 
-    def _attend(self, own: Tensor, scores: Tensor, product: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d).
-
-        `product` is its latents (n, L, D) and the `padding` (n, L) added to their scores.
-        """
-        latents, absent = product
+    def _attend(self, own: Tensor, scores: Tensor, product: ProductSide) -> tuple[Tensor, Tensor]:
+        """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d)."""
+        latents = product.latents
         rows, length = scores.shape[-2:]
-        scores = scores + absent[:, None, None, :]
+        scores = scores + product.absent[:, None, None, :]
         weights = torch.cat([own.expand(scores.shape[0], -1, -1, -1), scores], dim=-1).float().softmax(-1)
         own_weights, product_weights = weights[..., :-length], weights[..., -length:]
         means = unflatten(product_weights.flatten(1, 2).to(latents.dtype) @ latents, 1, (self.heads, rows))

@@ -12,7 +12,7 @@ from transformers import BertModel
 from transformers.models.bert.modeling_bert import BertLayer
 
 from training.config import SplitSettings
-from training.models.split.joint_layer import JointLayer, MatchConstants, QueryConstants, padding
+from training.models.split.joint_layer import JointLayer, MatchConstants, ProductSide, QueryConstants, padding
 from training.optimise.batches import Batch
 from training.optimise.precision import autocast
 from training.optimise.scorers import Scorer
@@ -41,6 +41,14 @@ class Queries(NamedTuple):
     weights: Tensor  # (Lq,) 1 over the number of tokens that are neither special nor padding, else 0
     mask: Tensor  # (Lq,)
     pooled: Tensor  # (D,)
+
+
+class Dots(NamedTuple):
+    """A product's latents times all that a query and a match look for in them, by one matrix product."""
+
+    reached: Tensor  # (n, A·Q, L)
+    added: Tensor  # (n, A, L)
+    similar: Tensor  # (n, Lq, L) of query tokens' latents
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +104,12 @@ class SplitStudent(Scorer):
             QueryConstants(*(part[pairs.query_of] for part in queries.constants)),
             *(part[pairs.query_of] for part in queries[1:]),
         )
-        state = self.joined(of_pairs, self.match_constants(), pairs.matches, chosen)
+        match = self.match_constants()
         # In fp32 always: bf16 would round cosines to a few hundred values.
         with torch.autocast(self.device.type, enabled=False):
-            return state, late_interaction(of_pairs, pairs.matches, chosen)
+            dots = self.dots(of_pairs, self.looked_for(of_pairs, match), chosen)
+            features = late_interaction(of_pairs, pairs.matches, chosen, dots)
+        return self.joined(of_pairs, (match, dots), pairs.matches, chosen), features
 
     def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The encoder's hidden states (n, L, H)."""
@@ -128,9 +138,26 @@ class SplitStudent(Scorer):
         weights = content / content.sum(1, keepdim=True).clamp(min=1.0)
         return Queries(constants, latents, weights, mask.float(), mean_latent(latents, mask))
 
-    def joined(self, queries: Queries, match: MatchConstants, matches: Tensor, products: Products) -> Tensor:
+    def looked_for(self, queries: Queries, match: MatchConstants) -> Tensor:
+        """The vectors (R, D) that latents are multiplied by, of each query: `Dots`, one below the other."""
+        reach = match.reach.expand(*queries.latents.shape[:-2], -1, -1)
+        return torch.cat([queries.constants.reach.float(), reach.float(), queries.latents], dim=-2)
+
+    def dots(self, queries: Queries, looked_for: Tensor, products: Products) -> Dots:
+        """Latents times `looked_for`."""
+        every = looked_for @ products.latents.transpose(-1, -2)
+        heads = self._first.heads
+        rows = 1 if len(self.joint) == 1 else queries.constants.own.shape[-2]
+        return Dots(
+            every[:, : heads * rows], every[:, heads * rows : heads * (rows + 1)], every[:, heads * (rows + 1) :]
+        )
+
+    def joined(
+        self, queries: Queries, looking: tuple[MatchConstants, Dots], matches: Tensor, products: Products
+    ) -> Tensor:
         """The last joint layer's state of [CLS] (n, H)."""
-        product = (products.latents, padding(products.mask, torch.float32))
+        match, dots = looking
+        product = ProductSide(products.latents, padding(products.mask, torch.float32), dots.reached, dots.added)
         state: Tensor = self._first.first(queries.constants, match, matches, product)
         for number, layer in enumerate(self.joint[1:], start=2):
             rows = 1 if number == len(self.joint) else state.shape[1]
@@ -156,16 +183,16 @@ class SplitStudent(Scorer):
         return first
 
 
-def late_interaction(queries: Queries, matches: Tensor, products: Products) -> Tensor:
+def late_interaction(queries: Queries, matches: Tensor, products: Products, dots: Dots) -> Tensor:
     """Cosine of the mean latents, MaxSim (ColBERT, section 3.2), and the share of matched tokens: (n, FEATURES)."""
-    return late_features(queries, matches, products, mean_latent(products.latents, products.mask))
+    return late_features(queries, matches, (mean_latent(products.latents, products.mask), products.mask), dots)
 
 
-def late_features(queries: Queries, matches: Tensor, products: Products, pooled: Tensor) -> Tensor:
-    """The same where the products' mean latents (n, D) are known."""
+def late_features(queries: Queries, matches: Tensor, products: tuple[Tensor, Tensor], dots: Dots) -> Tensor:
+    """The same where the products' mean latents (n, D) are known; they come with the mask (n, L)."""
+    pooled, mask = products
     cosine = (pooled * queries.pooled).sum(-1)
-    similar = products.latents @ queries.latents.transpose(-1, -2)
-    best = (similar - 2.0 * (1.0 - products.mask.float())[..., None]).amax(1)
+    best = (dots.similar - 2.0 * (1.0 - mask.float())[:, None, :]).amax(-1)
     return torch.stack([cosine, (best * queries.weights).sum(-1), (matches * queries.weights).sum(-1)], dim=-1)
 
 

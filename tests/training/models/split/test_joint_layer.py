@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertModel
 
-from training.models.split.joint_layer import JointLayer, padding, per_head
+from training.models.split.joint_layer import JointLayer, MatchConstants, ProductSide, QueryConstants, padding, per_head
 
 HIDDEN, HEADS, WIDTH = 16, 4, 6
 QUERY_LENGTHS, PRODUCT_LENGTHS = (5, 3), (4, 7)
@@ -53,13 +53,18 @@ def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     return hidden, mask, latents, product_mask, matches, vector
 
 
+def product_side(constants: QueryConstants, match: MatchConstants, latents: Tensor, mask: Tensor) -> ProductSide:
+    turned = latents.transpose(1, 2)
+    return ProductSide(latents, padding(mask, torch.double), constants.reach @ turned, match.reach @ turned)
+
+
 @pytest.mark.parametrize("rows", [1, 5])
 def test_the_first_layer_is_attention_over_query_and_product(rows: int) -> None:
     joint = layer()
     hidden, mask, latents, product_mask, matches, vector = inputs()
     match = joint.match_constants(vector)
     constants = joint.query_constants(hidden, mask, rows, match)
-    found = joint.first(constants, match, matches, (latents, padding(product_mask, torch.double)))
+    found = joint.first(constants, match, matches, product_side(constants, match, latents, product_mask))
     expected = plain(joint, hidden + matches[..., None] * vector, mask, latents, product_mask)
     assert found.shape == (2, rows, HIDDEN)
     for pair, length in enumerate(QUERY_LENGTHS):
@@ -70,8 +75,10 @@ def test_the_first_layer_is_attention_over_query_and_product(rows: int) -> None:
 @pytest.mark.parametrize("rows", [1, 5])
 def test_a_later_layer_is_attention_over_query_and_product(rows: int) -> None:
     joint = layer()
-    hidden, mask, latents, product_mask, *_ = inputs()
-    found = joint(hidden, mask, rows, (latents, padding(product_mask, torch.double)))
+    hidden, mask, latents, product_mask, _, vector = inputs()
+    match = joint.match_constants(vector)
+    constants = joint.query_constants(hidden, mask, rows, match)
+    found = joint(hidden, mask, rows, product_side(constants, match, latents, product_mask))
     expected = plain(joint, hidden, mask, latents, product_mask)
     for pair, length in enumerate(QUERY_LENGTHS):
         kept = min(rows, length)
@@ -82,12 +89,13 @@ def test_terms_of_one_query_serve_all_of_its_pairs() -> None:
     joint = layer()
     hidden, mask, latents, product_mask, matches, vector = inputs()
     match = joint.match_constants(vector)
-    product = (latents, padding(product_mask, torch.double))
     for_each = joint.query_constants(hidden[:1].repeat(2, 1, 1), mask[:1].repeat(2, 1), 5, match)
     once = type(for_each)(*(part[0] for part in joint.query_constants(hidden[:1], mask[:1], 5, match)))
-    torch.testing.assert_close(
-        joint.first(for_each, match, matches, product), joint.first(once, match, matches, product)
+    apart, together = (
+        joint.first(constants, match, matches, product_side(constants, match, latents, product_mask))
+        for constants in (for_each, once)
     )
+    torch.testing.assert_close(apart, together)
 
 
 def test_latents_are_read_as_the_hidden_states_that_they_stand_for() -> None:

@@ -16,7 +16,7 @@ from training.models.backbone import load_pair_encoder
 from training.models.split.files import load_split, save_split
 from training.models.split.joint_layer import QueryConstants
 from training.models.split.start import initial_split, principal_directions
-from training.models.split.student import Products, Queries, SplitStudent, late_interaction, take_apart
+from training.models.split.student import Dots, Products, Queries, SplitStudent, late_interaction, take_apart
 from training.optimise.batches import PairGroup, collate
 from training.optimise.trainer import TrainingHooks
 from training.student import train_student
@@ -105,7 +105,8 @@ def test_late_interaction_against_a_plain_loop() -> None:
     pooled = torch.nn.functional.normalize(torch.randn(4, generator=rng), dim=-1)
     constants = QueryConstants(*[torch.zeros(1)] * 7)
     queries = Queries(constants, own, weights, torch.ones(4), pooled)
-    found = late_interaction(queries, torch.tensor([[0.0, 1.0, 0.0, 0.0]]), Products(latents, mask))[0]
+    dots = Dots(torch.zeros(1), torch.zeros(1), own @ latents.transpose(1, 2))
+    found = late_interaction(queries, torch.tensor([[0.0, 1.0, 0.0, 0.0]]), Products(latents, mask), dots)[0]
     best = [max(float(own[token] @ latents[0, place]) for place in range(2)) for token in (1, 2)]
     mean = latents[0, :2].mean(0)
     torch.testing.assert_close(found, torch.tensor([float(pooled @ mean / mean.norm()), sum(best) / 2, 0.5]))
