@@ -12,7 +12,7 @@ from typing import Any
 from transformers import BertConfig
 
 from export.calibration_feeds import pair_feeds
-from export.graph import Heads, export_fp32, fuse, to_fp16, to_int8
+from export.graph import Heads, export_fp32, fuse_cross_encoder, to_fp16, to_int8
 from export.parity import JudgedList, check_parity
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Precision, save_bundle, sha256_of
 from relevance.calibration import Calibration, LabelBand
@@ -115,7 +115,7 @@ def _build_graphs(
     heads = Heads(config.num_attention_heads, config.hidden_size)
     raw, fused = directory / "raw.onnx", directory / GRAPH_FILES["fp32"]
     export_fp32(source.checkpoint, raw)
-    fuse(raw, fused, heads)
+    fuse_cross_encoder(raw, fused, heads)
     raw.unlink()
     parity: dict[str, Any] = {"fp32": check_parity(source.checkpoint, fused, "fp32", lists, source.pad_id)}
     for precision in precisions:

@@ -2,6 +2,7 @@
 
 ExportError
 ├── CheckpointError     the checkpoint is not there or is not a cross-encoder
+├── GraphError          a graph is not of the shape that a rewrite of it needs
 ├── ParityError         a graph does not compute what the checkpoint computes; names the largest difference
 └── ProductFileError    a file of products cannot be used; names the file and the row
 """
@@ -15,6 +16,10 @@ class ExportError(Exception):
 
 class CheckpointError(ExportError):
     """The checkpoint cannot be exported; the message names it."""
+
+
+class GraphError(ExportError):
+    """A graph cannot be rewritten; the message names the node and what it should be."""
 
 
 class ParityError(ExportError):

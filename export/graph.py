@@ -1,4 +1,4 @@
-"""The three graph steps: ONNX through optimum, fusion, lower precision. Each reads one file and writes another."""
+"""The graph steps: ONNX through optimum, fusion, lower precision. Each reads one file and writes another."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from optimum.exporters.onnx import main_export
 
 from export.calibration_feeds import Feed
 from export.errors import CheckpointError
+from export.last_layer import last_layer_for_cls
 from export.onnx_graph import INPUTS, OUTPUT
 from export.smoothing import smooth
 from export.static_ranges import fix_ranges
@@ -53,6 +54,14 @@ def fuse(source: Path, target: Path, heads: Heads) -> None:
     """Fuse attention, layer norms, GELU and embeddings into ONNX Runtime's own operators; exact to rounding."""
     with quiet():
         _optimised(source, heads).save_model_to_file(str(target))
+
+
+def fuse_cross_encoder(source: Path, target: Path, heads: Heads) -> None:
+    """Fuse, and compute the last layer for [CLS] alone; exact to rounding. GraphError if something else reads it."""
+    fuse(source, target, heads)
+    graph = onnx.load(str(target))
+    last_layer_for_cls(graph)
+    onnx.save(graph, str(target))
 
 
 def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:

@@ -16,10 +16,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from export.calibration_feeds import Feed, Values, channel_ranges
-from export.onnx_graph import replace_nodes
+from export.onnx_graph import MICROSOFT, replace_nodes
 
 STEPS = 255
-MICROSOFT = "com.microsoft"
 
 
 def fix_ranges(graph: onnx.ModelProto, feeds: Sequence[Feed]) -> None:

@@ -23,7 +23,7 @@ from onnx import helper, numpy_helper
 
 from export.calibration_feeds import pair_feeds
 from export.graph import to_int8
-from export.onnx_graph import replace_nodes
+from export.onnx_graph import drop_unused, replace_nodes
 from export.parity import JudgedList, Parity, batch_drift, compare, graph_logits
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Bundle, load_bundle, save_bundle, sha256_of
 from training.checks import general_check
@@ -65,13 +65,7 @@ class Dequantised:
             elif node.op_type == "QAttention":
                 self._attention(node)
         replace_nodes(self._graph, self._replacements)
-        self._drop_unused()
-
-    def _drop_unused(self) -> None:
-        used = {name for node in self._graph.graph.node for name in node.input}
-        kept = [item for item in self._graph.graph.initializer if item.name in used]
-        del self._graph.graph.initializer[:]
-        self._graph.graph.initializer.extend(kept)
+        drop_unused(self._graph)
 
     def _product(self, output: str, source: str, weights: Array) -> None:
         name = self._constant(f"{output}_weights", weights)

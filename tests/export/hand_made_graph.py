@@ -53,7 +53,16 @@ def random_pairs(count: int, seed: int = 0) -> list[EncodedPair]:
 
 def logits(graph: onnx.ModelProto, pairs: list[EncodedPair]) -> npt.NDArray[np.float32]:
     """Logits (n,) of the pairs in one batch."""
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return activation(graph, pairs, OUTPUT).reshape(-1)
+
+
+def activation(graph: onnx.ModelProto, pairs: list[EncodedPair], name: str) -> npt.NDArray[np.float32]:
+    """Any floating-point activation of the graph for the pairs in one batch."""
+    watched = onnx.ModelProto()
+    watched.CopyFrom(graph)
+    if name != OUTPUT:
+        watched.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
     batch = pad_pairs(pairs, pad_id=0)
-    (values,) = session.run([OUTPUT], {item.name: getattr(batch, item.name) for item in session.get_inputs()})
-    return np.asarray(values).reshape(-1)
+    (values,) = session.run([name], {item.name: getattr(batch, item.name) for item in session.get_inputs()})
+    return np.asarray(values)

@@ -11,7 +11,7 @@ from transformers import BertForSequenceClassification
 
 from export.bundle import BundleRequest, Source, export_bundle
 from export.errors import CheckpointError, ParityError
-from export.graph import Heads, export_fp32, fuse, to_fp16
+from export.graph import Heads, export_fp32, fuse_cross_encoder, to_fp16
 from export.parity import BOUNDS, Bounds, JudgedList, check_parity
 from relevance.bundle import load_bundle
 from relevance.calibration import Calibration
@@ -77,8 +77,11 @@ def test_a_checkpoint_becomes_a_bundle_that_computes_the_same(checkpoint: Path, 
 
 def test_the_graph_is_fused_and_quantised(checkpoint: Path, tmp_path: Path) -> None:
     export_bundle(source(checkpoint), judged_lists(4), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
-    operators = {node.op_type for node in onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph.node}
+    nodes = [node.op_type for node in onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph.node]
+    operators = set(nodes)
     assert "SkipLayerNormalization" in operators
+    # Two layers: the last one attends from [CLS] alone.
+    assert (nodes.count("QAttention"), nodes.count("MultiHeadAttention")) == (1, 1)
     assert {"QAttention", "MatMulIntegerToFloat", "QuantizeLinear"} <= operators
     assert not operators & {"DynamicQuantizeLinear", "MatMulInteger", "MatMul"}
 
@@ -109,7 +112,7 @@ def test_fp16_keeps_the_types_of_inputs_and_logits(checkpoint: Path, tmp_path: P
     config = BertForSequenceClassification.from_pretrained(checkpoint).config
     heads = Heads(config.num_attention_heads, config.hidden_size)
     export_fp32(checkpoint, tmp_path / "raw.onnx")
-    fuse(tmp_path / "raw.onnx", tmp_path / "fused.onnx", heads)
+    fuse_cross_encoder(tmp_path / "raw.onnx", tmp_path / "fused.onnx", heads)
     to_fp16(tmp_path / "fused.onnx", tmp_path / "half.onnx", heads)
     graph = onnx.load(str(tmp_path / "half.onnx")).graph
     assert {item.type.tensor_type.elem_type for item in graph.input} == {onnx.TensorProto.INT64}
