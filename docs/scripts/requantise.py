@@ -15,6 +15,7 @@ import tempfile
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -134,12 +135,17 @@ def measured(exact: Path, graph: Path, lists: list[JudgedList], pad_id: int) -> 
     return compare(lists, reference, logits, batch_drift(graph, lists, logits, pad_id))
 
 
-def save(bundle: Bundle, directory: Path, parity: Parity) -> None:
-    """The bundle around the new graph: tokenizer as it was, manifest and card with the new figures."""
+def copied(bundle: Bundle, directory: Path, graph: str) -> dict[str, Any]:
+    """The manifest's fields for a bundle around another graph, and its tokenizer put there."""
     shutil.copyfile(bundle.directory / TOKENIZER, directory / TOKENIZER)
     fields = {name: getattr(bundle.manifest, name) for name in type(bundle.manifest).model_fields if name != "files"}
+    return {**fields, "version": sha256_of(directory / graph)[:12]}
+
+
+def save(bundle: Bundle, directory: Path, parity: Parity) -> None:
+    """The bundle around the new graph: tokenizer as it was, manifest and card with the new figures."""
+    fields = copied(bundle, directory, GRAPH_FILES["int8"])
     reference = f"the weights of version {bundle.manifest.version}, dequantised"
-    fields["version"] = sha256_of(directory / GRAPH_FILES["int8"])[:12]
     fields["parity"] = {**bundle.manifest.parity, "int8": {**asdict(parity), "reference": reference}}
     card = (bundle.directory / CARD).read_text(encoding="utf-8").splitlines()
     row = next(number for number, line in enumerate(card) if line.startswith("| int8 |"))

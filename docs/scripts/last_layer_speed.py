@@ -1,0 +1,99 @@
+"""What the last layer for [CLS] alone saves: two graphs side by side, interleaved, in one process.
+
+`python -m docs.scripts.last_layer_speed` exports cross-encoders of 6, 3 and 2 layers from the packaged encoder, fused
+with and without the rewrite, in fp32 and int8. `--graphs BEFORE.onnx AFTER.onnx` compares two that are there. A line of
+JSON each: medians in ms, and the median of the rounds' ratios, before over after. Pairs are of random tokens, unpadded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime
+
+from docs.scripts.labelling_throughput import interleaved
+from export.calibration_feeds import Feed, pair_feeds
+from export.graph import Heads, export_fp32, fuse, fuse_cross_encoder, to_int8
+from export.onnx_graph import OUTPUT
+from relevance.pair_encoding import EncodedPair
+from training.models.backbone import load_cross_encoder
+from training.student import student_from
+
+LAYERS = ((0, 1, 2, 3, 4, 5), (0, 2, 5), (0, 5))
+PAIRS = (8, 32)
+WORDS = (1000, 30000)
+"""Ids of whole words in the packaged tokenizer."""
+
+Graphs = tuple[Path, Path]
+"""Before and after."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--graphs", type=Path, nargs=2, metavar=("BEFORE", "AFTER"))
+    for name, default in (("--threads", 2), ("--rounds", 21), ("--tokens", 32)):
+        parser.add_argument(name, type=int, default=default)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        named = [("given", tuple(options.graphs))] if options.graphs else built(Path(scratch))
+        for name, graphs in named:
+            for pairs in PAIRS:
+                figures = compared(graphs, random_feed(pairs, options.tokens), options.threads, options.rounds)
+                print(json.dumps({"graph": name, "pairs": pairs, **figures}), flush=True)
+
+
+def built(directory: Path) -> Iterator[tuple[str, Graphs]]:
+    """The graphs of every depth and precision, exported as they are needed."""
+    for layers in LAYERS:
+        checkpoint, raw = directory / "checkpoint", directory / "raw.onnx"
+        model = student_from(load_cross_encoder(), layers)
+        model.save_pretrained(checkpoint)
+        export_fp32(checkpoint, raw)
+        heads = Heads(model.config.num_attention_heads, model.config.hidden_size)
+        exact = (directory / "before.onnx", directory / "after.onnx")
+        for fused, target in zip((fuse, fuse_cross_encoder), exact, strict=True):
+            fused(raw, target, heads)
+        yield f"{len(layers)} layers, fp32", exact
+        lowered = (directory / "before.int8.onnx", directory / "after.int8.onnx")
+        for source, target in zip(exact, lowered, strict=True):
+            to_int8(source, target, pair_feeds(random_pairs(64, length=32)))
+        yield f"{len(layers)} layers, int8", lowered
+
+
+def random_pairs(count: int, length: int) -> list[EncodedPair]:
+    """Pairs of random words, the first third of them the query."""
+    rng = np.random.default_rng(0)
+    types = (0,) * (length // 3) + (1,) * (length - length // 3)
+    return [EncodedPair(tuple(map(int, rng.integers(*WORDS, size=length))), types) for _ in range(count)]
+
+
+def random_feed(pairs: int, length: int) -> Feed:
+    """So many pairs as one batch."""
+    single = pair_feeds(random_pairs(pairs, length))
+    return {name: np.concatenate([feed[name] for feed in single]) for name in single[0]}
+
+
+def compared(graphs: Graphs, feed: Feed, threads: int, rounds: int) -> dict[str, float]:
+    """Milliseconds of either graph, and their ratio."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    ways = {}
+    for name, path in zip(("before", "after"), graphs, strict=True):
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        ways[name] = lambda session=session: session.run([OUTPUT], dict(feed))
+        ways[name]()
+    seconds = interleaved(ways, rounds)
+    ratios = [before / after for before, after in zip(seconds["before"], seconds["after"], strict=True)]
+    milliseconds = {f"{name}_ms": round(1000 * median(taken), 2) for name, taken in seconds.items()}
+    return {**milliseconds, "ratio": round(median(ratios), 3)}
+
+
+if __name__ == "__main__":
+    main()
