@@ -15,12 +15,12 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import onnxruntime
 
 from docs.scripts.labelling_throughput import interleaved
 from export.calibration_feeds import Feed, pair_feeds
 from export.graph import Heads, export_fp32, fuse, fuse_cross_encoder, to_int8
 from export.onnx_graph import OUTPUT
+from export.sessions import cpu_session
 from relevance.pair_encoding import EncodedPair
 from training.models.backbone import load_cross_encoder
 from training.student import student_from
@@ -82,11 +82,9 @@ def random_feed(pairs: int, length: int) -> Feed:
 
 def compared(graphs: Graphs, feed: Feed, threads: int, rounds: int) -> dict[str, float]:
     """Milliseconds of either graph, and their ratio."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
     ways = {}
     for name, path in zip(("before", "after"), graphs, strict=True):
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = cpu_session(path, threads)
         ways[name] = lambda session=session: session.run([OUTPUT], dict(feed))
         ways[name]()
     seconds = interleaved(ways, rounds)
