@@ -32,8 +32,10 @@ from service.openapi import install_openapi
 from service.pair_reuse import PairReuse
 from service.reading import BodyReader
 from service.reply import ReplyMaker
+from service.routes.answering import Answering
 from service.routes.health import health_router
 from service.routes.metrics import metrics_router
+from service.routes.rerank import info_router, rerank_router
 from service.routes.score import score_router
 from service.scorer import Scorer, Stages
 from service.served import RequestObserver
@@ -167,8 +169,11 @@ def create_app(service: Service) -> FastAPI:
         # FastAPI's own spans would double ours, and its looking for somebody who wants them costs every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    scoring = score_router(service.reader, Scorer(stages), lifecycle, settings)
+    answering = Answering(Scorer(stages), lifecycle, settings)
+    scoring = score_router(service.reader, answering)
     app.include_router(scoring)
+    app.include_router(rerank_router(service.reader, answering, stages.metrics.refused))
+    app.include_router(info_router(service.engine.bundle.manifest, settings))
     app.include_router(health_router(health))
     app.include_router(metrics_router(stages.metrics))
 

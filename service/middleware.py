@@ -21,7 +21,7 @@ logger = logging.getLogger("service.access")
 
 REQUEST_ID = "x-request-id"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_QUIET = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
 
 class RequestScope:

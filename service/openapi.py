@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.errors import PROBLEM_MEDIA_TYPE
@@ -43,6 +45,22 @@ SCORE_RESPONSES: Responses = {
         }
     ),
 }
+
+RERANK_RESPONSES: Responses = {
+    status: {
+        "description": told["description"],
+        "content": {"application/json": {"schema": {"type": ["object", "array"]}}},
+    }
+    for status, told in SCORE_RESPONSES.items()
+}
+"""The dialects' replies are described by those who made them."""
+
+
+def rerank_body(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """The request body of a route that reads it itself, as one of `models`."""
+    schemas = [model.model_json_schema() for model in models]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": schemas}}}}}
+
 
 HEALTH_RESPONSES: Responses = _problems({503: "Draining, the engine does not run or hangs, or its queue is full."})
 

@@ -79,8 +79,8 @@ def parse_deadline(values: Sequence[str]) -> float | None:
         return DEADLINE_MS.validate_json(",".join(values), strict=True)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        message = "must be a number" if detail["type"] == "json_invalid" else _message(detail)
-        raise _invalid_fields([FieldError(DEADLINE_HEADER, message)]) from None
+        message = "must be a number" if detail["type"] == "json_invalid" else message_of(detail)
+        raise invalid_fields([FieldError(DEADLINE_HEADER, message)]) from None
 
 
 def _check(body: ScoreBody, limits: Limits) -> None:
@@ -105,7 +105,7 @@ def check_head(query: str, candidates: int, at: Path, limits: Limits) -> None:
     """Refuse a request without a query or without candidates, or with too long a query; `at` is its path."""
     for name, empty in (("query", not query.strip()), ("candidates", not candidates)):
         if empty:
-            field = _field((*at, name))
+            field = field_name((*at, name))
             raise EmptyInputError(f"`{field}` must not be empty.", [FieldError(field, "must not be empty")])
     if len(query) > limits.text_chars:
         raise _text_too_long((*at, "query"), limits.text_chars)
@@ -115,13 +115,13 @@ def check_candidate(candidate: Product | KnownProduct, where: Path, limits: Limi
     """Refuse a candidate that is blank, over the limits, or named by an id where there is no catalogue."""
     if isinstance(candidate, KnownProduct):
         if not limits.catalogue:
-            raise _invalid_fields([FieldError(_field((*where, "title")), "is required")])
+            raise invalid_fields([FieldError(field_name((*where, "title")), "is required")])
         return
     for name, text in _texts(candidate):
         if len(text) > limits.text_chars:
             raise _text_too_long((*where, name), limits.text_chars)
     if candidate.title.isspace():
-        raise _invalid_fields([FieldError(_field((*where, "title")), "must not be blank")])
+        raise invalid_fields([FieldError(field_name((*where, "title")), "must not be blank")])
 
 
 def _texts(product: Product) -> Iterator[tuple[str, str]]:
@@ -138,17 +138,18 @@ def _texts(product: Product) -> Iterator[tuple[str, str]]:
 
 
 def _text_too_long(path: Path, text_chars: int) -> TooLargeError:
-    return TooLargeError(f"`{_field(path)}` is too long; the limit is {text_chars} characters in one text.")
+    return TooLargeError(f"`{field_name(path)}` is too long; the limit is {text_chars} characters in one text.")
 
 
 def _invalid(raw: bytes, error: ValidationError) -> InvalidInputError:
     details = error.errors(include_url=False, include_context=False, include_input=False)
     if details[0]["type"] == "json_invalid":
-        return _invalid_fields([_locate_bad_json(raw, details[0]["msg"])])
-    return _invalid_fields([_field_error(detail) for detail in details])
+        return invalid_fields([_locate_bad_json(raw, details[0]["msg"])])
+    return invalid_fields([_field_error(detail) for detail in details])
 
 
-def _invalid_fields(errors: Sequence[FieldError]) -> InvalidInputError:
+def invalid_fields(errors: Sequence[FieldError]) -> InvalidInputError:
+    """The error that names these fields, of which there is at least one."""
     distinct = list(dict.fromkeys(errors))
     first = distinct[0]
     more = f" (and {len(distinct) - 1} more)" if len(distinct) > 1 else ""
@@ -157,7 +158,7 @@ def _invalid_fields(errors: Sequence[FieldError]) -> InvalidInputError:
 
 def _field_error(detail: ErrorDetails) -> FieldError:
     path = _without_tags(detail["loc"])
-    message = _message(detail)
+    message = message_of(detail)
     if "attributes" in path:
         cut = path.index("attributes") + 2
         # One error for each type that a value may have; to the caller it is one mistake.
@@ -165,7 +166,7 @@ def _field_error(detail: ErrorDetails) -> FieldError:
             path, message = path[:cut], "must be a string, true, false or a finite number"
     elif len(path) > 1 and path[-2] == "candidates" and detail["type"] == "model_type":
         message = "must be a string or a product object"
-    return FieldError(_field(path), message)
+    return FieldError(field_name(path), message)
 
 
 def _without_tags(path: Path) -> Path:
@@ -178,7 +179,8 @@ def _without_tags(path: Path) -> Path:
     return steps
 
 
-def _message(detail: ErrorDetails) -> str:
+def message_of(detail: ErrorDetails) -> str:
+    """Pydantic's words, or clearer ones."""
     return _MESSAGES.get(detail["type"]) or _lower_first(detail["msg"].removeprefix("Input should "))
 
 
@@ -186,7 +188,7 @@ def _lower_first(text: str) -> str:
     return "must " + text if text.startswith("be ") else text[:1].lower() + text[1:]
 
 
-def _field(path: Sequence[str | int]) -> str:
+def field_name(path: Sequence[str | int]) -> str:
     """`("candidates", 3, "title")` as `candidates[3].title`; the body itself is `body`."""
     text = ""
     for step in path:
@@ -208,7 +210,7 @@ def _locate_bad_json(raw: bytes, message: str) -> FieldError:
     if found is None:
         return FieldError("body", f"must be valid JSON: {message.removeprefix('Invalid JSON: ')}")
     path, fault = found
-    return FieldError(_field(path), fault)
+    return FieldError(field_name(path), fault)
 
 
 def _faults(value: object, path: Path) -> Iterator[tuple[Path, str]]:

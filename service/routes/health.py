@@ -25,4 +25,9 @@ def health_router(health: Health) -> APIRouter:
         health.check_ready()
         return JSONResponse({"status": "ready"})
 
+    @router.get("/health", response_model=dict[str, str], responses=HEALTH_RESPONSES)
+    async def health_as_elsewhere() -> JSONResponse:
+        """As `/readyz`: what clients of Text Embeddings Inference ask."""
+        return await readyz()
+
     return router

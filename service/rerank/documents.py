@@ -1,0 +1,39 @@
+"""A document as a product: a text is a title, an object may have a product's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from relevance.product import Product
+
+Document = str | dict[str, Any]
+
+TEXT = "text"
+
+
+def candidate_of(document: Document, rank_fields: Sequence[str] | None) -> Document:
+    """The candidate, in the words of `POST /score`, that `document` is.
+
+    An object with a title and nothing else than a product's fields is that product. Of any other one `rank_fields`, or
+    else its text, are read as a title. What is neither stays as it is, for the validation to refuse.
+    """
+    if isinstance(document, str):
+        return document
+    chosen = document if rank_fields is None else {name: document[name] for name in rank_fields if name in document}
+    if "title" in chosen and chosen.keys() <= Product.model_fields.keys():
+        return chosen
+    if rank_fields is not None:
+        return {"title": " ".join(_as_text(value) for value in chosen.values())}
+    return {"title": document[TEXT]} if isinstance(document.get(TEXT), str) else document
+
+
+def told_back(document: Document) -> Mapping[str, Any]:
+    """What a reply that returns documents has of it: always an object with its text."""
+    if isinstance(document, str):
+        return {TEXT: document}
+    return document if TEXT in document else {TEXT: str(document.get("title", "")), **document}
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else str(value)

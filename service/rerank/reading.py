@@ -1,0 +1,117 @@
+"""From a dialect's bytes to a body of ours, and what its reply has to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from service.errors import FieldError, InvalidInputError, ServiceError
+from service.reading import BodyReader
+from service.request import Body
+from service.rerank.documents import Document, candidate_of
+from service.rerank.schemas import DocumentsRequest, RerankRequest, TextsRequest
+from service.validation import field_name, invalid_fields, message_of
+
+FOLLOWED = frozenset({("truncate", True), ("truncation_direction", "Right"), ("truncation_direction", "right")})
+"""Values of fields without effect that ask for what is done anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """One request of a dialect: the body to score, its documents as sent, and how to answer."""
+
+    body: Body
+    documents: Sequence[Document]
+    top_n: int | None
+    told_back: bool
+    raw_scores: bool
+    notes: Sequence[str]
+    """What was sent and has no effect."""
+
+
+def parse_object(raw: bytes) -> Mapping[str, Any]:
+    """The JSON object in `raw`; InvalidInputError if it holds none."""
+    try:
+        sent = msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise invalid_fields([FieldError("body", f"must be valid JSON: {error}")]) from None
+    if not isinstance(sent, dict):
+        raise invalid_fields([FieldError("body", "must be a JSON object")])
+    return sent
+
+
+class RerankReader:
+    """Reads the dialects: what they ask is written as a body of `/score`, and read as that."""
+
+    def __init__(self, reader: BodyReader) -> None:
+        self._reader = reader
+
+    def documents(self, sent: Mapping[str, Any]) -> Reranking:
+        """A request with `documents`; raises EmptyInputError, InvalidInputError or TooLargeError."""
+        request = _validated(DocumentsRequest, sent)
+        assert isinstance(request, DocumentsRequest)
+        candidates = [candidate_of(document, request.rank_fields) for document in request.documents]
+        body = self._body(request, candidates, request.priority or 0)
+        return _reranking(request, body, bool(request.return_documents))
+
+    def texts(self, sent: Mapping[str, Any]) -> Reranking:
+        """A request with `texts`; errors as of `documents`."""
+        request = _validated(TextsRequest, sent)
+        assert isinstance(request, TextsRequest)
+        return _reranking(request, self._body(request, request.texts, 0), bool(request.return_text))
+
+    def _body(self, request: RerankRequest, candidates: Sequence[Document], priority: int) -> Body:
+        # Logits and tokens, which dialects have words for, stand in our reply's `debug`.
+        fields = {"query": request.query, "candidates": candidates, "priority": priority, "debug": True}
+        try:
+            return self._reader.read(msgspec.json.encode(fields))
+        except ServiceError as error:
+            raise _in_words_of(request, error) from None
+
+
+def _reranking(request: RerankRequest, body: Body, told_back: bool) -> Reranking:
+    return Reranking(
+        body, request.listed, request.top_n or None, told_back, bool(request.raw_scores), list(_notes(request))
+    )
+
+
+def _validated(kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequest:
+    try:
+        return kind.model_validate(sent)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        # One error for each type that a document may have; to the caller it is one mistake.
+        found = {detail["loc"][:2] if detail["loc"][0] == kind.called else detail["loc"]: detail for detail in details}
+        errors = [
+            FieldError(field_name(path), _DOCUMENT if path != detail["loc"] else message_of(detail))
+            for path, detail in found.items()
+        ]
+        raise invalid_fields(errors) from None
+
+
+_DOCUMENT = "must be a text or an object"
+
+
+def _notes(request: RerankRequest) -> Sequence[str]:
+    ignored = [
+        name
+        for name in sorted(request.without_effect & request.model_fields_set)
+        if (value := getattr(request, name)) is not None and (name, value) not in FOLLOWED
+    ]
+    unknown = [field_name((name,)) for name in request.model_extra or ()]
+    return [f"{name} has no effect" for name in (*ignored, *unknown)]
+
+
+def _in_words_of(request: RerankRequest, error: ServiceError) -> ServiceError:
+    """The same error with the dialect's name of the list."""
+    errors = [FieldError(one.field.replace("candidates", request.called), one.message) for one in error.errors]
+    return type(error)(error.detail.replace("candidates", request.called), errors)
+
+
+def no_list() -> InvalidInputError:
+    """The error of a request that says nothing to rerank."""
+    return InvalidInputError("`texts` or `documents` is required.", [FieldError("documents", "is required")])

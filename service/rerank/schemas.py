@@ -1,0 +1,66 @@
+"""Requests in the words of other servers. Fields that are not known are taken, and told in the reply.
+
+Sources: the API references of Cohere (rerank, versions 1 and 2), Jina, and Text Embeddings Inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.rerank.documents import Document
+from service.schemas import LOWEST_PRIORITY
+
+Unused = Field(description="Has no effect, which the reply tells: the model's template decides what is read.")
+
+
+class RerankRequest(BaseModel):
+    """What all dialects have."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    called: ClassVar[str]
+    """What the documents are called."""
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are understood and not followed."""
+
+    query: str
+    model: Annotated[str | None, Field(description="Any: it is scored by the model that is served.")] = None
+    top_n: Annotated[int | None, Field(ge=0, description="Only so many, the best; 0: all.")] = None
+    raw_scores: Annotated[bool | None, Field(description="Logits in the place of calibrated probabilities.")] = None
+
+    @property
+    def listed(self) -> Sequence[Document]:
+        """The documents, by whatever name."""
+        found: Sequence[Document] = getattr(self, self.called)
+        return found
+
+
+class DocumentsRequest(RerankRequest):
+    """As Cohere and Jina have it, and those who followed them."""
+
+    called: ClassVar[str] = "documents"
+    without_effect: ClassVar[frozenset[str]] = frozenset(("max_chunks_per_doc", "max_tokens_per_doc"))
+
+    documents: Annotated[
+        list[str | dict[str, Any]], Field(description="Texts, objects with `text`, or products as of `/score`.")
+    ]
+    return_documents: bool | None = None
+    rank_fields: Annotated[list[str] | None, Field(description="Of documents that are objects, what to read.")] = None
+    priority: Annotated[int | None, Field(ge=0, le=LOWEST_PRIORITY, description="0 is the most urgent.")] = None
+    max_chunks_per_doc: Annotated[int | None, Unused] = None
+    max_tokens_per_doc: Annotated[int | None, Unused] = None
+
+
+class TextsRequest(RerankRequest):
+    """As Text Embeddings Inference has it."""
+
+    called: ClassVar[str] = "texts"
+    without_effect: ClassVar[frozenset[str]] = frozenset(("truncate", "truncation_direction"))
+
+    texts: list[str]
+    return_text: bool | None = None
+    truncate: Annotated[bool | None, Unused] = None
+    truncation_direction: Annotated[Literal["left", "right", "Left", "Right"] | None, Unused] = None

@@ -1,0 +1,108 @@
+"""From our own reply to a dialect's: best first, every document once unless `top_n` was given.
+
+An item holds its index, its score and its text, and nothing else: some clients refuse an item with more. What else
+there is to tell (cut texts, a deadline that left documents unscored, fields without effect) is in `meta` and headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.logs import current_request_id
+from service.reply import Json
+from service.rerank.documents import TEXT, told_back
+from service.rerank.reading import Reranking
+from service.routes.answering import Written
+from service.served import Scored
+
+UNKNOWN_SCORE = 0.0
+"""Of a document that is named by an id which the catalogue does not know; a warning tells that."""
+
+
+def write_array(asked: Reranking, reply: Json, scored: Scored) -> Written:
+    """`[{"index", "score", "text"?}, …]`, as Text Embeddings Inference has it."""
+    items = []
+    for index, score in _best(asked, reply):
+        item: Json = {"index": index, "score": score}
+        if asked.told_back:
+            item[TEXT] = told_back(asked.documents[index])[TEXT]
+        items.append(item)
+    return Written(items, _headers(_warnings(asked, reply), scored))
+
+
+def write_results(asked: Reranking, reply: Json, scored: Scored) -> Written:
+    """`{"results": [{"index", "relevance_score", "document"?}, …], …}`, as Cohere and Jina have it."""
+    results = []
+    for index, score in _best(asked, reply):
+        item: Json = {"index": index, "relevance_score": score}
+        if asked.told_back:
+            item["document"] = told_back(asked.documents[index])
+        results.append(item)
+    tokens = sum(result["debug"]["tokens"] for result in reply["results"] if "debug" in result)
+    warnings = _warnings(asked, reply)
+    content = {
+        "id": current_request_id(),
+        "object": "list",
+        "model": reply["model"]["name"],
+        "results": results,
+        "usage": {"total_tokens": tokens, "prompt_tokens": tokens},
+        "meta": {**_billing(tokens), "warnings": warnings, "aisle": _ours(reply)},
+    }
+    return Written(content, _headers(warnings, scored))
+
+
+def write_cohere_v2(asked: Reranking, reply: Json, scored: Scored) -> Written:
+    """The same with what version 2 of Cohere has of it."""
+    content, headers = write_results(asked, reply, scored)
+    assert isinstance(content, dict)
+    content["meta"]["api_version"] = {"version": "2"}
+    return Written({name: content[name] for name in ("id", "results", "meta")}, headers)
+
+
+def _best(asked: Reranking, reply: Json) -> Sequence[tuple[int, float]]:
+    """Index and score of each document to answer, best first."""
+    results = reply["results"]
+    known = sorted((result for result in results if "rank" in result), key=lambda result: int(result["rank"]))
+    scores = _logits(known) if asked.raw_scores else [float(result["score"]) for result in known]
+    ranked = [(int(result["index"]), score) for result, score in zip(known, scores, strict=True)]
+    lowest = min([UNKNOWN_SCORE, *scores])
+    ranked += [(int(result["index"]), lowest) for result in results if "rank" not in result]
+    return ranked[: asked.top_n]
+
+
+def _logits(ranked: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Logits in rank order; those that a deadline left unscored are each one below the one before."""
+    logits: list[float] = []
+    for result in ranked:
+        logit = result["debug"]["logit"]
+        logits.append(float(logit) if logit is not None else (logits[-1] if logits else 0.0) - 1.0)
+    return logits
+
+
+def _warnings(asked: Reranking, reply: Json) -> list[str]:
+    unknown = [f"documents[{r['index']}]: {r['error']['detail']}" for r in reply["results"] if "error" in r]
+    return [*asked.notes, *unknown]
+
+
+def _billing(tokens: int) -> Json:
+    return {
+        "api_version": {"version": "1"},
+        "billed_units": {"search_units": 1},
+        "tokens": {"input_tokens": tokens, "output_tokens": 0},
+    }
+
+
+def _ours(reply: Json) -> Json:
+    names = ("scored", "total", "degraded", "truncated", "timing_ms")
+    return {"version": reply["model"]["version"], **{name: reply[name] for name in names}}
+
+
+def _headers(warnings: Sequence[str], scored: Scored) -> dict[str, str]:
+    headers = {
+        "x-aisle-degraded": str(scored.degraded).lower(),
+        "x-aisle-truncated": str(scored.truncated),
+    }
+    if warnings:
+        headers["x-aisle-warnings"] = "; ".join(warnings).encode("ascii", "replace").decode()
+    return headers

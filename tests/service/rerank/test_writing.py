@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+from service.request import Body
+from service.rerank.reading import Reranking
+from service.rerank.writing import write_array, write_results
+from service.served import Scored, Stage, Timings
+
+TIMINGS = Timings(Stage(0.0, 0.001), Stage(0.0, 0.001), Stage(0.0, 0.001), 0.004)
+
+
+def asked(count: int, **changes: Any) -> Reranking:
+    fields: dict[str, Any] = {"top_n": None, "told_back": False, "raw_scores": False, "notes": [], **changes}
+    return Reranking(Body([]), [f"text {row}" for row in range(count)], **fields)
+
+
+def reply(*results: dict[str, Any]) -> dict[str, Any]:
+    scored = sum("debug" in result and result["debug"]["logit"] is not None for result in results)
+    return {
+        "model": {"name": "tiny", "version": "7"},
+        "results": [{"index": row, **result} for row, result in enumerate(results)],
+        "scored": scored,
+        "total": len(results),
+        "degraded": scored < len(results),
+        "truncated": 0,
+        "timing_ms": TIMINGS.milliseconds(),
+    }
+
+
+def result(rank: int, score: float, logit: float | None) -> dict[str, Any]:
+    return {"rank": rank, "score": score, "debug": {"logit": logit, "tokens": 6}}
+
+
+LATE = reply(result(3, 0.1, None), result(1, 0.7, 0.8), result(2, 0.4, -0.4), result(4, 0.05, None))
+"""A deadline left the first and the last unscored."""
+
+SCORED = Scored(TIMINGS, candidates=4, scored=2, truncated=0)
+UNKNOWN = {"id": "x", "error": {"code": "unknown_product", "detail": "no such product"}}
+
+
+def test_what_a_deadline_left_unscored_keeps_its_place_below() -> None:
+    items, headers = write_array(asked(4), LATE, SCORED)
+    assert items == [
+        {"index": 1, "score": 0.7},
+        {"index": 2, "score": 0.4},
+        {"index": 0, "score": 0.1},
+        {"index": 3, "score": 0.05},
+    ]
+    assert headers["x-aisle-degraded"] == "true"
+    content: Any = write_results(asked(4), LATE, SCORED).content
+    assert (content["meta"]["aisle"]["scored"], content["meta"]["aisle"]["degraded"]) == (2, True)
+
+
+def test_raw_scores_of_unscored_documents_are_finite_and_fall() -> None:
+    items: Any = write_array(asked(4, raw_scores=True), LATE, SCORED).content
+    assert [item["score"] for item in items] == [0.8, -0.4, -1.4, -2.4]
+
+
+def test_a_product_that_the_catalogue_does_not_know_comes_last_and_is_told() -> None:
+    content: Any = write_results(asked(2, raw_scores=True), reply(UNKNOWN, result(1, 0.3, -0.8)), SCORED).content
+    assert content["results"] == [{"index": 1, "relevance_score": -0.8}, {"index": 0, "relevance_score": -0.8}]
+    assert content["meta"]["warnings"] == ["documents[0]: no such product"]

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.service.app_client import AppClient, running
+from tests.service.conftest import MakeService, Serve
+from tests.service.routes.test_score import sigmoid
+
+TEXTS = ["bad", "good good bad", "good"]
+"""Logits −0.5, 1.0 and 0.75."""
+
+OBJECT_ROUTES = ["/v1/rerank", "/v2/rerank", "/openai/v1/rerank", "/rerank"]
+ARRAY_REQUESTS = [("/rerank", "texts"), ("/tei/rerank", "texts"), ("/tei/rerank", "documents")]
+
+
+def rerank(client: AppClient, path: str, **fields: Any) -> httpx.Response:
+    return client.post(path, json={"query": "red shoe", **fields})
+
+
+@pytest.mark.parametrize("path", OBJECT_ROUTES)
+def test_documents_come_back_best_first_with_the_scores_of_score(client: AppClient, path: str) -> None:
+    reply = rerank(client, path, documents=TEXTS, model="any")
+    assert reply.status_code == 200
+    own = {result["index"]: result["score"] for result in client.score("red shoe", TEXTS).json()["results"]}
+    assert reply.json()["results"] == [{"index": row, "relevance_score": own[row]} for row in (1, 2, 0)]
+
+
+def test_cohere_1_and_jina_read_one_reply(client: AppClient) -> None:
+    reply = rerank(client, "/v1/rerank", documents=TEXTS).json()
+    assert set(reply) == {"id", "object", "model", "results", "usage", "meta"}
+    assert (reply["model"], reply["object"]) == ("tiny", "list")
+    # [CLS] query [SEP] text [SEP]: 5 and the tokens of each text.
+    assert reply["usage"] == {"total_tokens": 15 + 5, "prompt_tokens": 15 + 5}
+    assert reply["meta"]["api_version"] == {"version": "1"}
+    assert reply["meta"]["tokens"] == {"input_tokens": 20, "output_tokens": 0}
+    told = reply["meta"]["aisle"]
+    assert (told["version"], told["scored"], told["total"], told["degraded"], told["truncated"]) == (
+        "7",
+        3,
+        3,
+        False,
+        0,
+    )
+
+
+def test_cohere_2_has_its_own_frame(client: AppClient) -> None:
+    reply = rerank(client, "/v2/rerank", documents=TEXTS, model="rerank-v3.5")
+    body = reply.json()
+    assert set(body) == {"id", "results", "meta"}
+    assert body["id"] == reply.headers["x-request-id"]
+    assert body["meta"]["api_version"] == {"version": "2"}
+
+
+@pytest.mark.parametrize(("path", "called"), ARRAY_REQUESTS)
+def test_tei_gets_an_array(client: AppClient, path: str, called: str) -> None:
+    reply = rerank(client, path, **{called: TEXTS, "raw_scores": True})
+    assert reply.json() == [{"index": 1, "score": 1.0}, {"index": 2, "score": 0.75}, {"index": 0, "score": -0.5}]
+    assert b'"score":1.0' in reply.content, "some clients take no integer for a score"
+    calibrated = rerank(client, path, **{called: TEXTS}).json()
+    assert [item["score"] for item in calibrated] == pytest.approx([sigmoid(x) for x in (1.0, 0.75, -0.5)], rel=1e-6)
+
+
+def test_texts_are_told_back_when_asked_for(client: AppClient) -> None:
+    documents = ["bad", {"text": "good", "sku": 7}, {"title": "fair", "brand": "good"}]
+    results = rerank(client, "/v1/rerank", documents=documents, return_documents=True).json()["results"]
+    told = {result["index"]: result["document"] for result in results}
+    assert told == {
+        0: {"text": "bad"},
+        1: {"text": "good", "sku": 7},
+        2: {"text": "fair", "title": "fair", "brand": "good"},
+    }
+    array = rerank(client, "/rerank", texts=TEXTS, return_text=True).json()
+    assert [item["text"] for item in array] == ["good good bad", "good", "bad"]
+
+
+@pytest.mark.parametrize(("top_n", "count"), [(None, 3), (0, 3), (2, 2), (9, 3)])
+def test_top_n_keeps_the_best(client: AppClient, top_n: int | None, count: int) -> None:
+    for path in OBJECT_ROUTES:
+        results = rerank(client, path, documents=TEXTS, top_n=top_n).json()["results"]
+        assert [result["index"] for result in results] == [1, 2, 0][:count]
+    assert len(rerank(client, "/tei/rerank", texts=TEXTS, top_n=top_n).json()) == count
+
+
+def test_objects_are_products_or_what_rank_fields_name(client: AppClient) -> None:
+    documents = [{"title": "fair", "brand": "good"}, {"text": "bad"}, {"name": "good", "note": "good", "price": 3}]
+    request = {"documents": documents, "raw_scores": True}
+    refused = rerank(client, "/v1/rerank", **request)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "documents[2].title"
+    chosen = rerank(client, "/v1/rerank", **request, rank_fields=["title", "brand", "text", "name", "note"]).json()
+    assert {r["index"]: r["relevance_score"] for r in chosen["results"]} == {0: 1.0, 1: -0.5, 2: 1.5}
+
+
+def test_what_has_no_effect_is_told(client: AppClient) -> None:
+    fields = {"max_tokens_per_doc": 512, "instruction": "be kind", "top_n": 1}
+    reply = rerank(client, "/v1/rerank", documents=TEXTS, **fields)
+    expected = ["max_tokens_per_doc has no effect", "instruction has no effect"]
+    assert reply.json()["meta"]["warnings"] == expected
+    assert reply.headers["x-aisle-warnings"] == "; ".join(expected)
+    cut = rerank(client, "/rerank", texts=["good " * 40], truncate=False, truncation_direction="left")
+    assert cut.headers["x-aisle-truncated"] == "1"
+    assert cut.headers["x-aisle-warnings"] == "truncate has no effect; truncation_direction has no effect"
+    assert "x-aisle-warnings" not in rerank(client, "/rerank", texts=TEXTS, truncate=True).headers
+
+
+class Fault(NamedTuple):
+    path: str
+    fields: dict[str, Any]
+    status: int
+    field: str
+    kind: str
+
+
+FAULTS = [
+    Fault("/v2/rerank", {"documents": []}, 400, "documents", "Empty"),
+    Fault("/v2/rerank", {"documents": ["good", " "]}, 422, "documents[1].title", "Validation"),
+    Fault("/v2/rerank", {"documents": ["good", 3]}, 422, "documents[1]", "Validation"),
+    Fault("/v2/rerank", {"texts": ["good"]}, 422, "documents", "Validation"),
+    Fault("/v1/rerank", {"documents": ["good"], "top_n": -1}, 422, "top_n", "Validation"),
+    Fault("/rerank", {}, 422, "documents", "Validation"),
+    Fault("/rerank", {"texts": ["good", 3]}, 422, "texts[1]", "Validation"),
+    Fault("/rerank", {"texts": ["good"], "query": " "}, 400, "query", "Empty"),
+    Fault("/tei/rerank", {}, 422, "texts", "Validation"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_request_is_told_in_every_dialect(client: AppClient, fault: Fault) -> None:
+    reply = rerank(client, fault.path, **fault.fields)
+    body = reply.json()
+    assert reply.status_code == fault.status
+    assert body["errors"][0]["field"] == fault.field
+    assert body["message"] == body["detail"] == body["error"]
+    assert "candidates" not in body["detail"]
+    assert body["error_type"] == fault.kind
+    assert client.metric("aisle_refused_total", reason=body["code"]) == 1
+
+
+@pytest.mark.parametrize("raw", [b"", b"nonsense", b"[]", b'{"query": NaN}', b'{"query": "a", "texts": ["\\ud800"]}'])
+def test_what_is_no_json_object_is_refused(client: AppClient, raw: bytes) -> None:
+    assert client.post("/rerank", content=raw).status_code == 422
+
+
+def test_too_many_documents_are_refused_in_the_caller_s_words(serve: Serve) -> None:
+    reply = rerank(serve(max_candidates=2), "/v1/rerank", documents=TEXTS)
+    assert reply.status_code == 413
+    assert reply.json()["message"] == "The body has 3 documents; the limit is 2."
+
+
+def test_keys_hold_here_too(serve: Serve) -> None:
+    client = serve(api_keys=["secret"])
+    assert rerank(client, "/v2/rerank", documents=TEXTS).status_code == 401
+    reply = client.post(
+        "/v2/rerank", json={"query": "red", "documents": TEXTS}, headers={"authorization": "Bearer secret"}
+    )
+    assert reply.status_code == 200
+
+
+def test_a_draining_service_says_so(make_service: MakeService) -> None:
+    with running(make_service()) as client:
+        client.service.lifecycle.start_draining()
+        reply = rerank(client, "/rerank", texts=TEXTS)
+        assert (reply.status_code, reply.json()["error_type"]) == (503, "Unhealthy")
+        assert reply.headers["retry-after"] == "1"
+        assert client.get("/health").status_code == 503
+
+
+def test_info_and_health_are_where_tei_s_clients_look(client: AppClient) -> None:
+    assert client.get("/health").status_code == 200
+    info = client.get("/info").json()
+    assert (info["model_id"], info["model_sha"], info["max_input_length"]) == ("tiny", "7", 21)
+    assert "reranker" in info["model_type"]
