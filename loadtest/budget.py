@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from loadtest.loads import Load, NotNegative, Positive, Settings
+from loadtest.routes import ROUTES, RouteName
 from loadtest.shop_workload import ProductsAs
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -20,7 +21,7 @@ class BudgetError(Exception):
 
 
 class Workload(Settings):
-    """Who asks for what; see `loadtest.shop_workload`. A replayed log has its own requests, and uses the last two."""
+    """Who asks for what; see `loadtest.shop_workload`. A replayed log has its own requests, and uses the last three."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     shapes: Path | None = None
@@ -34,6 +35,8 @@ class Workload(Settings):
     most_bodies: Count = 5_000
     """After so many different requests the same ones come again: they are held in memory."""
     deadline_ms: Positive | None = None
+    route: RouteName = "score"
+    """Which of the service's routes is asked: our own, or one that speaks for another server."""
 
 
 class Limits(Settings):
@@ -75,6 +78,15 @@ class Budget(Settings):
     def _measures_something(self) -> Self:
         if self.load.seconds is not None and self.warm_up_seconds >= self.load.seconds:
             raise ValueError(f"warm_up_seconds has to be less than the load's {self.load.seconds:g} seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _route_tells_what_is_limited(self) -> Self:
+        name = self.workload.route
+        if self.limits.degraded_share is not None and not ROUTES[name].tells_degraded:
+            raise ValueError(f"limits.degraded_share: replies of the route {name!r} do not tell it; leave it out")
+        if name == "tei" and self.workload.products_as == "ids":
+            raise ValueError("workload.products_as: the route 'tei' takes texts, no ids")
         return self
 
 

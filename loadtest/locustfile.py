@@ -2,6 +2,7 @@
 
 `locust -f loadtest/locustfile.py --host http://127.0.0.1:8080`, with its web UI or `--headless`. More load than one
 core can make: `--processes -1`, or `--master` and `--worker --master-host …` on several machines.
+`LOADTEST_ROUTE` is what they ask: `score` (the default), or a rerank route, `cohere`, `jina` or `tei`.
 `LOADTEST_CANDIDATES` makes all lists of one length, `LOADTEST_THINK_SECONDS` (0) is what a user waits after each reply
 on average, `LOADTEST_API_KEY` the key to send. These are closed-loop users, whom a slow server slows down: for a
 latency budget take `python -m loadtest.run`.
@@ -17,16 +18,16 @@ from typing import Any
 from locust import FastHttpUser, events, task
 from locust.runners import WorkerRunner
 
-from loadtest.inspection import inspect_score
+from loadtest.routes import route_named
 from loadtest.shapes import load_shapes
 from loadtest.shop_workload import Shop
-from loadtest.systems import Aisle
 
 BODIES = 200
 PERCENTILES = (0.5, 0.95, 0.99)
 STREAMS_PER_WORKER = 100_000
 
 SHOP = Shop(load_shapes().of_length(os.environ.get("LOADTEST_CANDIDATES")))
+ROUTE = route_named(os.environ.get("LOADTEST_ROUTE", "score"))
 THINK_SECONDS = float(os.environ.get("LOADTEST_THINK_SECONDS", "0"))
 _numbers = count()
 
@@ -42,20 +43,20 @@ class Shopper(FastHttpUser):
         """Give each user its own part of the workload, on every worker."""
         runner = self.environment.runner
         first = STREAMS_PER_WORKER * runner.worker_index if isinstance(runner, WorkerRunner) else 0
-        self._calls = cycle([Aisle().call(body) for body in SHOP.bodies(BODIES, first + next(_numbers))])
+        self._calls = cycle([ROUTE.call(body) for body in SHOP.bodies(BODIES, first + next(_numbers))])
         key = os.environ.get("LOADTEST_API_KEY")
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
     @task
-    def score(self) -> None:
+    def rank(self) -> None:
         """Score one list; a reply that is degraded, or that holds no scores, counts as a failure."""
         call = next(self._calls)
         content = call.content.decode()
-        with self.client.post("/score", data=content, headers=self._headers, catch_response=True) as response:
+        with self.client.post(ROUTE.path, data=content, headers=self._headers, catch_response=True) as response:
             if response.status_code != 200:
                 _fail(response, f"status {response.status_code}")
                 return
-            fault, degraded = inspect_score(response.content, call.pairs)
+            fault, degraded = ROUTE.inspect(response.content, call.pairs)
             if fault or degraded:
                 _fail(response, fault or "degraded")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from loadtest.budget import Budget
+from loadtest.routes import ROUTES
 from loadtest.server import Server, launch_aisle, started
-from loadtest.systems import AISLE, Aisle, Target
+from loadtest.systems import AISLE, Target
 from loadtest.usage import MetricsUsage, ProcessUsage, UsageSource
 
 API_KEY = "LOADTEST_API_KEY"
@@ -49,18 +50,22 @@ class MeasuredService:
 def service_at(place: Place, budget: Budget) -> Iterator[MeasuredService]:
     """The service for the length of a run; NotMeasuredError if its URL is wrong or it does not start."""
     if place.host is not None:
-        yield _running(place.host, place.pid, budget.timeout_seconds)
+        yield _running(place.host, place.pid, budget)
         return
     with started(launch_aisle(place.bundle, **budget.service)) as server:
         try:
             server.wait_until_ready()
         except RuntimeError as error:
             raise NotMeasuredError(str(error)) from error
-        target = Target(AISLE, server.host, server.port, Aisle().path, budget.timeout_seconds)
+        target = Target(AISLE, server.host, server.port, _path(budget), budget.timeout_seconds)
         yield MeasuredService(target, ProcessUsage(server.pid), server=server)
 
 
-def _running(url: str, pid: int | None, timeout: float) -> MeasuredService:
+def _path(budget: Budget) -> str:
+    return ROUTES[budget.workload.route].path
+
+
+def _running(url: str, pid: int | None, budget: Budget) -> MeasuredService:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 80
@@ -72,4 +77,5 @@ def _running(url: str, pid: int | None, timeout: float) -> MeasuredService:
     key = os.environ.get(API_KEY)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     usage = MetricsUsage(host, port, headers) if pid is None else ProcessUsage(pid)
-    return MeasuredService(Target(AISLE, host, port, parts.path.rstrip("/") + Aisle().path, timeout), usage, headers)
+    target = Target(AISLE, host, port, parts.path.rstrip("/") + _path(budget), budget.timeout_seconds)
+    return MeasuredService(target, usage, headers)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 from loadtest.arrivals import Times, replayed_arrivals
 from loadtest.budget import Budget, BudgetError, Workload
 from loadtest.loads import ReplayLoad
 from loadtest.replay import read_log
+from loadtest.routes import ROUTES, Route
 from loadtest.shapes import DEFAULT_SHAPES, load_shapes
 from loadtest.shop_workload import Shop
-from loadtest.systems import Aisle, Call
+from loadtest.systems import Call
 from loadtest.workload import Body
+
+DEADLINE_HEADER: Final = "x-deadline-ms"
+"""All routes take it; a body of a replayed log may name its own deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Requests:
     arrivals: Times
     calls: Sequence[Call] = field(repr=False)
     seconds: float
+    route: Route = ROUTES["score"]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def repeats(self) -> bool:
@@ -40,7 +46,7 @@ def requests_of(budget: Budget, stream: int = 0) -> Requests:
     else:
         arrivals = budget.load.arrivals(budget.workload.seed + stream)
         bodies = _shop(budget.workload).bodies(min(len(arrivals), budget.workload.most_bodies), stream)
-        requests = Requests(arrivals, _calls(bodies, budget.workload), budget.load.seconds)
+        requests = _requests(arrivals, bodies, budget.load.seconds, budget.workload)
     if not any(arrival >= budget.warm_up_seconds for arrival in requests.arrivals):
         raise BudgetError("the load sends no request after its warm-up: raise its rate or its seconds")
     return requests
@@ -51,7 +57,7 @@ def _replayed(load: ReplayLoad, workload: Workload) -> Requests:
     limit = float("inf") if load.seconds is None else load.seconds
     arrivals = replayed_arrivals([line.at for line in lines], load.speed, limit)
     bodies = [line.body for line in lines[: len(arrivals)]]
-    return Requests(arrivals, _calls(bodies, workload), load.seconds or arrivals[-1])
+    return _requests(arrivals, bodies, load.seconds or arrivals[-1], workload)
 
 
 def _shop(workload: Workload) -> Shop:
@@ -63,6 +69,7 @@ def _shop(workload: Workload) -> Shop:
         raise BudgetError(f"workload: {error}") from error
 
 
-def _calls(bodies: Sequence[Body], workload: Workload) -> list[Call]:
-    extra: dict[str, Any] = {} if workload.deadline_ms is None else {"deadline_ms": workload.deadline_ms}
-    return [Aisle().call(body | extra) for body in bodies]
+def _requests(arrivals: Times, bodies: Sequence[Body], seconds: float, workload: Workload) -> Requests:
+    route = ROUTES[workload.route]
+    headers = {} if workload.deadline_ms is None else {DEADLINE_HEADER: f"{workload.deadline_ms:g}"}
+    return Requests(arrivals, [route.call(body) for body in bodies], seconds, route, headers)

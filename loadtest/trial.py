@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
-from loadtest.inspection import inspect_score
+from loadtest.arrivals import Times
 from loadtest.measured_service import MeasuredService, NotMeasuredError
 from loadtest.open_loop import Plan, Sent, send, send_here
 from loadtest.outcomes import Outcome
 from loadtest.requests import Requests
+from loadtest.systems import Call
 from loadtest.usage import Sampler, Usage
 
 INTERRUPTED = "interrupted"
@@ -30,7 +32,7 @@ class Trial:
 
 def run_trial(service: MeasuredService, requests: Requests) -> Trial:
     """Send all requests and wait for the last reply; NotMeasuredError if the sender itself is ended."""
-    plan = Plan(service.target, requests.arrivals, requests.calls, service.headers, inspect_score)
+    plan = _plan(service, requests, requests.arrivals, requests.calls)
     try:
         with Sampler(service.usage) as sampler:
             sent = send(plan)
@@ -43,7 +45,7 @@ def run_trial(service: MeasuredService, requests: Requests) -> Trial:
 
 def check_answers(service: MeasuredService, requests: Requests) -> None:
     """NotMeasuredError unless the service answers the first request with scores."""
-    plan = Plan(service.target, (0.0,), requests.calls[:1], service.headers, inspect_score)
+    plan = _plan(service, requests, (0.0,), requests.calls[:1])
     sent = send_here(plan)
     if sent.interrupted:
         raise NotMeasuredError(INTERRUPTED)
@@ -52,3 +54,7 @@ def check_answers(service: MeasuredService, requests: Requests) -> None:
         text = f" ({outcome.error})" if outcome.error else ""
         end = f"; {end}" if (end := service.end()) else ""
         raise NotMeasuredError(f"{service.target} does not answer the first request: {outcome.kind}{text}{end}")
+
+
+def _plan(service: MeasuredService, requests: Requests, arrivals: Times, calls: Sequence[Call]) -> Plan:
+    return Plan(service.target, arrivals, calls, {**service.headers, **requests.headers}, requests.route.inspect)

@@ -7,6 +7,8 @@ import httpx
 import pytest
 from cohere.errors import UnauthorizedError, UnprocessableEntityError
 
+from loadtest.inspection import Inspection
+from loadtest.routes import ROUTES, RouteName
 from tests.e2e.server_process import ServerProcess, serving
 from tests.service.tiny_bundle import write_bundle
 
@@ -51,3 +53,12 @@ def test_cohere_s_client_knows_our_refusals(server: ServerProcess, http: httpx.C
     stranger = cohere.ClientV2("other", base_url=str(server.http.base_url), httpx_client=http)
     with pytest.raises(UnauthorizedError):
         stranger.rerank(model="m", query="red shoe", documents=TEXTS)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_the_load_tests_speak_every_route(server: ServerProcess, name: RouteName) -> None:
+    route = ROUTES[name]
+    body = {"query": "red shoe", "candidates": [{"title": "good", "brand": "bad"}, {"title": "fair"}]}
+    call = route.call(body)
+    reply = server.http.post(route.path, content=call.content, headers={"authorization": f"Bearer {KEY}"})
+    assert route.inspect(reply.content, call.pairs) == Inspection("", False)

@@ -28,7 +28,16 @@ def test_every_arrival_has_its_request() -> None:
     for call in requests.calls:
         body = json.loads(call.content)
         assert len(body["candidates"]) == call.pairs == 5
-        assert body["deadline_ms"] == 70
+    assert requests.headers == {"x-deadline-ms": "70"}
+    assert not requests_of(budget()).headers
+
+
+def test_a_route_has_its_own_words() -> None:
+    requests = requests_of(budget(route="tei"))
+    assert requests.route.path == "/rerank"
+    body = json.loads(requests.calls[0].content)
+    assert len(body["texts"]) == 5
+    assert all(isinstance(text, str) for text in body["texts"])
 
 
 def test_another_stream_comes_at_other_times_and_asks_for_other_things() -> None:
