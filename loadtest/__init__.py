@@ -4,7 +4,8 @@ run.py, capacity.py, compare.py   the commands; command.py: what they share   re
 budget.py, loads.py     a budget's file                  verdict.py     whether it holds
 arrivals.py             when requests come (pure)        replay.py      a log of them
 shop_workload.py        what they ask for; shapes.py: how long it is; zipf.py: how popular
-requests.py             both, for a budget               trial.py       one run of them
+requests.py             both, for a budget               routes.py      in whose words
+trial.py                one run of them
 open_loop.py            sends them; outcomes.py, faults.py, inspection.py: what became of them
 measured_service.py     the service, started or given    usage.py       its CPU and memory
 search.py, noise.py, queue_theory.py   mathematics (pure)
