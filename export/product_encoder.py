@@ -35,7 +35,7 @@ class ProductEncoder:
     def encode(self, products: Sequence[Product]) -> list[tuple[bytes, ProductRecord]]:
         """Key and record of each product, in their order."""
         texts = [text for text in self._rule.encode_products(products) if isinstance(text, ProductText)]
-        batches = _length_sorted([len(text.ids) for text in texts])
+        batches = length_sorted([len(text.ids) for text in texts])
         found: dict[int, ProductRecord] = {}
         for rows, records in zip(batches, self._threads.map(lambda rows: self._run(rows, texts), batches), strict=True):
             found.update(zip(rows, records, strict=True))
@@ -62,7 +62,7 @@ def open_encoder(directory: Path, precision: Precision = "int8") -> Encoder:
     return ProductEncoder(session, rule, version, split.latent_width)
 
 
-def _length_sorted(lengths: Sequence[int]) -> list[list[int]]:
+def length_sorted(lengths: Sequence[int]) -> list[list[int]]:
     """Row numbers in batches of at most BATCH_TOKENS padded tokens, longest first."""
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     batches: list[list[int]] = []
