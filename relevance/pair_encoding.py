@@ -123,16 +123,22 @@ class PairEncoder:
 
 def pad_pairs(pairs: Sequence[EncodedPair], pad_id: int) -> PaddedBatch:
     """Pad `n` pairs on the right to the longest of them; returns three int64 arrays (n, longest)."""
-    length = max(len(pair) for pair in pairs)
-    input_ids = np.full((len(pairs), length), pad_id, dtype=np.int64)
-    token_type_ids = np.zeros_like(input_ids)
-    attention_mask = np.zeros_like(input_ids)
+    shape = len(pairs), max(len(pair) for pair in pairs)
+    batch = PaddedBatch(*(np.empty(shape, dtype=np.int64) for _ in range(3)))
+    write_pairs(pairs, pad_id, batch)
+    return batch
+
+
+def write_pairs(pairs: Sequence[EncodedPair], pad_id: int, batch: PaddedBatch) -> None:
+    """Write `n` pairs to the first rows of `batch`, whose arrays are at least (n, longest), and pad the rest."""
+    batch.input_ids.fill(pad_id)
+    batch.token_type_ids.fill(0)
+    batch.attention_mask.fill(0)
     for row, pair in enumerate(pairs):
         width = len(pair)
-        input_ids[row, :width] = pair.ids
-        token_type_ids[row, :width] = pair.type_ids
-        attention_mask[row, :width] = 1
-    return PaddedBatch(input_ids, attention_mask, token_type_ids)
+        batch.input_ids[row, :width] = pair.ids
+        batch.token_type_ids[row, :width] = pair.type_ids
+        batch.attention_mask[row, :width] = 1
 
 
 def pad_texts(texts: Sequence[Sequence[int]], pad_id: int) -> tuple[IntArray, IntArray]:

@@ -76,8 +76,15 @@ class BatchLimits:
 
     tokens: int
     row_fill: float = 0.75
+    widths: Sequence[int] = ()
+    """Lengths, ascending, that rows are padded to; empty: rows are as long as their longest pair."""
     slice_batches: int = 4
     """Batches' worth of fair time within which the earliest deadline goes first."""
+
+    def rows(self, longest: int) -> int:
+        """Most pairs of a batch whose longest has so many tokens."""
+        width = next((width for width in self.widths if width >= longest), longest)
+        return max(1, self.tokens // width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +187,7 @@ class BatchQueue(Generic[EntryT]):
 
     def _room(self, leader: EntryT, longest: int) -> int:
         """How many pairs of `longest` tokens a batch that begins with `leader` may hold."""
-        room, window = max(1, self._limits.tokens // longest), leader.windows[0]
+        room, window = self._limits.rows(longest), leader.windows[0]
         if len(window) <= room or leader.lengths[window[-1]] != longest:
             return room
         # Equals are cut into equal parts: side by side they are done sooner than a full one and a rest.

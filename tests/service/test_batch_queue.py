@@ -229,3 +229,8 @@ def test_the_time_of_a_priority_starts_anew_when_nothing_of_it_waits() -> None:
     later = Entry(lengths=[32])
     queue.push(later)
     assert later.finish == 32
+
+
+def test_a_batch_is_cut_by_the_width_that_its_rows_are_padded_to() -> None:
+    limits = BatchLimits(tokens=64, widths=(8, 16))
+    assert [limits.rows(longest) for longest in (8, 9, 16, 17)] == [8, 4, 4, 3]

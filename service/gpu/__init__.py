@@ -1,0 +1,1 @@
+"""Running on a GPU: which provider really loads, buffers that stay where they are, shapes known beforehand, faults."""

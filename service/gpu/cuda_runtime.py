@@ -1,0 +1,53 @@
+"""Two calls of the CUDA runtime that ONNX Runtime's Python package lacks: page-locked memory, and a stream.
+
+The library is the one that ONNX Runtime itself has loaded, so that both see the same device.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Any
+
+import onnxruntime as ort
+
+from relevance.pair_encoding import IntArray
+from service.errors import BackendError
+from service.gpu.diagnosis import LoadLibrary
+
+_NON_BLOCKING = 1
+_PORTABLE = 1
+
+
+class CudaRuntime:
+    """`library` is `libcudart`, loaded."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    def pin(self, array: IntArray) -> None:
+        """Lock the array's memory, which must own it, until it is freed: the device then reads it without a copy."""
+        address = ctypes.c_void_p(array.ctypes.data)
+        status = self._library.cudaHostRegister(address, ctypes.c_size_t(array.nbytes), ctypes.c_uint(_PORTABLE))
+        self._check(status, f"cannot lock {array.nbytes} bytes of host memory; see `ulimit -l`")
+        weakref.finalize(array, self._library.cudaHostUnregister, address)
+
+    def open_stream(self) -> int:
+        """Address of a new stream that does not wait for CUDA's default one. It lives as long as the process."""
+        stream = ctypes.c_void_p()
+        status = self._library.cudaStreamCreateWithFlags(ctypes.byref(stream), ctypes.c_uint(_NON_BLOCKING))
+        self._check(status, "cannot open a CUDA stream; set AISLE_GPU_STREAM=false to do without")
+        return int(stream.value or 0)
+
+    def _check(self, status: int, message: str) -> None:
+        if status:
+            raise BackendError(f"CUDA error {status}: {message}")
+
+
+def open_runtime(load: LoadLibrary = ctypes.CDLL) -> CudaRuntime:
+    """The runtime of the CUDA version that ONNX Runtime was built for; BackendError where it is not there."""
+    name = f"libcudart.so.{str(ort.cuda_version).partition('.')[0]}"
+    try:
+        return CudaRuntime(load(name))
+    except OSError as error:
+        raise BackendError(f"{name} cannot be loaded ({error}); install the extra 'gpu'") from error

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.errors import BackendError
+from service.gpu.cuda_runtime import CudaRuntime, open_runtime
+
+
+class FakeLibrary:
+    """`libcudart`, which knows what is locked."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.status = status
+        self.locked: dict[int, int] = {}
+
+    def cudaHostRegister(self, address: Any, size: Any, _: object) -> int:
+        self.locked[address.value] = size.value
+        return self.status
+
+    def cudaHostUnregister(self, address: Any) -> int:
+        del self.locked[address.value]
+        return 0
+
+    def cudaStreamCreateWithFlags(self, stream: Any, _: object) -> int:
+        stream._obj.value = 4711
+        return self.status
+
+
+def test_memory_is_locked_for_as_long_as_it_lives() -> None:
+    library = FakeLibrary()
+    array = np.zeros(10, dtype=np.int64)
+    CudaRuntime(library).pin(array)
+    assert library.locked == {array.ctypes.data: 80}
+    del array
+    gc.collect()
+    assert not library.locked
+
+
+def test_a_stream_is_opened() -> None:
+    assert CudaRuntime(FakeLibrary()).open_stream() == 4711
+
+
+def test_what_cuda_refuses_is_told() -> None:
+    with pytest.raises(BackendError, match="CUDA error 2: cannot lock 80 bytes"):
+        CudaRuntime(FakeLibrary(status=2)).pin(np.zeros(10, dtype=np.int64))
+
+
+def test_the_runtime_is_that_of_onnx_runtimes_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.cuda_version", "13.0")
+
+    def nothing(name: str) -> Any:
+        raise OSError(name)
+
+    with pytest.raises(BackendError, match=r"libcudart\.so\.13 cannot be loaded"):
+        open_runtime(nothing)
