@@ -23,6 +23,8 @@ from service.catalogue_reload import follow
 from service.engine import Engine
 from service.engine_speed import EngineSpeed
 from service.errors import ServiceError, SettingsError, error_response, http_error_response
+from service.gpu.bucket_runner import BucketRunner
+from service.gpu.watching import watch_buckets
 from service.health import Health
 from service.job import Job
 from service.lifecycle import Lifecycle
@@ -83,9 +85,9 @@ def create_service(engine: Engine) -> Service:
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
     texts, scores = _caches(settings, metrics)
-    queue: BatchQueue[Job] = BatchQueue(BatchLimits(engine.tuning.micro_batch_tokens))
+    queue: BatchQueue[Job] = BatchQueue(_limits(engine))
     reuse = PairReuse(engine.keys, scores)
-    speed = EngineSpeed(backend.concurrency, engine.tokens_per_second)
+    speed = EngineSpeed(engine.tuning.sessions, engine.tokens_per_second)
     batcher = Batcher(backend, queue, reuse, [metrics, speed])
     capacity = settings.queue_tokens_for(manifest.template)
     admission = Admission(manifest.template, capacity, speed, batcher.tokens_ahead)
@@ -98,6 +100,7 @@ def create_service(engine: Engine) -> Service:
     )
     metrics.model_loaded(manifest.name, manifest.version)
     metrics.engine_tuned(engine.tuning)
+    metrics.engine_placed(engine.placement)
     metrics.watch("aisle_in_flight_requests", "Requests accepted and not yet answered.", lambda: lifecycle.in_flight)
     metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)
     metrics.watch("aisle_queue_tokens", "Tokens that wait for a micro-batch.", lambda: queue.tokens)
@@ -106,9 +109,18 @@ def create_service(engine: Engine) -> Service:
     metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
     if engine.split is not None:
         watch_split(metrics, engine.split)
+    if isinstance(backend.runner, BucketRunner):
+        watch_buckets(metrics, backend.runner)
     limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
     reader = BodyReader(limits, manifest.template, texts.candidates)
     return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None)
+
+
+def _limits(engine: Engine) -> BatchLimits:
+    """Micro-batches that a bucket holds, where there are buckets."""
+    runner = engine.backend.runner
+    widths = runner.shapes.lengths if isinstance(runner, BucketRunner) else ()
+    return BatchLimits(engine.tuning.micro_batch_tokens, widths=widths)
 
 
 def _open_tracing() -> RequestObserver:
@@ -149,6 +161,7 @@ def create_app(service: Service) -> FastAPI:
     """The ASGI app. Its lifespan starts the batching loop, and ends it."""
     settings, stages, lifecycle = service.engine.settings, service.stages, service.lifecycle
     health = Health(lifecycle, stages.admission, stages.batcher, service.engine.backend)
+    placement = service.engine.placement
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -174,7 +187,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(scoring)
     app.include_router(rerank_router(service.reader, answering, stages.metrics.refused))
     app.include_router(info_router(service.engine.bundle.manifest, settings))
-    app.include_router(health_router(health))
+    app.include_router(health_router(health, placement))
     app.include_router(metrics_router(stages.metrics))
 
     def refuse(error: ServiceError) -> Response:

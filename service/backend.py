@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
+from service.errors import BackendError, BatchTimeoutError, DeviceLostError, WorkerDiedError
+from service.gpu.faults import Fault, fault_of, in_short
 from service.pair import Pair
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,9 @@ class Runner(Protocol):
     def samples(self, length: int, count: int) -> Sequence[Pair]:
         """`count` pairs of `length` tokens that nothing is known of, to measure with."""
 
+    def close(self) -> None:
+        """No more will be run."""
+
 
 class OnnxBackend:
     """Runs micro-batches in threads, as many at once as there are sessions."""
@@ -113,6 +117,7 @@ class OnnxBackend:
     def close(self) -> None:
         """Wait for running batches, but for stuck ones, and free the threads."""
         self._threads.shutdown()
+        self.runner.close()
 
     @property
     def _timeout(self) -> float | None:
@@ -121,7 +126,9 @@ class OnnxBackend:
     def _in_thread(self, pairs: Sequence[Pair], options: ort.RunOptions) -> BatchRun:
         try:
             return self.run_here(pairs, options)
-        except Exception:
+        except Exception as error:
+            if fault_of(error) is Fault.LOST:
+                raise DeviceLostError(in_short(error)) from error
             raise
         except BaseException as error:
             # What ends a thread must not travel on into the event loop and end the process.

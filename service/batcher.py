@@ -5,8 +5,8 @@ idle server starts at once, and while all are busy work gathers and batches get 
 
 Every job's future is resolved on every path: all pairs scored; deadline (what is scored by then
 counts); a failing batch (its shares are run again one by one, and only those that fail again fail);
-the client gone; the loop's death or `stop` (all jobs fail, and new ones are refused). A pair that was
-left to somebody else's computation is queued again when that one fails.
+the client gone; the device's loss, the loop's death or `stop` (all jobs fail, and new ones are refused). A pair
+that was left to somebody else's computation is queued again when that one fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ import numpy as np
 
 from service.backend import Backend, BatchRun
 from service.batch_queue import BatchQueue, DropReason, Share
-from service.errors import DrainingError, EngineDeadError, InferenceError, ServiceError
+from service.errors import (
+    DeviceLostError,
+    DrainingError,
+    EngineDeadError,
+    GpuLostError,
+    InferenceError,
+    ServiceError,
+)
 from service.job import Job, Source
 from service.pair_reuse import PairReuse
 
@@ -79,6 +86,11 @@ class Batcher:
     def alive(self) -> bool:
         """Whether jobs are taken and served."""
         return self._loop is not None and self._refusal is None
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not alive, for the probes."""
+        return self._refusal.detail if isinstance(self._refusal, GpuLostError) else "The scoring engine does not run."
 
     def tokens_ahead(self, priority: int) -> int:
         """Tokens of submitted work at least as urgent as `priority`, and of what runs already."""
@@ -167,12 +179,20 @@ class Batcher:
         tokens = sum(part.job.lengths[row] for part in parts for row in part.rows)
         self._running_tokens += tokens
         try:
-            await self._infer(parts)
-        except Exception as error:
-            await self._retry(parts, error)
+            await self._infer_or_retry(parts)
+        except DeviceLostError as error:
+            self._lose_device(error)
         finally:
             self._running_tokens -= tokens
             self._slots.release()
+
+    async def _infer_or_retry(self, parts: Sequence[Part]) -> None:
+        try:
+            await self._infer(parts)
+        except DeviceLostError:
+            raise
+        except Exception as error:
+            await self._retry(parts, error)
 
     async def _retry(self, parts: Sequence[Part], error: Exception) -> None:
         """Run each part alone, so that a poisoned pair fails the request it came with and no other."""
@@ -186,6 +206,8 @@ class Batcher:
                 continue
             try:
                 await self._infer([part])
+            except DeviceLostError:
+                raise
             except Exception as part_error:
                 self._fail(part, part_error)
 
@@ -246,6 +268,11 @@ class Batcher:
             cause = None if task.cancelled() else task.exception()
             logger.critical("the batching loop has ended. This is a bug.", exc_info=cause)
             self._refuse_all(EngineDeadError("The scoring engine has stopped; this replica needs a restart."))
+
+    def _lose_device(self, error: DeviceLostError) -> None:
+        if self._refusal is None:
+            logger.critical("the GPU is lost, this replica needs a restart", extra={"fields": {"error": str(error)}})
+        self._refuse_all(GpuLostError("The GPU does not answer any more; this replica needs a restart."))
 
     def _refuse_all(self, refusal: ServiceError) -> None:
         self._refusal = self._refusal or refusal

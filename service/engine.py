@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relevance.bundle import Bundle, load_bundle
 from relevance.pair_encoding import PairEncoder
@@ -11,11 +11,14 @@ from service.autotune.start import autotune
 from service.autotune.tuning import Tuning
 from service.backend import OnnxBackend, warm_up
 from service.cores import usable_cores
-from service.cross_encoder import load_backend
+from service.cross_encoder import load_backend, load_bucket_runner
 from service.errors import BackendError, SettingsError
+from service.gpu.options import range_of
+from service.gpu.placement import Placement, place
+from service.gpu.shapes import Ladders, make_shapes
 from service.pair import CrossPairing, Pairing
 from service.pair_reuse import CrossPairKeys, PairKeys
-from service.sessions import find_graph, find_profile
+from service.sessions import Graph
 from service.settings import PREFIX, Settings
 from service.split.opening import SplitEngine, open_split, split_tuning
 from service.split.pairing import SplitPairKeys
@@ -27,7 +30,7 @@ logger = logging.getLogger(__name__)
 class Engine:
     """A checked bundle and a warm backend. `tokens_per_second` is the speed of one session while all of them run.
 
-    `split` is there where the bundle is a split student.
+    `split` is there where the bundle is a split student. `placement` says what the bundle runs on.
     """
 
     settings: Settings
@@ -37,6 +40,7 @@ class Engine:
     keys: PairKeys
     tuning: Tuning
     tokens_per_second: float
+    placement: Placement
     split: SplitEngine | None = None
 
 
@@ -44,11 +48,13 @@ def load(settings: Settings) -> Engine:
     """Check the bundle, choose how to run it, open and warm the backend; raises StartupError or BundleError."""
     bundle = load_bundle(settings.bundle)
     settings.queue_tokens_for(bundle.manifest.template)
-    opened = _open_split(bundle, settings) if bundle.manifest.split else _open_cross_encoder(bundle, settings)
+    opener = _open_split if bundle.manifest.split else _open_cross_encoder
+    opened = opener(bundle, settings, place(bundle, settings))
     fields = {
         "bundle": bundle.manifest.name,
         "version": bundle.manifest.version,
         "architecture": bundle.manifest.architecture,
+        "provider": opened.placement.provider,
         "sessions": opened.backend.concurrency,
         "tokens_per_second": round(opened.tokens_per_second),
         "settings": settings.model_dump(mode="json"),
@@ -57,28 +63,40 @@ def load(settings: Settings) -> Engine:
     return opened
 
 
-def _open_cross_encoder(bundle: Bundle, settings: Settings) -> Engine:
+def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement) -> Engine:
     for name, given in (("CATALOGUE", settings.catalogue), ("REDIS_URL", settings.redis_url)):
         if given is not None:
             raise SettingsError(
                 f"{PREFIX}{name} holds records of a split student, but {settings.bundle} is none; leave it out"
             )
     encoder = _pair_encoder(bundle)
-    graph = find_graph(bundle, settings.provider)
+    graph = placement.graph(bundle.graph_path(placement.precision))
     tuning = autotune(bundle, graph, encoder.pad_id, settings)
-    backend = load_backend(graph, encoder.pad_id, tuning.layout, settings.batch_seconds)
+    if settings.use_buckets(graph.on_gpu):
+        backend = _bucketed(graph, encoder, tuning, settings)
+    else:
+        backend = load_backend(graph.plain(), encoder.pad_id, tuning.layout, settings.batch_seconds)
     warm_speed = warm_up(backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
     keys = CrossPairKeys(bundle.manifest.version)
     speed = tuning.tokens_per_second or warm_speed
-    return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed)
+    return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed, placement)
 
 
-def _open_split(bundle: Bundle, settings: Settings) -> Engine:
+def _bucketed(graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Settings) -> OnnxBackend:
+    ladders = Ladders(settings.bucket_lengths, settings.bucket_pairs)
+    shapes = make_shapes(encoder.template.max_length, tuning.micro_batch_tokens, ladders)
+    if graph.provider == "tensorrt":
+        graph = replace(graph, gpu=replace(graph.gpu, shapes=range_of(shapes)))
+    runner = load_bucket_runner(graph, encoder.pad_id, tuning.threads, shapes)
+    return OnnxBackend(runner, settings.gpu_in_flight, settings.batch_seconds)
+
+
+def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Engine:
     _pair_encoder(bundle)
     tuning = split_tuning(settings, usable_cores())
-    split = open_split(bundle, find_profile(bundle, settings.provider), tuning.layout, settings)
+    split = open_split(bundle, placement, tuning.layout, settings)
     speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
-    return Engine(settings, bundle, split.backend, split.pairing, SplitPairKeys(), tuning, speed, split)
+    return Engine(settings, bundle, split.backend, split.pairing, SplitPairKeys(), tuning, speed, placement, split)
 
 
 def _pair_encoder(bundle: Bundle) -> PairEncoder:

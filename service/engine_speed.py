@@ -18,7 +18,7 @@ class EngineSpeed:
     """
 
     def __init__(self, concurrency: int, tokens_per_second: float) -> None:
-        """`tokens_per_second` is a first guess for one of the `concurrency` micro-batches that run at a time."""
+        """`tokens_per_second` is a first guess for one of the `concurrency` micro-batches computed at a time."""
         self._concurrency = concurrency
         self._of_one = DecayingRatio(tokens_per_second, MEMORY_SECONDS)
 

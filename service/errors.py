@@ -13,17 +13,19 @@
     ├── InferenceError                500     inference_failed    the model failed on this request's pairs
     ├── EngineDeadError               500     engine_dead         the batching loop has ended; readiness is off
     ├── NotReadyError                 503     not_ready
+    ├── GpuLostError                  503     gpu_lost            this replica needs a restart; ask another
     ├── DrainingError                 503     draining            shutting down; ask another replica
     ├── TooManyConnectionsError       503     too_many_connections
     └── DeadlineExceededError         504     deadline_exceeded
 
     StartupError                      the process does not start; never seen by a client
     ├── SettingsError
-    └── BackendError
+    └── BackendError                  also ProviderError, of `sessions.py`
 
     BatchError                        a micro-batch failed; the batcher turns it into an InferenceError
     ├── BatchTimeoutError
-    └── WorkerDiedError
+    ├── WorkerDiedError
+    └── DeviceLostError               no other can run either: every request is refused from now on
 
 A reply is RFC 9457 problem JSON: type, title, status, detail, code, request_id, and for 422 `errors`.
 It names fields and limits and never repeats what the client sent as a value.
@@ -167,6 +169,13 @@ class NotReadyError(ServiceError):
     code = "not_ready"
 
 
+class GpuLostError(ServiceError):
+    """The GPU does not answer this process any more; only a restart brings it back."""
+
+    status = 503
+    code = "gpu_lost"
+
+
 class DrainingError(ServiceError):
     """The service is shutting down and takes no new requests."""
 
@@ -221,6 +230,10 @@ class BatchTimeoutError(BatchError):
 
 class WorkerDiedError(BatchError):
     """The thread that ran it was ended."""
+
+
+class DeviceLostError(BatchError):
+    """The device that ran it is lost to this process."""
 
 
 def error_response(error: ServiceError) -> Response:

@@ -24,7 +24,7 @@ class Health:
     def check_alive(self) -> None:
         """Raise NotReadyError if only a restart brings the engine back."""
         if not self._batcher.alive and not self._lifecycle.draining:
-            raise NotReadyError("The scoring engine does not run.")
+            raise NotReadyError(self._batcher.trouble)
         if self._backend.stuck >= STUCK_THREADS_PER_SESSION * self._backend.concurrency:
             raise NotReadyError(f"{self._backend.stuck} micro-batches hang.")
 
@@ -33,7 +33,7 @@ class Health:
         if self._lifecycle.draining:
             raise DrainingError("The service is shutting down.")
         if not self._batcher.alive:
-            raise NotReadyError("The scoring engine does not run.")
+            raise NotReadyError(self._batcher.trouble)
         if self._backend.stuck:
             raise NotReadyError(f"{self._backend.stuck} micro-batches hang.")
         if self._admission.saturated:

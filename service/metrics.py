@@ -16,6 +16,7 @@ from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.caches import Lookups
 from service.exposition import exemplar_of
+from service.gpu.placement import Placement
 from service.job import Source
 from service.latency_window import LatencyWindow
 from service.logs import current_request_id
@@ -132,6 +133,16 @@ class Metrics:
         """The bundle that scores from now on."""
         info = Gauge("aisle_model_info", "The bundle that scores.", ["name", "version"], registry=self.registry)
         info.labels(name, version).set(1)
+
+    def engine_placed(self, placement: Placement) -> None:
+        """On what the bundle runs from now on."""
+        names = {"asked": placement.asked, "provider": placement.provider, "precision": placement.precision}
+        info = Gauge("aisle_provider_info", "What the bundle runs on.", list(names), registry=self.registry)
+        info.labels(**names).set(1)
+        fallback = Gauge(
+            "aisle_provider_fallback", "Whether that is not the provider asked for.", registry=self.registry
+        )
+        fallback.set(placement.fallback is not None)
 
     def engine_tuned(self, tuning: Tuning) -> None:
         """How the engine runs from now on, and what was measured of that."""

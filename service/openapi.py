@@ -40,7 +40,7 @@ SCORE_RESPONSES: Responses = {
             422: "Not valid; `errors` names each field.",
             429: "Refused at the door; `Retry-After` is the predicted wait in seconds.",
             500: "The model failed on this request.",
-            503: "Draining, or not ready.",
+            503: "Draining, not ready, or the GPU is lost.",
             504: "The deadline passed before anything was scored.",
         }
     ),

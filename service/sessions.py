@@ -1,74 +1,72 @@
-"""ONNX Runtime sessions: which precision suits the provider, and how a graph is opened."""
+"""ONNX Runtime sessions: how a graph is opened, and whether it runs where it should."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnxruntime as ort
 
-from relevance.bundle import Bundle, Precision
 from relevance.integer_products import EXACT_PRODUCTS
 from service.errors import BackendError
+from service.gpu.diagnosis import explain, read_facts
+from service.gpu.faults import in_short
+from service.gpu.options import DEFAULT_OPTIONS, EXECUTION_PROVIDERS, GpuOptions, Provider, provider_chain
 
-# int8 dynamic graphs fall back to the CPU under CUDA; fp16 is slower than fp32 on a CPU.
-_PRECISIONS: dict[bool, tuple[Precision, ...]] = {False: ("int8", "fp32", "fp16"), True: ("fp16", "fp32")}
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""What a cross-encoder reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """In which precision to run a bundle, and whether on CUDA or on the CPU."""
-
-    precision: Precision
-    cuda: bool
+class ProviderError(BackendError):
+    """A graph would not run on the provider that it was opened for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph to run, and whether on CUDA or on the CPU."""
+    """A graph to run, and on what."""
 
     path: Path
-    cuda: bool
+    provider: Provider = "cpu"
+    gpu: GpuOptions = DEFAULT_OPTIONS
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on a GPU."""
+        return self.provider != "cpu"
+
+    def plain(self) -> Graph:
+        """The same graph for shapes that change, so without captured CUDA graphs."""
+        return replace(self, gpu=replace(self.gpu, cuda_graphs=False))
 
 
-def find_profile(bundle: Bundle, provider: str) -> Profile:
-    """What suits the provider; BackendError if that provider or a graph for it is not there."""
-    cuda = _use_cuda(provider, ort.get_available_providers(), bundle)
-    for precision in _PRECISIONS[cuda]:
-        if precision in bundle.manifest.precisions:
-            return Profile(precision, cuda)
-    raise BackendError(f"bundle {bundle.directory} has no {' or '.join(_PRECISIONS[cuda])} graph for this provider")
+def open_session(graph: Graph, threads: int, diagnose: Callable[[Provider], str] | None = None) -> ort.InferenceSession:
+    """A session of that many threads; BackendError if the graph does not load, ProviderError if its provider does not.
 
-
-def find_graph(bundle: Bundle, provider: str) -> Graph:
-    """A cross-encoder's graph that suits the provider; errors as of `find_profile`."""
-    profile = find_profile(bundle, provider)
-    return Graph(bundle.graph_path(profile.precision), profile.cuda)
-
-
-def _use_cuda(provider: str, available: Sequence[str], bundle: Bundle) -> bool:
-    there = "CUDAExecutionProvider" in available
-    if provider == "cuda" and not there:
-        raise BackendError(
-            f"AISLE_PROVIDER is cuda, but this ONNX Runtime offers only {', '.join(available)}; install the extra 'gpu'"
-        )
-    if provider == "auto":
-        return there and any(precision in bundle.manifest.precisions for precision in _PRECISIONS[True])
-    return provider == "cuda"
-
-
-def open_session(graph: Graph, threads: int) -> ort.InferenceSession:
-    """A session of that many threads; BackendError if the graph does not load, or CUDA does not start."""
-    providers = ["CUDAExecutionProvider"] if graph.cuda else []
+    `diagnose` tells why a provider does not start.
+    """
+    told = diagnose or _diagnose
+    wanted = EXECUTION_PROVIDERS[graph.provider]
+    if graph.on_gpu:
+        if wanted not in ort.get_available_providers():
+            raise ProviderError(f"{wanted} does not start: {told(graph.provider)}")
+        # The libraries of the wheels that the extra 'gpu' installs are on no search path.
+        ort.preload_dlls()
+    chain = provider_chain(graph.provider, graph.gpu, INPUTS)
     try:
-        session = ort.InferenceSession(graph.path, _session_options(threads), [*providers, "CPUExecutionProvider"])
+        # Without its fallback ONNX Runtime raises what a provider says, and does not print it and go on with the CPU,
+        # neither now nor in the middle of serving.
+        session = ort.InferenceSession(graph.path, _session_options(threads), chain, enable_fallback=0)
     except Exception as error:
-        raise BackendError(f"ONNX Runtime cannot load {graph.path}: {error}") from error
-    # ONNX Runtime goes on with the CPU when CUDA does not start; asked-for speed must not vanish silently.
-    if graph.cuda and "CUDAExecutionProvider" not in session.get_providers():
-        raise BackendError("CUDA does not start (see the log above); set AISLE_PROVIDER=cpu to do without")
+        raise BackendError(f"ONNX Runtime cannot load {graph.path} for {wanted}: {in_short(error)}") from error
+    # A provider whose libraries do not load is left out with nothing but a line in ONNX Runtime's log.
+    if wanted not in session.get_providers():
+        raise ProviderError(f"{wanted} does not start: {told(graph.provider)}")
     return session
+
+
+def _diagnose(provider: Provider) -> str:
+    return explain(provider, read_facts(provider))
 
 
 def _session_options(threads: int) -> ort.SessionOptions:

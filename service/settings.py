@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from relevance.template import Template
 from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.errors import SettingsError
+from service.gpu.settings import GpuSettings
 from service.redis_url import check_redis_url
 
 PREFIX = "AISLE_"
@@ -25,7 +26,7 @@ Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
+class Settings(GpuSettings, BaseSettings):
     """Each field is the environment variable of the same name in capitals, behind `AISLE_`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -54,7 +55,6 @@ class Settings(BaseSettings):
     default_deadline_ms: Milliseconds | None = None
     """Deadline of a request that names none; None: it waits for as long as it takes."""
 
-    provider: Literal["auto", "cpu", "cuda"] = "auto"
     autotune: bool = True
     """Measure at start-up what the next three leave open. False: the usable cores over `threads`, 1, and 256."""
     sessions: Count | None = None

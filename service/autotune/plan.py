@@ -11,6 +11,8 @@ from math import log
 from service.autotune.tuning import Candidate, Layout
 
 DEFAULT_MICRO_BATCH_TOKENS = 256
+GPU_MICRO_BATCH_TOKENS = 4096
+"""Of a GPU until it is measured: 100 candidates of 32 tokens fit in one."""
 MICRO_BATCH_TOKENS = {False: tuple(2**power for power in range(6, 11)), True: tuple(2**power for power in range(8, 16))}
 """Micro-batches to try without and with CUDA: on a CPU what stays in cache is fast, a GPU wants to be filled.
 
@@ -83,7 +85,8 @@ def _micro_batches(fixed: Fixed, room: Room) -> list[int]:
         return [fixed.micro_batch_tokens]
     grid = MICRO_BATCH_TOKENS[room.cuda]
     most = room.queue_tokens or max(grid)
-    return _nearest_first({min(tokens, most) for tokens in grid}, DEFAULT_MICRO_BATCH_TOKENS)
+    default = GPU_MICRO_BATCH_TOKENS if room.cuda else DEFAULT_MICRO_BATCH_TOKENS
+    return _nearest_first({min(tokens, most) for tokens in grid}, default)
 
 
 def _lengths(longest: int) -> tuple[int, ...]:

@@ -32,23 +32,27 @@ FORMAT_VERSION = 1
 
 def autotune(bundle: Bundle, graph: Graph, pad_id: int, settings: Settings) -> Tuning:
     """How to run `graph`; BackendError if it fails while it is measured."""
-    fixed = Fixed(settings.sessions, settings.threads, settings.micro_batch_tokens)
+    # Buckets run one after the other on their device, so more sessions would only be measured in vain.
+    sessions = 1 if settings.use_buckets(graph.on_gpu) else settings.sessions
+    fixed = Fixed(sessions, settings.threads, settings.micro_batch_tokens)
     room = Room(
         cores=usable_cores(),
-        cuda=graph.cuda,
+        cuda=graph.on_gpu,
         layouts=max(1, WEIGHTS_BYTES // max(1, graph.path.stat().st_size)),
         queue_tokens=settings.queue_tokens,
     )
     plan = make_plan(fixed, room, bundle.manifest.template.max_length)
     if not settings.autotune:
         return _told(_unmeasured(plan.default), "settings", reason="AISLE_AUTOTUNE is off")
+    if graph.provider == "tensorrt":
+        return _told(_unmeasured(plan.default), "settings", reason="TensorRT builds an engine for minutes")
     if len(plan.candidates) == 1:
         return _told(_unmeasured(plan.default), "settings", reason="nothing is left to choose")
     cache = TuningCache(bundle.directory, _key(bundle, graph, plan), plan.candidates)
     if (kept := cache.load()) is not None:
         return _told(kept, "cache", reason="measured at an earlier start")
     started = time.monotonic()
-    opener = partial(open_rig, graph, pad_id, max(plan.lengths), plan.default.micro_batch_tokens)
+    opener = partial(open_rig, graph.plain(), pad_id, max(plan.lengths), plan.default.micro_batch_tokens)
     measured = measure(plan, opener, SECONDS, time.monotonic)
     seconds = round(time.monotonic() - started, 2)
     if measured.verdict is None:
@@ -64,8 +68,8 @@ def _key(bundle: Bundle, graph: Graph, plan: Plan) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "graph_sha256": bundle.manifest.files[graph.path.name].sha256,
         "onnxruntime": ort.__version__,
-        "provider": "cuda" if graph.cuda else "cpu",
-        "processor": processor_name(graph.cuda),
+        "provider": graph.provider,
+        "processor": processor_name(graph.on_gpu),
         "cores": usable_cores(),
         "candidates": [[*candidate.layout, candidate.micro_batch_tokens] for candidate in plan.candidates],
         "lengths": list(plan.lengths),

@@ -16,8 +16,9 @@ from service.backend import OnnxBackend
 from service.caches import MEBIBYTE
 from service.catalogue_reload import CatalogueFollower
 from service.errors import BackendError
+from service.gpu.placement import Placement
 from service.product_store import ProductStore
-from service.sessions import Graph, Profile, open_session
+from service.sessions import open_session
 from service.settings import PREFIX, Settings
 from service.split.pairing import SplitPairing
 from service.split.query_cache import QueryCache
@@ -58,16 +59,16 @@ def split_tuning(settings: Settings, cores: int) -> Tuning:
     return Tuning(sessions=sessions, threads=threads, micro_batch_tokens=micro_batch)
 
 
-def open_split(bundle: Bundle, profile: Profile, layout: Layout, settings: Settings) -> SplitEngine:
+def open_split(bundle: Bundle, placement: Placement, layout: Layout, settings: Settings) -> SplitEngine:
     """Open the three graphs; BackendError if one does not load, BackendError if the catalogue is of another."""
 
     def session(part: SplitPart) -> ort.InferenceSession:
-        opened = open_session(Graph(bundle.split_path(profile.precision, part), profile.cuda), layout.threads)
+        opened = open_session(placement.graph(bundle.split_path(placement.precision, part)), layout.threads)
         if part == "joint" and {item.name for item in opened.get_inputs()} != set(JOINT_INPUTS):
             raise BackendError(f"bundle {bundle.directory} was exported by another version of Aisle; export it again")
         return opened
 
-    version = bundle.encoder_version(profile.precision)
+    version = bundle.encoder_version(placement.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
     assert bundle.manifest.split is not None
     shared = open_shared(settings, bundle.manifest.split.latent_width, layout.sessions)

@@ -76,6 +76,9 @@ class SplitRunner:
         tokens = sum(pair.cost for pair in split)
         return BatchRun(logits, started, time.monotonic(), tokens, tokens)
 
+    def close(self) -> None:
+        """It holds nothing that has to be given back."""
+
     def samples(self, length: int, count: int) -> Sequence[Pair]:
         """`count` pairs of products of `length` tokens that no tier knows."""
         ids = (0,) * max(1, length - SPECIAL_TOKENS)

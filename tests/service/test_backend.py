@@ -18,9 +18,9 @@ from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
 from service.autotune.tuning import Layout
 from service.backend import BatchRun, OnnxBackend, probe, warm_up
-from service.cross_encoder import INPUTS, CrossEncoderRunner, load_backend
-from service.errors import BackendError, BatchTimeoutError, WorkerDiedError
-from service.sessions import find_graph
+from service.cross_encoder import CrossEncoderRunner, load_backend
+from service.errors import BackendError, BatchTimeoutError, DeviceLostError, WorkerDiedError
+from service.sessions import INPUTS, Graph
 from tests.service.tiny_bundle import write_bundle
 
 Encode = Callable[..., list[EncodedPair]]
@@ -34,7 +34,7 @@ def backend(bundle: Bundle) -> Iterator[OnnxBackend]:
 
 
 def opened(bundle: Bundle, sessions: int = 1) -> OnnxBackend:
-    return load_backend(find_graph(bundle, "auto"), bundle.pair_encoder().pad_id, Layout(sessions, threads=1))
+    return load_backend(Graph(bundle.graph_path("int8")), bundle.pair_encoder().pad_id, Layout(sessions, threads=1))
 
 
 @pytest.fixture
@@ -136,34 +136,6 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
         opened(bundle)
 
 
-def test_cuda_that_is_not_there_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(BackendError, match="AISLE_PROVIDER is cuda"):
-        find_graph(bundle, "cuda")
-
-
-def test_cuda_wants_another_graph_than_int8(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
-    with pytest.raises(BackendError, match="no fp16 or fp32 graph"):
-        find_graph(bundle, "cuda")
-
-
-def test_auto_takes_the_cpu_where_the_bundle_has_no_graph_for_cuda(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
-    assert not find_graph(bundle, "auto").cuda
-
-
-def test_the_best_precision_for_the_cpu_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"not a graph")
-    bundle = write_bundle(tmp_path, graphs={"int8": "model.int8.onnx", "fp32": "model.onnx"})
-    assert find_graph(bundle, "cpu").path.name == "model.int8.onnx"
-    opened(bundle).close()
-
-
 class StubSession:
     """Stands in for ONNX Runtime: waits for `release`, then gives zeros, or raises if it was told to stop."""
 
@@ -245,4 +217,17 @@ def test_what_ends_a_thread_does_not_end_the_event_loop(monkeypatch: pytest.Monk
     monkeypatch.setattr(backend, "run_here", ended)
     with pytest.raises(WorkerDiedError, match="SystemExit"):
         asyncio.run(backend.run(ONE))
+    backend.close()
+
+
+def test_a_lost_device_is_told_apart_from_a_failing_pair() -> None:
+    backend = stub_backend(StubSession(), batch_seconds=math.inf)
+
+    def lost(*_: object) -> BatchRun:
+        raise RuntimeError("CUDA failure 999: unknown error ; GPU=0\nstack trace")
+
+    backend.run_here = lost  # type: ignore[method-assign]
+    with pytest.raises(DeviceLostError) as raised:
+        asyncio.run(backend.run(ONE))
+    assert str(raised.value) == "CUDA failure 999: unknown error ; GPU=0"
     backend.close()

@@ -21,6 +21,7 @@ TABLE = [
     (errors.InferenceError("d"), 500, "inference_failed"),
     (errors.EngineDeadError("d"), 500, "engine_dead"),
     (errors.NotReadyError("d"), 503, "not_ready"),
+    (errors.GpuLostError("d"), 503, "gpu_lost"),
     (errors.DrainingError("d"), 503, "draining"),
     (errors.TooManyConnectionsError("d"), 503, "too_many_connections"),
     (errors.DeadlineExceededError("d"), 504, "deadline_exceeded"),

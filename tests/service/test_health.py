@@ -15,7 +15,7 @@ def health(
     parts: list[Any] = [
         SimpleNamespace(draining=draining),
         SimpleNamespace(saturated=saturated),
-        SimpleNamespace(alive=alive),
+        SimpleNamespace(alive=alive, trouble="The scoring engine does not run."),
         SimpleNamespace(stuck=stuck, concurrency=concurrency),
     ]
     return Health(*parts)

@@ -36,6 +36,6 @@ def integer_product(path: Path) -> None:
 def test_integer_products_are_exact_on_every_machine(tmp_path: Path) -> None:
     # Without VNNI, ONNX Runtime's faster kernel saturates here: 2 · 255 · 127 does not fit in 16 bits.
     integer_product(tmp_path / "product.onnx")
-    session = open_session(Graph(tmp_path / "product.onnx", cuda=False), threads=1)
+    session = open_session(Graph(tmp_path / "product.onnx"), threads=1)
     (sums,) = session.run(None, {"values": np.full((ROWS, DEPTH), 255, dtype=np.uint8)})
     np.testing.assert_array_equal(sums, np.full((ROWS, COLUMNS), 255 * 127 * DEPTH, dtype=np.float32))

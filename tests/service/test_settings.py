@@ -37,6 +37,9 @@ def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"AISLE_PORT": "70000"}, "AISLE_PORT: "),
         ({"AISLE_SESSIONS": "0"}, "AISLE_SESSIONS: "),
         ({"AISLE_PROVIDER": "tpu"}, "AISLE_PROVIDER: "),
+        ({"AISLE_BUCKET_LENGTHS": "16,x"}, "AISLE_BUCKET_LENGTHS: "),
+        ({"AISLE_CUDA_GRAPHS": "true", "AISLE_BUCKETS": "off"}, "AISLE_CUDA_GRAPHS captures buckets"),
+        ({"AISLE_CUDA_GRAPHS": "true", "AISLE_PROVIDER": "tensorrt"}, "AISLE_CUDA_GRAPHS is for CUDA"),
         ({"AISLE_LOG_LEVEL": "loud"}, "AISLE_LOG_LEVEL: "),
         ({"AISLE_DEFAULT_DEADLINE_MS": "0"}, "AISLE_DEFAULT_DEADLINE_MS: "),
         ({"AISLE_DRAIN_SECONDS": "inf"}, "AISLE_DRAIN_SECONDS: "),
@@ -102,3 +105,10 @@ def test_what_is_tuned_is_open_unless_given() -> None:
     assert (Settings().sessions, Settings().threads, Settings().micro_batch_tokens) == (None, None, None)
     # The tuner takes no micro-batch larger than the queue, so this can work.
     assert Settings(queue_tokens=10).queue_tokens == 10
+
+
+def test_buckets_are_lists_and_on_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AISLE_BUCKET_LENGTHS", "32, 64")
+    settings = load_settings()
+    assert settings.bucket_lengths == (32, 64)
+    assert [settings.use_buckets(on_gpu) for on_gpu in (False, True)] == [False, True]

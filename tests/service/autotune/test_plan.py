@@ -73,7 +73,7 @@ def test_layouts_of_known_machines(fixed: Fixed, room: Room, layouts: set[tuple[
         (Fixed(sessions=1), Room(4), Candidate(Layout(1, 1), 256)),
         (Fixed(micro_batch_tokens=70), Room(4), Candidate(Layout(4, 1), 70)),
         (Fixed(), Room(4, queue_tokens=50), Candidate(Layout(4, 1), 50)),
-        (Fixed(), Room(4, cuda=True), Candidate(Layout(1, 1), 256)),
+        (Fixed(), Room(4, cuda=True), Candidate(Layout(1, 1), 4096)),
     ],
 )
 def test_unmeasured_every_core_has_a_session_of_its_own(fixed: Fixed, room: Room, default: Candidate) -> None:

@@ -10,12 +10,14 @@ from relevance.bundle import Bundle
 from service.autotune.rig import OnnxRig, open_rig
 from service.autotune.tuning import Layout
 from service.errors import BackendError
-from service.sessions import find_graph
+from service.sessions import Graph
 from tests.service.tiny_bundle import write_bundle
 
 
 def rig_of(bundle: Bundle) -> OnnxRig:
-    return open_rig(find_graph(bundle, "cpu"), 0, longest=21, batch_tokens=64, layout=Layout(sessions=2, threads=1))
+    return open_rig(
+        Graph(bundle.graph_path("int8")), 0, longest=21, batch_tokens=64, layout=Layout(sessions=2, threads=1)
+    )
 
 
 @pytest.fixture

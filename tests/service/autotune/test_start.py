@@ -166,3 +166,9 @@ def test_the_engine_runs_as_tuned_and_metrics_show_it(directory: Path) -> None:
     labels = {"pairs": str(row.pairs), "length": str(row.length)}
     assert read("aisle_tuned_ns_per_token", labels) == row.ns_per_token
     engine.backend.close()
+
+
+def test_buckets_are_not_measured_side_by_side(directory: Path) -> None:
+    engine = load(Settings(bundle=directory, buckets="on", sessions=2))
+    engine.backend.close()
+    assert {row.sessions for row in engine.tuning.table} == {engine.tuning.sessions} == {1}

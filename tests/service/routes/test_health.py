@@ -5,7 +5,10 @@ from tests.service.app_client import AppClient
 
 def test_a_started_service_is_alive_and_ready(client: AppClient) -> None:
     assert (client.get("/livez").status_code, client.get("/livez").json()) == (200, {"status": "alive"})
-    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (200, {"status": "ready"})
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (
+        200,
+        {"status": "ready", "provider": "cpu"},
+    )
 
 
 def test_draining_is_alive_and_not_ready(client: AppClient) -> None:
