@@ -1,4 +1,4 @@
-"""What FastAPI cannot see by itself: the body of `/score`, which it does not parse, and problem replies."""
+"""What FastAPI cannot see by itself: the bodies of the scoring routes, which it does not parse, and their replies."""
 
 from __future__ import annotations
 
@@ -11,16 +11,27 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.errors import PROBLEM_MEDIA_TYPE
+from service.rerank.examples import EXAMPLES as RERANK_EXAMPLES
+from service.rerank.replies import RankedText, RerankRefusal, RerankReply
+from service.rerank.schemas import DocumentsRequest, TextsRequest
 from service.schemas import DEADLINE_MS, Problem, ScoreRequest, ScoreRequests
 from service.validation import DEADLINE_HEADER
+
+READ: Sequence[type[BaseModel]] = (ScoreRequest, ScoreRequests, DocumentsRequest, TextsRequest)
+WRITTEN: Sequence[type[BaseModel]] = (Problem, RankedText, RerankReply, RerankRefusal)
+"""Models that routes read and write by themselves, so that FastAPI does not see them."""
 
 _REF = "#/components/schemas/{model}"
 
 Responses = dict[int | str, dict[str, Any]]
 
 
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
 def _problems(descriptions: dict[int, str]) -> Responses:
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}
+    content = {PROBLEM_MEDIA_TYPE: {"schema": _ref(Problem)}}
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
@@ -46,20 +57,33 @@ SCORE_RESPONSES: Responses = {
     ),
 }
 
-RERANK_RESPONSES: Responses = {
-    status: {
-        "description": told["description"],
-        "content": {"application/json": {"schema": {"type": ["object", "array"]}}},
-    }
-    for status, told in SCORE_RESPONSES.items()
+_DEGRADED_HEADERS = {
+    "x-aisle-degraded": {"description": "Whether a deadline left documents unscored.", "schema": {"type": "string"}},
+    "x-aisle-truncated": {"description": "How many documents were cut.", "schema": {"type": "string"}},
+    "x-aisle-warnings": {"description": "What was sent and has no effect.", "schema": {"type": "string"}},
 }
-"""The dialects' replies are described by those who made them."""
 
 
-def rerank_body(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
-    """The request body of a route that reads it itself, as one of `models`."""
-    schemas = [model.model_json_schema() for model in models]
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": schemas}}}}}
+def rerank_responses(path: str) -> Responses:
+    """The replies of a rerank route: objects, arrays, or (on `/rerank`, by the list's name) either."""
+    array = {"type": "array", "items": _ref(RankedText)}
+    shapes = {"/rerank": [array, _ref(RerankReply)], "/tei/rerank": [array]}.get(path, [_ref(RerankReply)])
+    responses: Responses = {
+        status: {"description": told["description"], "content": _json(_ref(RerankRefusal))}
+        for status, told in SCORE_RESPONSES.items()
+    }
+    headers = {**_TIMING_HEADERS, **_DEGRADED_HEADERS}
+    return {**responses, 200: {"description": "Best first.", "headers": headers, "content": _json({"anyOf": shapes})}}
+
+
+def rerank_body(path: str, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """The request body of a rerank route, which it reads itself, as one of `models`, and the deadline's header."""
+    content = _json({"anyOf": [_ref(model) for model in models]}, examples=RERANK_EXAMPLES[path])
+    return {"parameters": SCORE_HEADERS, "requestBody": {"required": True, "content": content}}
+
+
+def _json(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": schema, **more}}
 
 
 HEALTH_RESPONSES: Responses = _problems({503: "Draining, the engine does not run or hangs, or its queue is full."})
@@ -121,12 +145,12 @@ def install_openapi(app: FastAPI) -> None:
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, definitions = models_json_schema(
-        [(ScoreRequest, "validation"), (ScoreRequests, "validation"), (Problem, "serialization")], ref_template=_REF
+        [(model, "validation") for model in READ] + [(model, "serialization") for model in WRITTEN], ref_template=_REF
     )
     document["components"]["schemas"].update(definitions["$defs"])
-    body = {"anyOf": [{"$ref": _REF.format(model=model.__name__)} for model in (ScoreRequest, ScoreRequests)]}
+    content = _json({"anyOf": [_ref(ScoreRequest), _ref(ScoreRequests)]}, examples=EXAMPLES)
     document["paths"]["/score"]["post"] |= {
         "parameters": SCORE_HEADERS,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body, "examples": EXAMPLES}}},
+        "requestBody": {"required": True, "content": content},
     }
     return document

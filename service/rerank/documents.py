@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from relevance.product import Product
 
 Document = str | dict[str, Any]
@@ -24,7 +26,7 @@ def candidate_of(document: Document, rank_fields: Sequence[str] | None) -> Docum
     if "title" in chosen and chosen.keys() <= Product.model_fields.keys():
         return chosen
     if rank_fields is not None:
-        return {"title": " ".join(_as_text(value) for value in chosen.values())}
+        return {"title": " ".join(_as_text(value) for value in chosen.values() if value is not None)}
     return {"title": document[TEXT]} if isinstance(document.get(TEXT), str) else document
 
 
@@ -32,8 +34,10 @@ def told_back(document: Document) -> Mapping[str, Any]:
     """What a reply that returns documents has of it: always an object with its text."""
     if isinstance(document, str):
         return {TEXT: document}
-    return document if TEXT in document else {TEXT: str(document.get("title", "")), **document}
+    # Typed clients take nothing else for it than a string.
+    text = document.get("title", "") if document.get(TEXT) is None else document[TEXT]
+    return {**document, TEXT: _as_text(text)}
 
 
 def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -15,9 +15,6 @@ from service.request import Body
 from service.rerank.documents import Document, candidate_of
 from service.rerank.schemas import DocumentsRequest, RerankRequest, TextsRequest
 from service.validation import field_name, invalid_fields, message_of
-
-FOLLOWED = frozenset({("truncate", True), ("truncation_direction", "Right"), ("truncation_direction", "right")})
-"""Values of fields without effect that ask for what is done anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class Reranking:
     raw_scores: bool
     notes: Sequence[str]
     """What was sent and has no effect."""
+    uncut: bool = False
+    """Whether to refuse what would have to be cut."""
 
 
 def parse_object(raw: bytes) -> Mapping[str, Any]:
@@ -62,7 +61,8 @@ class RerankReader:
         """A request with `texts`; errors as of `documents`."""
         request = _validated(TextsRequest, sent)
         assert isinstance(request, TextsRequest)
-        return _reranking(request, self._body(request, request.texts, 0), bool(request.return_text))
+        asked = _reranking(request, self._body(request, request.texts, 0), bool(request.return_text))
+        return replace(asked, uncut=request.truncate is False)
 
     def _body(self, request: RerankRequest, candidates: Sequence[Document], priority: int) -> Body:
         # Logits and tokens, which dialects have words for, stand in our reply's `debug`.
@@ -97,11 +97,8 @@ _DOCUMENT = "must be a text or an object"
 
 
 def _notes(request: RerankRequest) -> Sequence[str]:
-    ignored = [
-        name
-        for name in sorted(request.without_effect & request.model_fields_set)
-        if (value := getattr(request, name)) is not None and (name, value) not in FOLLOWED
-    ]
+    sent = sorted(request.without_effect & request.model_fields_set)
+    ignored = [name for name in sent if getattr(request, name) is not None]
     unknown = [field_name((name,)) for name in request.model_extra or ()]
     return [f"{name} has no effect" for name in (*ignored, *unknown)]
 

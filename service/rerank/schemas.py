@@ -58,9 +58,12 @@ class TextsRequest(RerankRequest):
     """As Text Embeddings Inference has it."""
 
     called: ClassVar[str] = "texts"
-    without_effect: ClassVar[frozenset[str]] = frozenset(("truncate", "truncation_direction"))
 
     texts: list[str]
     return_text: bool | None = None
-    truncate: Annotated[bool | None, Unused] = None
-    truncation_direction: Annotated[Literal["left", "right", "Left", "Right"] | None, Unused] = None
+    truncate: Annotated[
+        bool | None, Field(description="`false`: a text or query that does not fit is refused, not cut.")
+    ] = None
+    truncation_direction: Annotated[
+        Literal["right", "Right"] | None, Field(description="The end is what is cut; `left` is refused.")
+    ] = None

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.errors import FieldError
 from service.logs import current_request_id
 from service.reply import Json
 from service.rerank.documents import TEXT, told_back
 from service.rerank.reading import Reranking
 from service.routes.answering import Written
 from service.served import Scored
+from service.validation import invalid_fields
+
+MOST_IN_HEADER = 8
+"""Warnings that the header tells: clients refuse headers of some kilobytes. The body of an object has them all."""
 
 UNKNOWN_SCORE = 0.0
 """Of a document that is named by an id which the catalogue does not know; a warning tells that."""
@@ -22,6 +27,7 @@ UNKNOWN_SCORE = 0.0
 
 def write_array(asked: Reranking, reply: Json, scored: Scored) -> Written:
     """`[{"index", "score", "text"?}, …]`, as Text Embeddings Inference has it."""
+    _check_uncut(asked, reply)
     items = []
     for index, score in _best(asked, reply):
         item: Json = {"index": index, "score": score}
@@ -58,6 +64,26 @@ def write_cohere_v2(asked: Reranking, reply: Json, scored: Scored) -> Written:
     assert isinstance(content, dict)
     content["meta"]["api_version"] = {"version": "2"}
     return Written({name: content[name] for name in ("id", "results", "meta")}, headers)
+
+
+def _check_uncut(asked: Reranking, reply: Json) -> None:
+    """Raise InvalidInputError if something was cut that had to stay whole."""
+    # Tokens are counted on the way, so this is known only now.
+    if not asked.uncut:
+        return
+    cut = {int(r["index"]): r["debug"]["dropped"] for r in reply["results"] if r.get("debug", {}).get("dropped")}
+    errors = [FieldError("query", _too_long(dropped["query"])) for dropped in cut.values() if "query" in dropped][:1]
+    errors += [
+        FieldError(f"texts[{index}]", _too_long(tokens))
+        for index, dropped in cut.items()
+        if (tokens := sum(dropped.values()) - dropped.get("query", 0))
+    ]
+    if errors:
+        raise invalid_fields(errors)
+
+
+def _too_long(tokens: int) -> str:
+    return f"is {tokens} tokens too long for the model; with truncate it is cut"
 
 
 def _best(asked: Reranking, reply: Json) -> Sequence[tuple[int, float]]:
@@ -104,5 +130,7 @@ def _headers(warnings: Sequence[str], scored: Scored) -> dict[str, str]:
         "x-aisle-truncated": str(scored.truncated),
     }
     if warnings:
-        headers["x-aisle-warnings"] = "; ".join(warnings).encode("ascii", "replace").decode()
+        more = [f"and {len(warnings) - MOST_IN_HEADER} more"] if len(warnings) > MOST_IN_HEADER else []
+        told = "; ".join((*warnings[:MOST_IN_HEADER], *more))
+        headers["x-aisle-warnings"] = told.encode("ascii", "replace").decode()
     return headers

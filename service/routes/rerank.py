@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from relevance.bundle import Manifest
 from service.errors import ServiceError
-from service.openapi import RERANK_RESPONSES, rerank_body
+from service.openapi import rerank_body, rerank_responses
 from service.reading import BodyReader
 from service.reply import Json
 from service.request import Body
@@ -78,8 +78,8 @@ def rerank_router(reader: BodyReader, answering: Answering, refused: Callable[[s
             methods=["POST"],
             name=path.strip("/").replace("/", "_"),
             summary=summary,
-            responses=RERANK_RESPONSES,
-            openapi_extra=rerank_body(models),
+            responses=rerank_responses(path),
+            openapi_extra=rerank_body(path, models),
         )
 
     add("/v2/rerank", dialects.cohere(write_cohere_v2), documents, "Rerank as Cohere does, version 2.")

@@ -11,6 +11,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.specs.openapi import checks
 
 from service.openapi import EXAMPLES
+from service.rerank.examples import EXAMPLES as RERANK_EXAMPLES
 from tests.service.app_client import AppClient
 
 # `positive_data_acceptance` is left out: a blank query fits the schema and is refused with 400.
@@ -78,11 +79,25 @@ def test_the_service_does_what_its_document_says(
     run()
 
 
+@pytest.mark.parametrize("path", RERANK_EXAMPLES)
+def test_the_examples_of_the_rerank_routes_work_and_are_shown(
+    client: AppClient, document: dict[str, Any], path: str
+) -> None:
+    operation = document["paths"][path]["post"]
+    shown = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert shown == RERANK_EXAMPLES[path]
+    for example in shown.values():
+        reply = client.post(path, json=example["value"])
+        assert reply.status_code == 200
+        assert "x-aisle-warnings" not in reply.headers
+
+
 @pytest.mark.parametrize("path", ["/v2/rerank", "/v1/rerank", "/openai/v1/rerank", "/rerank", "/tei/rerank"])
 def test_the_rerank_routes_take_whatever_fits_their_schema(
     client: AppClient, document: dict[str, Any], path: str
 ) -> None:
     operation = schemathesis.openapi.from_dict(document)[path]["POST"]
+    found = [checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
 
     @settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
@@ -90,6 +105,6 @@ def test_the_rerank_routes_take_whatever_fits_their_schema(
         reply = client.post(path, content=json.dumps(case.body).encode())
         # What fits may yet be blank, or hold objects that are neither a text nor a product.
         assert reply.status_code in {200, 400, 422}
-        case.validate_response(reply, checks=[checks.status_code_conformance, checks.content_type_conformance])
+        case.validate_response(reply, checks=found)
 
     run()

@@ -94,16 +94,46 @@ def test_objects_are_products_or_what_rank_fields_name(client: AppClient) -> Non
     assert {r["index"]: r["relevance_score"] for r in chosen["results"]} == {0: 1.0, 1: -0.5, 2: 1.5}
 
 
+def test_a_text_that_is_told_back_is_a_string(client: AppClient) -> None:
+    documents = [{"title": "good", "text": 5}, {"title": "bad", "tags": ["fair"], "text": None}]
+    asked = {"documents": documents, "return_documents": True, "raw_scores": True}
+    reply = rerank(client, "/v1/rerank", **asked, rank_fields=["title", "tags", "text"]).json()
+    assert {r["index"]: r["document"]["text"] for r in reply["results"]} == {0: "5", 1: "bad"}
+    assert [r["relevance_score"] for r in reply["results"]] == [0.75, -0.25]
+
+
 def test_what_has_no_effect_is_told(client: AppClient) -> None:
     fields = {"max_tokens_per_doc": 512, "instruction": "be kind", "top_n": 1}
     reply = rerank(client, "/v1/rerank", documents=TEXTS, **fields)
     expected = ["max_tokens_per_doc has no effect", "instruction has no effect"]
     assert reply.json()["meta"]["warnings"] == expected
     assert reply.headers["x-aisle-warnings"] == "; ".join(expected)
-    cut = rerank(client, "/rerank", texts=["good " * 40], truncate=False, truncation_direction="left")
-    assert cut.headers["x-aisle-truncated"] == "1"
-    assert cut.headers["x-aisle-warnings"] == "truncate has no effect; truncation_direction has no effect"
-    assert "x-aisle-warnings" not in rerank(client, "/rerank", texts=TEXTS, truncate=True).headers
+    followed = {"truncate": True, "truncation_direction": "Right"}
+    assert "x-aisle-warnings" not in rerank(client, "/rerank", texts=TEXTS, **followed).headers
+
+
+def test_a_header_of_warnings_stays_short_enough_for_every_client(client: AppClient) -> None:
+    unknown = {f"crème\r\n{number}" + "x" * 100: 1 for number in range(300)}
+    reply = rerank(client, "/v1/rerank", documents=TEXTS, **unknown)
+    told = reply.headers["x-aisle-warnings"]
+    assert told.endswith("; and 292 more")
+    assert told.isascii()
+    assert told.isprintable()
+    assert len(told) < 1000
+    assert len(reply.json()["meta"]["warnings"]) == 300
+
+
+def test_what_would_be_cut_is_refused_if_it_must_stay_whole(client: AppClient) -> None:
+    texts = ["good", "good " * 14]
+    cut = rerank(client, "/rerank", texts=texts, truncate=True)
+    assert (cut.status_code, cut.headers["x-aisle-truncated"]) == (200, "1")
+    refused = rerank(client, "/rerank", texts=texts, truncate=False)
+    assert (refused.status_code, refused.json()["error_type"]) == (422, "Validation")
+    message = "is 2 tokens too long for the model; with truncate it is cut"
+    assert refused.json()["errors"] == [{"field": "texts[1]", "message": message}]
+    assert rerank(client, "/rerank", texts=texts[:1], truncate=False).status_code == 200
+    long_query = client.post("/rerank", json={"query": "red " * 5, "texts": TEXTS, "truncate": False})
+    assert [error["field"] for error in long_query.json()["errors"]] == ["query"]
 
 
 class Fault(NamedTuple):
@@ -123,6 +153,7 @@ FAULTS = [
     Fault("/rerank", {}, 422, "documents", "Validation"),
     Fault("/rerank", {"texts": ["good", 3]}, 422, "texts[1]", "Validation"),
     Fault("/rerank", {"texts": ["good"], "query": " "}, 400, "query", "Empty"),
+    Fault("/rerank", {"texts": ["good"], "truncation_direction": "left"}, 422, "truncation_direction", "Validation"),
     Fault("/tei/rerank", {}, 422, "texts", "Validation"),
 ]
 
@@ -148,6 +179,28 @@ def test_too_many_documents_are_refused_in_the_caller_s_words(serve: Serve) -> N
     reply = rerank(serve(max_candidates=2), "/v1/rerank", documents=TEXTS)
     assert reply.status_code == 413
     assert reply.json()["message"] == "The body has 3 documents; the limit is 2."
+
+
+def test_a_full_queue_says_when_to_come_again(serve: Serve) -> None:
+    client = serve(queue_tokens=256, max_candidates=1)
+    client.service.stages.admission.outstanding = 256
+    for path, called in [("/v2/rerank", "documents"), ("/rerank", "texts")]:
+        reply = rerank(client, path, **{called: ["good"]})
+        assert (reply.status_code, reply.json()["error_type"]) == (429, "Overloaded")
+        assert reply.headers["retry-after"].isdecimal()
+
+
+def test_a_deadline_that_leaves_nothing_scored_is_told(client: AppClient) -> None:
+    hopeless = {"x-deadline-ms": "1e-9"}
+    for path, called in [("/v2/rerank", "documents"), ("/rerank", "texts")]:
+        reply = client.post(path, json={"query": "red", called: TEXTS}, headers=hopeless)
+        assert (reply.status_code, reply.json()["code"]) == (504, "deadline_exceeded")
+        assert reply.json()["message"] == reply.json()["detail"] == reply.json()["error"]
+
+
+def test_too_large_a_body_is_refused_in_the_dialect(serve: Serve) -> None:
+    reply = rerank(serve(max_body_bytes=1000, max_text_chars=500), "/rerank", texts=["good " * 300])
+    assert (reply.status_code, reply.json()["error_type"]) == (413, "Validation")
 
 
 def test_keys_hold_here_too(serve: Serve) -> None:
