@@ -12,7 +12,8 @@ from typing import Any
 from transformers import BertConfig
 
 from export.calibration_feeds import pair_feeds
-from export.graph import Heads, export_fp32, fuse_cross_encoder, to_fp16, to_int8
+from export.graph import Heads, export_fp32, fuse_cross_encoder, to_int8
+from export.half_precision import to_fp16
 from export.parity import JudgedList, check_parity
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Precision, save_bundle, sha256_of
 from relevance.calibration import Calibration, LabelBand
@@ -123,7 +124,7 @@ def _build_graphs(
         if precision == "int8":
             to_int8(fused, graph, pair_feeds(source.pairs))
         elif precision == "fp16":
-            to_fp16(fused, graph, heads)
+            to_fp16(fused, graph)
         if precision != "fp32":
             parity[precision] = check_parity(source.checkpoint, graph, precision, lists, source.pad_id)
     if "fp32" not in precisions:

@@ -109,14 +109,6 @@ def batched_products(graph: onnx.ModelProto) -> list[str]:
     return [node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in stacks]
 
 
-def to_fp16(source: Path, target: Path, heads: Heads) -> None:
-    """Half precision for CUDA; inputs and the logit keep their types."""
-    with quiet():
-        model = _optimised(source, heads)
-        model.convert_float_to_float16(keep_io_types=True)
-        model.save_model_to_file(str(target))
-
-
 def _optimised(source: Path, heads: Heads) -> BertOnnxModel:
     # opt_level=0: only the fusions of the transformers tool, so that the result holds on every machine.
     return optimize_model(

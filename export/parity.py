@@ -18,7 +18,7 @@ from export.onnx_graph import INPUTS, OUTPUT
 from export.sessions import cpu_session
 from relevance.bundle import Precision
 from relevance.pair_encoding import EncodedPair, pad_pairs
-from relevance.ranking_metrics import kendall_tau, soft_target_ndcg
+from relevance.ranking_metrics import kendall_tau, soft_target_ndcg, ties_at_top
 
 BATCH_SIZES = (1, 2, 3, 8, 17, 32, 64)
 NDCG_CUTOFF = 10
@@ -39,26 +39,33 @@ class JudgedList:
 class Bounds:
     """What a precision may differ by: largest |Δlogit|, loss of mean nDCG@10, mean Kendall tau kept.
 
-    `drift`: how far a logit may move between a pair alone and the pair in a batch.
+    `drift`: how far a logit may move between a pair alone and the pair in a batch. `ties`: the share of the first ten
+    places that may tie.
     """
 
     logit: float
     ndcg: float
     tau: float
     drift: float
+    ties: float
 
 
 BOUNDS: dict[Precision, Bounds] = {
-    "fp32": Bounds(logit=1e-3, ndcg=1e-3, tau=0.999, drift=1e-5),
-    "fp16": Bounds(logit=5e-2, ndcg=2e-3, tau=0.99, drift=2e-2),
+    "fp32": Bounds(logit=1e-3, ndcg=1e-3, tau=0.999, drift=1e-5, ties=0.0),
+    # A logit that has run into the end of fp16, or into its steps, ties with its neighbours: the best ones first.
+    "fp16": Bounds(logit=5e-2, ndcg=2e-3, tau=0.99, drift=2e-2, ties=0.01),
     # Rounding moves single logits, but not the ranking; products of integers are exact in any batch.
-    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9, drift=1e-5),
+    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9, drift=1e-5, ties=0.05),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was measured for one graph."""
+    """What was measured for one graph.
+
+    `ties_at_top`: of the `places_at_top`, which are each list's first ten, how many the graph gave a logit that it also
+    gave to another pair of the list, though the checkpoint tells the two apart.
+    """
 
     pairs: int
     largest_logit_difference: float
@@ -67,6 +74,8 @@ class Parity:
     ndcg_graph: float
     kendall_tau: float
     largest_batch_drift: float
+    ties_at_top: int = 0
+    places_at_top: int = 0
 
 
 def check_parity(
@@ -101,6 +110,8 @@ def compare(
         ndcg_graph=_mean_ndcg(lists, measured),
         kendall_tau=float(np.nanmean(taus)) if taus else 1.0,
         largest_batch_drift=drift,
+        ties_at_top=sum(ties_at_top(a, b, NDCG_CUTOFF) for a, b in zip(reference, measured, strict=True)),
+        places_at_top=sum(min(NDCG_CUTOFF, own.size) for own in measured),
     )
 
 
@@ -171,4 +182,6 @@ def broken_bound(parity: Parity, bounds: Bounds) -> str | None:
         return f"Kendall tau to the checkpoint is {parity.kendall_tau:.4f}"
     if not parity.largest_batch_drift <= bounds.drift:
         return f"a logit moves by {parity.largest_batch_drift:.4g} with the batch around its pair"
+    if parity.ties_at_top > bounds.ties * parity.places_at_top:
+        return f"{parity.ties_at_top} of {parity.places_at_top} places at the top have the logit of another pair"
     return None

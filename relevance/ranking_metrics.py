@@ -13,6 +13,8 @@ Gain = Literal["linear", "exponential"]
 
 
 GRADE_OF_TARGET_ONE = 3.0
+LEAST_APART = 1e-4
+"""Logits that differ by more are of two pairs, and not of one that was computed twice."""
 SIGNS_AT_ONCE = 1 << 20
 """Random signs held in memory at once by the randomisation test."""
 
@@ -187,3 +189,14 @@ def _pair_of_arrays(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatA
     if np.isnan(a).any() or np.isnan(b).any():
         raise ValueError("grades and scores must not contain nan")
     return a, b
+
+
+def ties_at_top(reference: FloatArray, measured: FloatArray, cutoff: int) -> int:
+    """How many of the best `cutoff` by `measured` (n,) have the value of a pair that `reference` (n,) tells from them.
+
+    A pair that is there twice has one value rightly; what another precision has made equal, it no longer ranks.
+    """
+    top = np.argsort(-measured, kind="stable")[:cutoff]
+    equal = measured[top, None] == measured
+    apart = np.abs(reference[top, None] - reference) > LEAST_APART
+    return int((equal & apart).any(axis=1).sum())

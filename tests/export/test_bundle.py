@@ -11,7 +11,7 @@ from transformers import BertForSequenceClassification
 
 from export.bundle import BundleRequest, Source, export_bundle
 from export.errors import CheckpointError, ParityError
-from export.graph import Heads, export_fp32, fuse_cross_encoder, to_fp16
+from export.graph import export_fp32
 from export.parity import BOUNDS, Bounds, JudgedList, check_parity
 from relevance.bundle import load_bundle
 from relevance.calibration import Calibration
@@ -37,7 +37,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _bounds_for_an_untrained_head(monkeypatch: pytest.MonkeyPatch) -> None:
     # A random head reads directions that carry noise, which int8 does not keep; a trained one does not.
-    monkeypatch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7, drift=BOUNDS["int8"].drift))
+    monkeypatch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7, drift=BOUNDS["int8"].drift, ties=1.0))
 
 
 def judged_lists(count: int = 12, seed: int = 0) -> list[JudgedList]:
@@ -108,17 +108,22 @@ def test_int8_without_a_pair_to_learn_ranges_from_is_refused(checkpoint: Path, t
         )
 
 
-def test_fp16_keeps_the_types_of_inputs_and_logits(checkpoint: Path, tmp_path: Path) -> None:
-    config = BertForSequenceClassification.from_pretrained(checkpoint).config
-    heads = Heads(config.num_attention_heads, config.hidden_size)
-    export_fp32(checkpoint, tmp_path / "raw.onnx")
-    fuse_cross_encoder(tmp_path / "raw.onnx", tmp_path / "fused.onnx", heads)
-    to_fp16(tmp_path / "fused.onnx", tmp_path / "half.onnx", heads)
-    graph = onnx.load(str(tmp_path / "half.onnx")).graph
+def test_fp16_keeps_the_types_of_inputs_and_logits_and_the_head_in_fp32(checkpoint: Path, tmp_path: Path) -> None:
+    request = replace(REQUEST, precisions=("fp16",))
+    parity = export_bundle(source(checkpoint), judged_lists(4), request, (tmp_path / "bundle", lambda _: "x"))
+    assert parity["fp16"]["ties_at_top"] == 0 < parity["fp16"]["places_at_top"]
+    graph = onnx.load(str(tmp_path / "bundle" / "model.fp16.onnx")).graph
     assert {item.type.tensor_type.elem_type for item in graph.input} == {onnx.TensorProto.INT64}
     assert graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    assert any(weight.data_type == onnx.TensorProto.FLOAT16 for weight in graph.initializer)
-    check_parity(checkpoint, tmp_path / "half.onnx", "fp16", judged_lists(4), 0)
+    types = {item.name: item.data_type for item in graph.initializer}
+    head = {name for name in types if name.startswith(("classifier.", "bert.pooler."))}
+    assert len(head) == 4
+    assert {types[name] for name in head} == {onnx.TensorProto.FLOAT}
+    layers = {name for name in types if name.startswith("bert.encoder.") or name.endswith("_qkv_weight")}
+    assert {types[name] for name in layers} == {onnx.TensorProto.FLOAT16}
+    # The rows of [CLS] are picked before they are cast: casting all tokens would cost more than the head.
+    (gather,) = [node for node in graph.node if node.op_type == "Gather" and "pooler" in node.name]
+    assert not gather.input[0].endswith("_cast_to_fp32")
 
 
 def test_another_models_graph_fails_with_the_largest_difference(checkpoint: Path, tmp_path: Path) -> None:

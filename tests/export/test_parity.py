@@ -26,7 +26,9 @@ def test_the_figures_are_those_of_the_logits() -> None:
     assert parity.ndcg_graph < 1.0
 
 
-GOOD = Parity(10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0, largest_batch_drift=0.0)
+GOOD = Parity(
+    10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0, largest_batch_drift=0.0, places_at_top=10
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ GOOD = Parity(10, 1e-4, 1e-5, ndcg_torch=0.8, ndcg_graph=0.8, kendall_tau=1.0, l
         ({"kendall_tau": float("nan")}, "Kendall tau to the checkpoint is nan"),
         ({"largest_batch_drift": 0.01}, "moves by 0.01 with the batch"),
         ({"largest_batch_drift": float("nan")}, "moves by nan"),
+        ({"ties_at_top": 2}, "2 of 10 places at the top have the logit of another pair"),
     ],
 )
 def test_each_bound_stops_the_export_and_names_its_figure(change: dict[str, float], named: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from export.errors import CheckpointError, ParityError
+from export.errors import ParityError
 from export.split_bundle import export_split_bundle
 from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
 from relevance.template import FieldBudget
@@ -69,12 +69,21 @@ def test_positions_that_no_text_reaches_are_left_out(tmp_path: Path) -> None:
     assert 512 not in heights
 
 
-def test_half_precision_is_refused_before_anything_is_exported(tmp_path: Path) -> None:
+def test_in_half_precision_the_encoder_is_lower_and_pairs_are_scored_in_fp32(tmp_path: Path) -> None:
     source, lists, request = split_parts(tmp_path / "checkpoint")
-    with pytest.raises(CheckpointError, match="no fp16 graphs"):
-        export_split_bundle(
-            source, lists, replace(request, precisions=("int8", "fp16")), (tmp_path / "bundle", lambda _: "# x\n")
-        )
+    request = replace(request, precisions=("fp16", "int8"))
+    parity = export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.split_path("fp16", "joint").name == "joint.onnx"
+    assert not (tmp_path / "bundle" / "encoder.onnx").exists()
+    encoder = onnx.load(str(bundle.split_path("fp16", "encoder"))).graph
+    made_in_half = {item.name for item in encoder.initializer if item.data_type == onnx.TensorProto.FLOAT16}
+    assert any("Attention" in name for name in made_in_half)
+    # The latents' own products would round before they are put in steps.
+    (directions,) = [node for node in encoder.node if node.op_type == "MatMul" and "directions" in node.name]
+    assert directions.input[1] not in made_in_half
+    assert parity["fp16"]["ties_at_top"] == 0
+    assert parity["fp16"]["largest_logit_difference"] < 0.5
 
 
 def test_records_belong_to_a_template(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from relevance.ranking_metrics import (
     ndcg_at_k,
     randomisation_p_value,
     reliability_bins,
+    ties_at_top,
 )
 
 # Few distinct values, so that ties are common.
@@ -169,3 +170,17 @@ def test_reliability_bins_hold_every_pair_once(pairs: list[tuple[float, float]],
     assert sum(each.pairs * each.target for each in found) == pytest.approx(sum(targets))
     assert [each.probability for each in found] == sorted(each.probability for each in found)
     assert 0.0 <= expected_calibration_error(targets, probabilities, bins) <= 1.0
+
+
+def test_logits_that_half_precision_has_made_equal_are_ties() -> None:
+    reference = np.array([8.003, 8.0, 7.0, 6.0])
+    # Steps of fp16 are 0.0078 wide from 8 on.
+    assert ties_at_top(reference, reference.astype(np.float16).astype(np.float64), 10) == 2
+    assert ties_at_top(reference, reference, 10) == 0
+
+
+def test_one_pair_twice_is_no_tie_and_neither_is_one_below_the_top() -> None:
+    assert ties_at_top(np.array([3.0, 3.00001, 1.0]), np.array([3.0, 3.0, 1.0]), 10) == 0
+    reference = np.arange(20.0)
+    assert ties_at_top(reference, np.maximum(reference, 5.0), 10) == 0
+    assert ties_at_top(reference, np.minimum(reference, 9.0), 10) == 10
