@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from relevance.bundle import load_bundle
 from training import untrained
 from training.config import StudentSettings
+from training.models import untrained_shapes
 
 
 def test_a_bundle_is_written_that_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +19,24 @@ def test_a_bundle_is_written_that_says_what_it_is(tmp_path: Path, monkeypatch: p
     assert bundle.manifest.name == "not-distilled"
     assert bundle.manifest.split is not None and bundle.manifest.split.latent_width == 32
     assert "Not distilled" in (bundle.directory / "README.md").read_text()
+
+
+def test_a_shape_is_written_in_both_precisions_and_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untrained, "QUERIES", 8)
+    tiny = {"layers": 2, "hidden": 64, "heads": 2, "intermediate": 128}
+    monkeypatch.setitem(untrained_shapes.SHAPES, "bert-base", tiny)
+    bundle_dir, packed = tmp_path / "bundle", tmp_path / "packed.onnx"
+    assert untrained.main(["-o", str(bundle_dir), "--kind", "bert-base", "--packed", str(packed)]) == 0
+    bundle = load_bundle(bundle_dir)
+    assert set(bundle.manifest.precisions) == {"fp32", "fp16"}
+    assert bundle.manifest.training["shape"] == {"name": "bert-base", **tiny}
+    assert bundle.manifest.parity["fp16"]["ties_at_top"] == 0
+    kinds = [node.op_type for node in onnx.load(str(packed)).graph.node]
+    assert kinds.count("PackedAttention") == 2
+    assert (kinds.count("RemovePadding"), kinds.count("RestorePadding"), kinds.count("Attention")) == (1, 1, 0)
+
+
+def test_a_split_student_has_no_packed_graph(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        untrained.main(["-o", "x", "--packed", "y.onnx"])
+    assert "a split student has none" in capsys.readouterr().err
