@@ -70,7 +70,7 @@ class RawSessions:
         self._graph = bundle.graph_path("int8")
         encoder = bundle.pair_encoder()
         self._pad_id = encoder.pad_id
-        self._pairs = [pair for body in bodies for pair in _pairs(encoder, body)]
+        self._pairs = [pair for body in bodies for pair in pairs_of(encoder, body)]
         self.mean_tokens = float(np.mean([len(pair) for pair in self._pairs]))
 
     def ceiling(self, trial_seconds: float) -> Drive:
@@ -94,7 +94,8 @@ def _fastest(drives: Sequence[Drive], seconds: float) -> Drive:
     return max(drives, key=lambda drive: drive.measure(seconds).pairs_per_second)
 
 
-def _pairs(encoder: PairEncoder, body: Mapping[str, Any]) -> list[EncodedPair]:
+def pairs_of(encoder: PairEncoder, body: Mapping[str, Any]) -> list[EncodedPair]:
+    """A body's pairs as the service would encode them."""
     query = encoder.encode_queries([body["query"]])[0]
     products = [Product.model_validate(candidate) for candidate in body["candidates"]]
     return [encoder.pair(query, product) for product in encoder.encode_products(products)]

@@ -13,12 +13,12 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 def describe_machine(cpu_info: Path = CPU_INFO) -> dict[str, Any]:
     """The processor, the cores that may be used, and the versions that matter."""
-    return {
-        "cpu": _cpu(cpu_info),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "onnxruntime": version("onnxruntime"),
-    }
+    return {**processor(cpu_info), "onnxruntime": version("onnxruntime")}
+
+
+def processor(cpu_info: Path = CPU_INFO) -> dict[str, Any]:
+    """The processor, the cores that may be used, and Python."""
+    return {"cpu": _cpu(cpu_info), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
 
 
 def _cpu(cpu_info: Path) -> str:

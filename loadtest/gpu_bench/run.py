@@ -1,0 +1,133 @@
+"""The order of things: models, checks, then figures, and what they come down to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from loadtest.gpu_bench.buckets import measure_ways
+from loadtest.gpu_bench.correctness import WrongModelError, check_graph, check_scores, check_torch
+from loadtest.gpu_bench.http_load import NO_CACHES, figures, served
+from loadtest.gpu_bench.machine import describe_machine
+from loadtest.gpu_bench.models import Model, made, made_split, opened
+from loadtest.gpu_bench.plan import LENGTH, Plan
+from loadtest.gpu_bench.report import Report, show
+from loadtest.gpu_bench.requests import bodies_of_length
+from loadtest.gpu_bench.torch_side import measure_torch
+from loadtest.workload import Body
+from relevance.bundle import Bundle, load_bundle
+
+BODIES, CHECKED = 32, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`models` is where made bundles lie; `bundle` and `split` are the caller's own, if any."""
+
+    plan: Plan
+    models: Path
+    bundle: Path | None = None
+    split: Path | None = None
+
+
+def run_bench(options: Options) -> dict[str, Any]:
+    """Everything; RuntimeError if a model computes something else than its fp32 graph, or there is no device."""
+    started = time.monotonic()
+    plan, machine = options.plan, describe_machine()
+    if plan.device == "cuda" and "CUDAExecutionProvider" not in ort.get_available_providers():
+        there = ", ".join(ort.get_available_providers())
+        raise RuntimeError(f"this ONNX Runtime has {there}: install the extra 'gpu', or take --device cpu")
+    print(f"{machine['gpu'] or machine['cpu']}, {machine['packages']}\n", flush=True)
+    report = Report(plan)
+    models = _models(options, report)
+    if not models:
+        raise RuntimeError("there is no model to measure: install the extra 'train', or give --bundle")
+    bodies = bodies_of_length(models[0].bundle.pair_encoder(), LENGTH, plan.candidates, BODIES)
+    _check(models, bodies, report)
+    _torch(models, bodies, report)
+    for model in models:
+        report.add_speeds(model, measure_ways(model.graph, model.packed, plan))
+    for model in models:
+        _serve(model.name, model.bundle, bodies, report, model)
+    _serve_split(options, bodies, report)
+    report.show_end()
+    return {"machine": machine, "seconds": round(time.monotonic() - started, 1), **report.as_json()}
+
+
+def _models(options: Options, report: Report) -> list[Model]:
+    models = []
+    for shape in options.plan.shapes:
+        try:
+            models.append(made(shape, options.models, options.plan))
+        except RuntimeError as error:
+            report.leave_out(shape, error)
+    if options.bundle is not None:
+        models.append(opened(options.bundle.name, options.bundle, options.plan))
+    return models
+
+
+def _check(models: list[Model], bodies: list[Body], report: Report) -> None:
+    for model in models:
+        if model.exact is None:
+            report.leave_out(f"{model.name}: correctness", "the bundle has no fp32 graph to compare with")
+            continue
+        report.correctness[model.name] = check_graph(model, report.plan.device, bodies[:CHECKED])
+    if report.correctness:
+        rows: dict[str, dict[str, float | None]] = {
+            figure: {name: found[figure] for name, found in report.correctness.items()}
+            for figure in next(iter(report.correctness.values()))
+        }
+        show("checked", f"{CHECKED} lists against fp32 on the CPU", rows)
+
+
+def _torch(models: list[Model], bodies: list[Body], report: Report) -> None:
+    shapes = [model.name for model in models if model.name in report.plan.shapes]
+    try:
+        report.torch = measure_torch(report.plan, shapes, bodies)
+    except RuntimeError as error:
+        report.leave_out("matmul ceiling and torch baseline", error)
+        return
+    show("matmul", "10¹² operations/s", {"tflops": report.torch["matmul_tflops"]})
+    for model in models:
+        found = report.torch["shapes"].get(model.name)
+        if found is None:
+            continue
+        if logits := found.pop("logits", None):
+            found["largest_logit_difference"] = check_torch(model, report.plan.device, bodies[0], logits)
+        report.left_out |= {f"{model.name}: torch {way}": why for way, why in found["left_out"].items()}
+        ways = {way: found[way] for way in ("eager", "compiled") if way in found}
+        if ways:
+            show(f"torch {model.name}", "pairs/s by bucket, and from texts", ways)
+
+
+def _serve(name: str, bundle: Bundle, bodies: list[Body], report: Report, model: Model | None = None) -> None:
+    """One client and many against the service, whose scores are checked before."""
+    plan = report.plan
+    # Scores are never cached. A split student keeps its products' records: that is what it is for.
+    settings = NO_CACHES if model else {"score_cache_mb": 0}
+    try:
+        with served(bundle.directory, plan, **settings) as service:
+            scores = service.scores(bodies[0])
+            if model:
+                report.correctness.setdefault(name, {})["score_difference"] = check_scores(
+                    model, plan.device, bodies[0], scores
+                )
+            report.http[f"{name} x1"] = figures(service.load(bodies, 1, plan))
+            report.http[f"{name} x{plan.clients}"] = figures(service.load(bodies, plan.clients, plan))
+    except WrongModelError:
+        raise
+    except RuntimeError as error:
+        report.leave_out(f"{name}: HTTP", error)
+
+
+def _serve_split(options: Options, bodies: list[Body], report: Report) -> None:
+    try:
+        bundle = load_bundle(options.split) if options.split else made_split(options.models, options.plan)
+    except RuntimeError as error:
+        report.leave_out("split student", error)
+        return
+    _serve("split", bundle, bodies, report)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from loadtest.gpu_bench import correctness
+from loadtest.gpu_bench.correctness import WrongModelError, check_graph, check_scores, check_torch
+from loadtest.gpu_bench.graph import DeviceGraph
+from loadtest.gpu_bench.models import Model
+from loadtest.raw_session import pairs_of
+from loadtest.workload import Workload
+from relevance.bundle import load_bundle
+
+BODIES = Workload(seed=3, candidates=12).bodies(2)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model("default", load_bundle(Path("models/default")), "int8", None)
+
+
+class OwnGraph:
+    """Gives the fp32 graph's logits in one place and other ones on the device."""
+
+    def __init__(self, path: Path, device: str, wrong: npt.NDArray[np.float32]) -> None:
+        self._added = wrong if device == "cuda" else np.zeros_like(wrong)
+
+    def logits(self, pairs: Sequence[object], pad_id: int) -> npt.NDArray[np.float32]:
+        return np.linspace(-3, 3, len(pairs), dtype=np.float32) + self._added
+
+
+def checked(monkeypatch: pytest.MonkeyPatch, model: Model, wrong: list[float]) -> dict[str, float]:
+    added = np.array(wrong, dtype=np.float32)
+    monkeypatch.setattr(correctness, "DeviceGraph", lambda path, device: OwnGraph(path, device, added))
+    monkeypatch.setattr(Model, "exact", property(lambda _: Path("model.onnx")))
+    half = Model(model.name, model.bundle, "fp16", None)
+    monkeypatch.setattr(Model, "graph", property(lambda _: Path("model.fp16.onnx")))
+    return check_graph(half, "cuda", BODIES)
+
+
+def test_rounding_passes_and_is_told(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    found = checked(monkeypatch, model, [0.001] * 12)
+    assert found["largest_logit_difference"] == pytest.approx(0.001, rel=1e-2)
+    assert (found["kendall_tau"], found["ties_at_top"]) == (1.0, 0)
+    assert found["ndcg_lost"] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("added", [0.5, float("nan")])
+def test_a_wrong_logit_stops_before_anything_is_timed(
+    monkeypatch: pytest.MonkeyPatch, model: Model, added: float
+) -> None:
+    with pytest.raises(WrongModelError, match="default, fp16 on cuda: a logit is wrong by"):
+        checked(monkeypatch, model, [0.0] * 11 + [added])
+
+
+def test_the_service_and_torch_must_give_the_graph_s_scores(model: Model) -> None:
+    rule = model.bundle.pair_encoder()
+    logits = DeviceGraph(model.graph, "cpu").logits(pairs_of(rule, BODIES[0]), rule.pad_id)
+    scores: npt.NDArray[Any] = model.bundle.manifest.calibration.probability(logits)
+    assert check_scores(model, "cpu", BODIES[0], scores) < 1e-3
+    assert check_torch(model, "cpu", BODIES[0], list(logits)) < 1e-3
+    with pytest.raises(WrongModelError, match="a score through HTTP"):
+        check_scores(model, "cpu", BODIES[0], scores[::-1])
+    with pytest.raises(WrongModelError, match="no baseline"):
+        check_torch(model, "cpu", BODIES[0], list(logits[::-1]))
