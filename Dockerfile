@@ -1,5 +1,5 @@
 # docker build --target cpu -t aisle:cpu .      the int8 bundle on a CPU
-# docker build --target gpu -t aisle:gpu .      the fp16 bundle on CUDA 13; run with --gpus all
+# docker build --target gpu -t aisle:gpu .      an fp16 bundle on CUDA 13; run with --gpus all (docs/gpu.md)
 # Run with --stop-timeout 30: draining may take AISLE_DRAIN_SECONDS, 20 by default.
 # Neither holds torch or transformers: the service never imports them.
 
@@ -11,7 +11,7 @@ RUN python -m venv /venv
 COPY pyproject.toml constraints.txt README.md ./
 COPY relevance relevance
 COPY service service
-RUN /venv/bin/pip install --constraint constraints.txt '.[cpu]'
+RUN /venv/bin/pip install --constraint constraints.txt '.[cpu,redis]'
 
 FROM python:3.11-slim AS cpu
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 AISLE_HOST=0.0.0.0 AISLE_PORT=8080 AISLE_BUNDLE=/models/default AISLE_PROVIDER=cpu
@@ -26,7 +26,8 @@ HEALTHCHECK --interval=10s --timeout=2s --start-period=20s \
 # Exec form: the process is PID 1, so SIGTERM reaches it and it drains.
 CMD ["python", "-m", "service"]
 
-# The runtime's CUDA libraries match onnxruntime-gpu's build (CUDA 13, cuDNN 9).
+# onnxruntime-gpu 1.31 is built for CUDA 13 and cuDNN 9. Its extras `cuda` and `cudnn` would bring the same libraries as
+# wheels, beside those of this base: here the base has them, and a machine without it takes the extra `gpu`.
 FROM nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04 AS gpu
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
@@ -35,8 +36,7 @@ RUN python3 -m venv /venv
 COPY pyproject.toml constraints.txt README.md ./
 COPY relevance relevance
 COPY service service
-# Without the extra's CUDA wheels: the base image has those libraries.
-RUN /venv/bin/pip install --constraint constraints.txt . onnxruntime-gpu
+RUN /venv/bin/pip install --constraint constraints.txt '.[redis]' onnxruntime-gpu
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 AISLE_HOST=0.0.0.0 AISLE_PORT=8080 AISLE_BUNDLE=/models/fp16 AISLE_PROVIDER=cuda
 RUN useradd --system --uid 10001 --no-create-home aisle
 WORKDIR /home
@@ -44,4 +44,7 @@ USER 10001
 EXPOSE 8080
 # No bundle inside: mount one exported with `precisions = ["fp16"]` at /models/fp16.
 VOLUME /models/fp16
+# A start opens the driver and warms every shape, which takes longer than on a CPU.
+HEALTHCHECK --interval=10s --timeout=2s --start-period=120s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/livez', timeout=2)"]
 CMD ["python", "-m", "service"]
