@@ -191,12 +191,13 @@ def _pair_of_arrays(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatA
     return a, b
 
 
-def ties_at_top(reference: FloatArray, measured: FloatArray, cutoff: int) -> int:
+def ties_at_top(reference: npt.ArrayLike, measured: npt.ArrayLike, cutoff: int) -> int:
     """How many of the best `cutoff` by `measured` (n,) have the value of a pair that `reference` (n,) tells from them.
 
     A pair that is there twice has one value rightly; what another precision has made equal, it no longer ranks.
     """
-    top = np.argsort(-measured, kind="stable")[:cutoff]
-    equal = measured[top, None] == measured
-    apart = np.abs(reference[top, None] - reference) > LEAST_APART
+    reference_, measured_ = _pair_of_arrays(reference, measured)
+    top = np.argsort(-measured_, kind="stable")[:cutoff]
+    equal = measured_[top, None] == measured_
+    apart = np.abs(reference_[top, None] - reference_) > LEAST_APART
     return int((equal & apart).any(axis=1).sum())

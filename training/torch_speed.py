@@ -1,8 +1,9 @@
-"""`python -m training.torch_speed`: what torch itself reaches on this machine, as one JSON line.
+"""`python -m training.torch_speed`: what torch itself reaches on this machine, as JSON.
 
 The machine's matmul ceiling, and the random cross-encoders of `training.untrained` in torch: scaled-dot-product
 attention, fp16 on CUDA (fp32 on a CPU), plain and compiled. `loadtest.gpu_bench` runs it as the baseline beside the
-service, which never imports torch, and compares its logits with the graph's.
+service, which never imports torch, and compares its logits with the graph's. After each part a line with everything so
+far: compiling can take longer than one is willing to wait, and the last line holds what was measured before.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ class TorchModel:
     """One shape on the device; compiled, or as it is."""
 
     def __init__(self, name: ShapeName, bench: Bench, compiled: bool) -> None:
-        model = untrained_cross_encoder(name).to(bench.device)
+        model: nn.Module = untrained_cross_encoder(name)
+        model.to(bench.device)
         half = model.half() if bench.device == "cuda" else model
         self._model: nn.Module = torch.compile(half, dynamic=False) if compiled else half  # type: ignore[assignment]
         self._bench = bench
@@ -108,23 +110,29 @@ def pairs_of(rule: PairEncoder, body: dict[str, Any]) -> list[EncodedPair]:
     return encode_pairs(rule, body["query"], [Product.model_validate(candidate) for candidate in body["candidates"]])
 
 
-def measure_shape(
-    bench: Bench, name: ShapeName, buckets: Sequence[Bucket], bodies: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """Pairs per second by bucket and from texts, plain and compiled, and the first body's logits."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every shape is measured on."""
+
+    buckets: Sequence[Bucket]
+    bodies: Sequence[dict[str, Any]]
+
+
+def measure_shape(bench: Bench, name: ShapeName, work: Work) -> Iterator[dict[str, Any]]:
+    """Pairs per second by bucket and from texts, and the first body's logits: of the plain model, then both."""
     rule = load_pair_encoder(STUDENT_TEMPLATE)
     report: dict[str, Any] = {"left_out": {}}
     for way, compiled in (("eager", False), ("compiled", True)):
         try:
             model = TorchModel(name, bench, compiled)
-            report["logits"] = model.logits(pairs_of(rule, bodies[0]), rule.pad_id)
-            report[way] = {f"{n}x{length}": round(model.pairs_per_second((n, length)), 1) for n, length in buckets}
-            per_list = len(bodies[0]["candidates"])
-            report[way]["texts"] = round(per_list * model.lists_per_second(bodies, rule), 1)
+            report["logits"] = model.logits(pairs_of(rule, work.bodies[0]), rule.pad_id)
+            speeds = {f"{n}x{length}": round(model.pairs_per_second((n, length)), 1) for n, length in work.buckets}
+            per_list = len(work.bodies[0]["candidates"])
+            report[way] = {**speeds, "texts": round(per_list * model.lists_per_second(work.bodies, rule), 1)}
         except Exception as error:
             # A compiler that is not there, or too little memory, costs this row and not the others.
-            report["left_out"][way] = f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"
-    return report
+            report["left_out"][way] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+        yield report
 
 
 def bucket_of(text: str) -> Bucket:
@@ -149,14 +157,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: this torch ({torch.__version__}) finds no CUDA device", file=sys.stderr)
         return 1
     bench = Bench(given.device, given.seconds)
-    bodies = json.loads(given.bodies.read_text()) if given.bodies else []
-    report = {
+    work = Work(given.buckets, json.loads(given.bodies.read_text()) if given.bodies else [])
+    report: dict[str, Any] = {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if given.device == "cuda" else "cpu",
         "matmul_tflops": matmul_tflops(bench, given.matmul),
-        "shapes": {name: measure_shape(bench, name, given.buckets, bodies) for name in given.shapes},
+        "shapes": {},
     }
-    print(json.dumps(report))
+    print(json.dumps(report), flush=True)
+    for name in given.shapes:
+        for found in measure_shape(bench, name, work):
+            report["shapes"][name] = found
+            print(json.dumps(report), flush=True)
     return 0
 
 

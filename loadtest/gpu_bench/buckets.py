@@ -12,7 +12,7 @@ from threading import Barrier, BrokenBarrierError
 
 from loadtest.gpu_bench.arithmetic import Bucket, bucket_name
 from loadtest.gpu_bench.graph import DeviceGraph, Run
-from loadtest.gpu_bench.plan import Plan
+from loadtest.gpu_bench.plan import Device, Plan
 from loadtest.measured import Measured, significant
 
 TWO = 2
@@ -33,9 +33,8 @@ class Speeds:
         try:
             measured = measure(prepare(), bucket[0], plan.seconds)
         except Exception as error:
-            self.left_out[f"{way} {bucket_name(bucket)}"] = (str(error).strip() or type(error).__name__).splitlines()[
-                0
-            ][:300]
+            reason = str(error).strip() or type(error).__name__
+            self.left_out[f"{way} {bucket_name(bucket)}"] = reason.splitlines()[0][:300]
             return
         self.found.setdefault(way, {})[bucket] = significant(measured.pairs_per_second)
 
@@ -91,6 +90,7 @@ def measure_ways(graph: Path, packed: Path | None, plan: Plan) -> Speeds:
         speeds.add("bound", bucket, partial(_bound, opened, bucket), plan)
     for bucket in plan.few_buckets:
         speeds.add("two_at_a_time", bucket, partial(_bound, opened, bucket, count=TWO), plan)
+        speeds.add("two_sessions", bucket, partial(_sessions, graph, plan.device, bucket), plan)
         speeds.add("mixed_padded", bucket, partial(_bound, opened, bucket, MIXED), plan)
     if plan.device != "cuda":
         speeds.left_out |= dict.fromkeys(("cuda_graph", "mixed_packed"), "CUDA alone has it")
@@ -108,6 +108,11 @@ def measure_ways(graph: Path, packed: Path | None, plan: Plan) -> Speeds:
 
 def _bound(graph: DeviceGraph, bucket: Bucket, fill: float = 1.0, count: int = 1) -> list[Run]:
     return [graph.bound(bucket, fill) for _ in range(count)]
+
+
+def _sessions(graph: Path, device: Device, bucket: Bucket) -> list[Run]:
+    """Each with a stream of its own; those of one session share one."""
+    return [DeviceGraph(graph, device).bound(bucket) for _ in range(TWO)]
 
 
 def _captured(graph: Path, bucket: Bucket) -> list[Run]:

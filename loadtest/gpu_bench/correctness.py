@@ -49,11 +49,12 @@ def check_graph(model: Model, device: Device, bodies: Sequence[Body]) -> dict[st
     lost = float(np.mean([_ndcg_lost(model, a, b) for a, b in zip(own, right, strict=True)]))
     if not lost <= MOST_NDCG_LOST[model.precision]:
         raise WrongModelError(f"{where}: nDCG@{CUTOFF} to fp32 falls by {lost:.4g}")
+    ties = [ties_at_top(b, a, CUTOFF) for a, b in zip(own, right, strict=True)]
     return {
         "largest_logit_difference": apart,
         "kendall_tau": float(np.mean([kendall_tau(a, b) for a, b in zip(own, right, strict=True)])),
         "ndcg_lost": lost,
-        "ties_at_top": sum(ties_at_top(b, a, CUTOFF) for a, b in zip(own, right, strict=True)),
+        "ties_at_top": sum(ties),
     }
 
 

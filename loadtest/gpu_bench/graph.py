@@ -31,6 +31,9 @@ class DeviceGraph:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.add_session_config_entry(*EXACT_PRODUCTS)
+        if device == "cuda":
+            # The libraries of the wheels that the extra 'gpu' brings are on no search path.
+            ort.preload_dlls()
         try:
             self._session = ort.InferenceSession(str(path), options, providers=_providers(device, captured))
         except Exception as error:

@@ -18,8 +18,6 @@ from loadtest.server import launch_aisle, started
 from loadtest.systems import Aisle, Target
 from loadtest.workload import Body
 
-NO_CACHES = {"token_cache_mb": 0, "score_cache_mb": 0}
-
 
 @dataclass(frozen=True, slots=True)
 class Served:

@@ -24,7 +24,7 @@ class Plan:
     seconds: float
     http_seconds: float
     clients: int
-    torch_timeout: float = 240.0
+    torch_timeout: float = 180.0
     candidates: int = CANDIDATES
 
     @property
@@ -34,7 +34,7 @@ class Plan:
 
 
 def plan_for(device: Device, quick: bool) -> Plan:
-    """The whole takes under ten minutes; a quick one tries every part out, and its figures are rough."""
+    """The whole is meant to take under ten minutes; a quick one tries every part out, and its figures are rough."""
     if device == "cuda":
         return _gpu_quick() if quick else _gpu()
     seconds = 0.2 if quick else 1.0
@@ -59,7 +59,7 @@ def _gpu() -> Plan:
         few_buckets=((128, 32), (512, 64)),
         matmul=8192,
         seconds=1.0,
-        http_seconds=8.0,
+        http_seconds=6.0,
         clients=32,
     )
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import onnxruntime as ort
 
+from loadtest.bench.arena import NO_CACHES
+from loadtest.bench.split_arena import NO_SCORES
 from loadtest.gpu_bench.buckets import measure_ways
 from loadtest.gpu_bench.correctness import WrongModelError, check_graph, check_scores, check_torch
-from loadtest.gpu_bench.http_load import NO_CACHES, figures, served
+from loadtest.gpu_bench.http_load import figures, served
 from loadtest.gpu_bench.machine import describe_machine
 from loadtest.gpu_bench.models import Model, made, made_split, opened
 from loadtest.gpu_bench.plan import LENGTH, Plan
@@ -91,6 +93,8 @@ def _torch(models: list[Model], bodies: list[Body], report: Report) -> None:
     except RuntimeError as error:
         report.leave_out("matmul ceiling and torch baseline", error)
         return
+    if stopped := report.torch.get("stopped"):
+        report.leave_out("torch: all of it", stopped)
     show("matmul", "10¹² operations/s", {"tflops": report.torch["matmul_tflops"]})
     for model in models:
         found = report.torch["shapes"].get(model.name)
@@ -108,7 +112,7 @@ def _serve(name: str, bundle: Bundle, bodies: list[Body], report: Report, model:
     """One client and many against the service, whose scores are checked before."""
     plan = report.plan
     # Scores are never cached. A split student keeps its products' records: that is what it is for.
-    settings = NO_CACHES if model else {"score_cache_mb": 0}
+    settings = NO_CACHES if model else NO_SCORES
     try:
         with served(bundle.directory, plan, **settings) as service:
             scores = service.scores(bodies[0])

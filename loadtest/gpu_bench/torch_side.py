@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,18 +20,35 @@ MODULE = "training.torch_speed"
 
 
 def measure_torch(plan: Plan, shapes: Sequence[str], bodies: Sequence[Body]) -> dict[str, Any]:
-    """The report of training.torch_speed; RuntimeError with the last line of its error if there is none."""
+    """The last report of training.torch_speed; RuntimeError with the last line of its error if there is none.
+
+    One that was not done in time is what it was by then, and has `stopped` with the reason.
+    """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bodies.json"
         file.write_text(json.dumps(list(bodies)), encoding="utf-8")
         command = [sys.executable, "-m", MODULE, "--device", plan.device, "--seconds", str(plan.seconds)]
         command += ["--matmul", str(plan.matmul), "--bodies", str(file), "--shapes", *shapes]
         command += ["--buckets", *map(bucket_name, plan.few_buckets)]
+        output, stopped = _run(command, plan.torch_timeout)
+    reports = [line for line in output.splitlines() if line.startswith("{") and line.endswith("}")]
+    if not reports:
+        raise RuntimeError(stopped or f"{MODULE} printed nothing")
+    report: dict[str, Any] = json.loads(reports[-1])
+    return {**report, "stopped": stopped} if stopped else report
+
+
+def _run(command: Sequence[str], seconds: float) -> tuple[str, str]:
+    """Its output, and why that is not all; empty if it is."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=plan.torch_timeout)
-        except subprocess.TimeoutExpired as error:
-            raise RuntimeError(f"{MODULE} took longer than {plan.torch_timeout:.0f} s") from error
-    if done.returncode:
-        raise RuntimeError(f"{MODULE} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1][:300]}")
-    report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return report
+            output, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            # With the compiler's workers, which hold the pipes open too.
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            return output, f"{MODULE} took longer than {seconds:.0f} s"
+    if process.returncode:
+        return output, f"{MODULE} failed: {(errors.strip().splitlines() or ['no message'])[-1][:300]}"
+    return output, ""

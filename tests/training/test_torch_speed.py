@@ -27,7 +27,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     bodies.write_text(json.dumps([BODY]))
     arguments = ["--device", "cpu", "--seconds", "0.02", "--matmul", "32", "--bodies", str(bodies)]
     assert main([*arguments, "--shapes", "minilm-l6", "--buckets", "2x16"]) == 0
-    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    lines = capsys.readouterr().out.splitlines()
+    assert "shapes" in json.loads(lines[0])
+    report: dict[str, Any] = json.loads(lines[-1])
     return report
 
 

@@ -20,7 +20,7 @@ def untrained_cross_encoder(name: ShapeName) -> BertForSequenceClassification:
     """The model of that shape, on the CPU: the same weights each time, so that two processes can compare logits."""
     shape = SHAPES[name]
     torch.manual_seed(0)
-    config = BertConfig(
+    config = BertConfig(  # type: ignore[no-untyped-call]
         vocab_size=30522,
         hidden_size=shape["hidden"],
         num_hidden_layers=shape["layers"],
@@ -32,7 +32,7 @@ def untrained_cross_encoder(name: ShapeName) -> BertForSequenceClassification:
         initializer_range=1.0 / shape["hidden"] ** 0.5,
         num_labels=1,
     )
-    model = BertForSequenceClassification(config)
+    model = BertForSequenceClassification(config)  # type: ignore[no-untyped-call]
     torch.nn.init.normal_(model.classifier.weight, std=2.0 / shape["hidden"] ** 0.5)
     model.train(False)
     return model
