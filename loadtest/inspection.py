@@ -15,8 +15,12 @@ TEXT_BYTES = 300
 STAGE_HEADERS = tuple(f"x-aisle-{stage}-ms" for stage in Stages._fields)
 
 
+DEGRADED_HEADER = "x-aisle-degraded"
+"""Of the rerank routes, some of whose bodies have no place for it."""
+
+
 class Inspection(NamedTuple):
-    """Of a reply of status 200: the kind of fault in it, if any, and whether its deadline left pairs unscored."""
+    """Of a reply of status 200: the kind of fault in it, if any, and whether it says that pairs were left unscored."""
 
     fault: str
     degraded: bool
@@ -41,7 +45,12 @@ def inspected(outcome: Outcome, inspect: Inspect) -> Outcome:
     fault, degraded = inspect(outcome.reply, outcome.pairs) if outcome.status == 200 else Inspection("", False)
     well = outcome.status == 200 and not fault
     text = "" if well else f"status {outcome.status}: {outcome.reply[:TEXT_BYTES].decode(errors='replace')}"
-    return replace(outcome, reply=b"", error=text, fault=fault, degraded=degraded)
+    return replace(outcome, reply=b"", error=text, fault=fault, degraded=outcome.degraded or degraded)
+
+
+def degraded_in(headers: Mapping[str, str]) -> bool:
+    """Whether the headers tell that the deadline left pairs unscored."""
+    return headers.get(DEGRADED_HEADER) == "true"
 
 
 def stages_in(headers: Mapping[str, str]) -> Stages | None:

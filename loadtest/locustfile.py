@@ -2,7 +2,8 @@
 
 `locust -f loadtest/locustfile.py --host http://127.0.0.1:8080`, with its web UI or `--headless`. More load than one
 core can make: `--processes -1`, or `--master` and `--worker --master-host …` on several machines.
-`LOADTEST_ROUTE` is what they ask: `score` (the default), or a rerank route, `cohere`, `jina` or `tei`.
+Seven in ten requests ask `/score`, one each the rerank routes; `--tags` chooses among `score`, `cohere`, `jina` and
+`tei` (on every worker too).
 `LOADTEST_CANDIDATES` makes all lists of one length, `LOADTEST_THINK_SECONDS` (0) is what a user waits after each reply
 on average, `LOADTEST_API_KEY` the key to send. These are closed-loop users, whom a slow server slows down: for a
 latency budget take `python -m loadtest.run`.
@@ -15,19 +16,20 @@ from itertools import count, cycle
 from random import expovariate
 from typing import Any
 
-from locust import FastHttpUser, events, task
+from locust import FastHttpUser, events, tag, task
 from locust.runners import WorkerRunner
 
-from loadtest.routes import route_named
+from loadtest.inspection import degraded_in
+from loadtest.routes import ROUTES, RouteName
 from loadtest.shapes import load_shapes
 from loadtest.shop_workload import Shop
+from loadtest.systems import Call
 
 BODIES = 200
 PERCENTILES = (0.5, 0.95, 0.99)
 STREAMS_PER_WORKER = 100_000
 
 SHOP = Shop(load_shapes().of_length(os.environ.get("LOADTEST_CANDIDATES")))
-ROUTE = route_named(os.environ.get("LOADTEST_ROUTE", "score"))
 THINK_SECONDS = float(os.environ.get("LOADTEST_THINK_SECONDS", "0"))
 _numbers = count()
 
@@ -43,22 +45,54 @@ class Shopper(FastHttpUser):
         """Give each user its own part of the workload, on every worker."""
         runner = self.environment.runner
         first = STREAMS_PER_WORKER * runner.worker_index if isinstance(runner, WorkerRunner) else 0
-        self._calls = cycle([ROUTE.call(body) for body in SHOP.bodies(BODIES, first + next(_numbers))])
+        self._bodies = SHOP.bodies(BODIES, first + next(_numbers))
+        self._turns = cycle(range(BODIES))
+        self._calls: dict[tuple[RouteName, int], Call] = {}
         key = os.environ.get("LOADTEST_API_KEY")
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
-    @task
-    def rank(self) -> None:
-        """Score one list; a reply that is degraded, or that holds no scores, counts as a failure."""
-        call = next(self._calls)
+    @tag("score")
+    @task(7)
+    def score(self) -> None:
+        """Score one list."""
+        self._ask("score")
+
+    @tag("cohere")
+    @task(1)
+    def cohere(self) -> None:
+        """Rerank one list as Cohere's clients do."""
+        self._ask("cohere")
+
+    @tag("jina")
+    @task(1)
+    def jina(self) -> None:
+        """Rerank one list as Jina's clients do."""
+        self._ask("jina")
+
+    @tag("tei")
+    @task(1)
+    def tei(self) -> None:
+        """Rerank one list as the clients of Text Embeddings Inference do."""
+        self._ask("tei")
+
+    def _ask(self, name: RouteName) -> None:
+        """Send one list; a reply that is degraded, or that holds no scores, counts as a failure."""
+        route, call = ROUTES[name], self._next_call(name)
         content = call.content.decode()
-        with self.client.post(ROUTE.path, data=content, headers=self._headers, catch_response=True) as response:
+        with self.client.post(route.path, data=content, headers=self._headers, catch_response=True) as response:
             if response.status_code != 200:
                 _fail(response, f"status {response.status_code}")
                 return
-            fault, degraded = ROUTE.inspect(response.content, call.pairs)
-            if fault or degraded:
+            fault, degraded = route.inspect(response.content, call.pairs)
+            if fault or degraded or degraded_in(response.headers):
                 _fail(response, fault or "degraded")
+
+    def _next_call(self, name: RouteName) -> Call:
+        # The routes take turns at the lists: one asked again by another route would be answered from a cache.
+        turn = next(self._turns)
+        if (name, turn) not in self._calls:
+            self._calls[name, turn] = ROUTES[name].call(self._bodies[turn])
+        return self._calls[name, turn]
 
 
 def _fail(response: Any, reason: str) -> None:

@@ -20,7 +20,7 @@ import aiohttp
 import uvloop
 
 from loadtest.faults import fault_of
-from loadtest.inspection import Inspect, inspected, stages_in
+from loadtest.inspection import Inspect, degraded_in, inspected, stages_in
 from loadtest.outcomes import NO_REPLY, Outcome
 from loadtest.systems import Call, Target
 
@@ -149,9 +149,10 @@ class _Sender:
             async with self._session.post(self._url, data=call.content, headers=self._headers) as response:
                 reply = await response.read()
                 latency = self.now() - meant
-                stages = stages_in(response.headers)
+                stages, degraded = stages_in(response.headers), degraded_in(response.headers)
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             return Outcome(call.pairs, meant, lag, error=reason, fault=fault_of(error))
-        outcome = Outcome(call.pairs, meant, lag, latency, response.status, reply, stages=stages)
+        status = response.status
+        outcome = Outcome(call.pairs, meant, lag, latency, status, reply, stages=stages, degraded=degraded)
         return outcome if self._plan.inspect is None else inspected(outcome, self._plan.inspect)

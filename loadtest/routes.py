@@ -20,12 +20,11 @@ RouteName = Literal["score", "cohere", "jina", "tei"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One of them. `tells_degraded`: whether a reply says that its deadline left pairs unscored."""
+    """One of them."""
 
     path: str
     call: Callable[[Body], Call]
     inspect: Inspect
-    tells_degraded: bool = True
 
 
 def _documents(body: Body) -> Call:
@@ -50,7 +49,7 @@ def inspect_results(reply: bytes, pairs: int) -> Inspection:
 
 
 def inspect_array(reply: bytes, pairs: int) -> Inspection:
-    """As `inspect_score`, of TEI's replies, which do not tell whether they are degraded."""
+    """As `inspect_score`, of TEI's replies, whose header tells whether they are degraded."""
     try:
         complete = {item["index"] for item in json.loads(reply)} == set(range(pairs))
         return Inspection("" if complete else NOT_SCORES, False)
@@ -62,13 +61,5 @@ ROUTES: Mapping[RouteName, Route] = {
     "score": Route(Aisle().path, Aisle().call, inspect_score),
     "cohere": Route("/v2/rerank", _documents, inspect_results),
     "jina": Route("/v1/rerank", _documents, inspect_results),
-    "tei": Route("/rerank", _texts, inspect_array, tells_degraded=False),
+    "tei": Route("/rerank", _texts, inspect_array),
 }
-
-
-def route_named(name: str) -> Route:
-    """The route of that name; ValueError names those there are."""
-    for known, route in ROUTES.items():
-        if known == name:
-            return route
-    raise ValueError(f"there is no route {name!r} to load; the routes are {', '.join(ROUTES)}")

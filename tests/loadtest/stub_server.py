@@ -37,6 +37,13 @@ def scores_of_titles(body: bytes) -> tuple[int, bytes]:
     return 200, json.dumps(reply).encode()
 
 
+def ranked_texts(body: bytes) -> tuple[int, bytes]:
+    """Answers as Aisle does to the clients of Text Embeddings Inference: the longer a text, the better."""
+    texts = json.loads(body)["texts"]
+    items = [{"index": index, "score": title_score(text)} for index, text in enumerate(texts)]
+    return 200, json.dumps(sorted(items, key=lambda item: -item["score"])).encode()
+
+
 def title_score(title: str) -> float:
     """Between 0 and 1."""
     return len(title) / 1000
@@ -45,14 +52,14 @@ def title_score(title: str) -> float:
 @contextmanager
 def stub(
     answer: Answer = ok,
-    name: str = "stub",
     timeout: float = 30.0,
     seen: list[str | None] | None = None,
     pages: Mapping[str, bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Iterator[Target]:
     """A listening server; `answer` runs in one thread per connection.
 
-    `seen` collects each request's authorisation; `pages` are what GET finds.
+    `seen` collects each request's authorisation; `pages` are what GET finds; `headers` go with each reply.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,6 +74,8 @@ def stub(
             self.send_header("Content-Length", str(len(reply)))
             for stage, ms in zip(Stages._fields, STAGES, strict=True):
                 self.send_header(f"x-aisle-{stage}-ms", str(ms))
+            for header, value in (headers or {}).items():
+                self.send_header(header, value)
             self.end_headers()
             self.wfile.write(reply)
 
@@ -86,7 +95,7 @@ def stub(
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield Target(name, "127.0.0.1", server.server_address[1], "/score", timeout)
+            yield Target("stub", "127.0.0.1", server.server_address[1], "/score", timeout)
         finally:
             server.shutdown()
             thread.join()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.faults import NOT_SCORES
-from loadtest.inspection import STAGE_HEADERS, Inspection, inspect_score, inspected, stages_in
+from loadtest.inspection import STAGE_HEADERS, Inspection, degraded_in, inspect_score, inspected, stages_in
 from loadtest.outcomes import Outcome, Stages
 
 REPLY = {"results": [{"index": 0}, {"index": 1}], "scored": 1, "total": 2, "degraded": True}
@@ -35,6 +35,14 @@ def test_the_outcome_of_a_failure_keeps_the_beginning_of_its_reply() -> None:
     assert (refused.reply, refused.kind) == (b"", "status 503")
     degraded = inspected(Outcome(2, 0.0, 0.0, 0.1, 200, json.dumps(REPLY).encode()), inspect_score)
     assert (degraded.answered, degraded.degraded, degraded.error) == (True, True, "")
+
+
+def test_a_header_may_tell_what_is_degraded() -> None:
+    assert degraded_in({"x-aisle-degraded": "true"})
+    assert not degraded_in({"x-aisle-degraded": "false"})
+    assert not degraded_in({})
+    whole = json.dumps({**REPLY, "degraded": False}).encode()
+    assert inspected(Outcome(2, 0.0, 0.0, 0.1, 200, whole, degraded=True), inspect_score).degraded
 
 
 @pytest.mark.parametrize("change", [{"x-aisle-queue-ms": "soon"}, {"x-aisle-queue-ms": None}])

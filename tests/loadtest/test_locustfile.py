@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from loadtest.server import Launch, free_port, started
-from tests.loadtest.stub_server import scores_of_titles, stub, url_of
+from tests.loadtest.stub_server import ranked_texts, scores_of_titles, stub, url_of
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = re.compile(r"(\d+) requests, (\d+) failed, p50 \d+ ms p95 \d+ ms p99 \d+ ms, \d+ pairs/s")
@@ -34,7 +35,7 @@ def test_two_workers_share_the_load_and_send_different_requests() -> None:
             bodies.append(body)
         return scores_of_titles(body)
 
-    load = ("--users", "4", "--spawn-rate", "4", "--run-time", "2s", "--only-summary")
+    load = ("--tags", "score", "--users", "4", "--spawn-rate", "4", "--run-time", "2s", "--only-summary")
     with stub(answer) as target:
         master = locust(
             *("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port),
@@ -42,7 +43,16 @@ def test_two_workers_share_the_load_and_send_different_requests() -> None:
             LOADTEST_THINK_SECONDS="0.02",
         )
         workers = [
-            locust("--worker", "--master-host", "127.0.0.1", "--master-port", port, LOADTEST_THINK_SECONDS="0.02")
+            locust(
+                "--worker",
+                "--master-host",
+                "127.0.0.1",
+                "--master-port",
+                port,
+                "--tags",
+                "score",
+                LOADTEST_THINK_SECONDS="0.02",
+            )
             for _ in range(2)
         ]
         try:
@@ -63,13 +73,32 @@ def test_two_workers_share_the_load_and_send_different_requests() -> None:
 
 def test_garbage_is_a_failure() -> None:
     with stub(lambda _: (200, b"<html>")) as target:
-        alone = locust("--users", "1", "--run-time", "1s", "--only-summary", "--host", url_of(target))
+        # Beside other work the first user may need a second to make up what it asks for.
+        alone = locust("--users", "1", "--run-time", "5s", "--only-summary", "--host", url_of(target))
         told = alone.communicate(timeout=120)[0]
     found = SUMMARY.search(told)
     assert found, told
     assert found[1] == found[2]
     assert "not scores" in told
     assert alone.returncode == 1
+
+
+def test_tags_choose_the_routes() -> None:
+    kinds: set[str] = set()
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        (kind,) = {"texts", "documents", "candidates"} & json.loads(body).keys()
+        kinds.add(kind)
+        return ranked_texts(body) if kind == "texts" else (200, b"{}")
+
+    with stub(answer, headers={"x-aisle-degraded": "true"}) as target:
+        load = ("--users", "1", "--run-time", "5s", "--only-summary", "--host", url_of(target))
+        told = locust(*load, "--tags", "tei").communicate(timeout=120)[0]
+        assert kinds == {"texts"}
+        assert re.search(r"POST +/rerank +degraded|POST /rerank: degraded", told), told
+        told = locust(*load).communicate(timeout=120)[0]
+    assert kinds == {"texts", "documents", "candidates"}
+    assert all(path in told for path in ("/score", "/v2/rerank", "/v1/rerank", "/rerank"))
 
 
 def test_without_headless_there_is_the_web_page() -> None:

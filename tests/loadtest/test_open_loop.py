@@ -9,9 +9,10 @@ from loadtest.faults import NOT_SCORES
 from loadtest.inspection import inspect_score
 from loadtest.open_loop import HEAD_START, Plan, drive, send
 from loadtest.outcomes import NO_REPLY, Outcome, Stages
+from loadtest.routes import ROUTES
 from loadtest.systems import Aisle, Call
 from tests.loadtest.faulty_server import REPLY_CUT_OFF, SPEAKS_NO_HTTP, Server, closes, resets, talks
-from tests.loadtest.stub_server import NOBODY, STAGES, hanging, scores_of_titles, stub
+from tests.loadtest.stub_server import NOBODY, STAGES, hanging, ranked_texts, scores_of_titles, stub
 
 CALLS = [Call(b"first", 1), Call(b"second", 2)]
 
@@ -55,6 +56,15 @@ def test_what_the_server_refuses_is_not_answered() -> None:
     with stub(lambda body: (200 if body == b"first" else 500, b"")) as target:
         outcomes = drive(Plan(target, (0.0, 0.01), CALLS))
     assert [(outcome.status, outcome.answered) for outcome in outcomes] == [(200, True), (500, False)]
+
+
+@pytest.mark.parametrize("told", ["true", "false"])
+def test_an_array_tells_by_a_header_that_it_is_degraded(told: str) -> None:
+    route = ROUTES["tei"]
+    call = route.call({"query": "lamp", "candidates": ["desk lamp"]})
+    with stub(ranked_texts, headers={"x-aisle-degraded": told}) as target:
+        (outcome,) = drive(Plan(target, (0.0,), [call], inspect=route.inspect))
+    assert (outcome.answered, outcome.degraded) == (True, told == "true")
 
 
 def test_a_reply_that_does_not_come_is_an_outcome() -> None:
