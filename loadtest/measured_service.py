@@ -41,9 +41,9 @@ class MeasuredService:
     headers: Mapping[str, str] = field(default_factory=dict)
     server: Server | None = None
 
-    def end(self) -> str:
-        """How it ended if it was started here; empty while it runs, or if that cannot be known."""
-        return self.server.end() if self.server else ""
+    def end(self, patience: float = 0.0) -> str:
+        """How it ended if it was started here; empty if it runs after so many seconds, or if that cannot be known."""
+        return self.server.end(patience) if self.server else ""
 
 
 @contextmanager

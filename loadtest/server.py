@@ -64,10 +64,13 @@ class Server:
             raise RuntimeError(end)
         return ProcessUsage(self.pid).read().resident_bytes
 
-    def end(self) -> str:
-        """How it ended, with the end of its log; empty while it runs."""
-        code = self._process.poll()
-        return "" if code is None else f"{self.name} has ended with code {code}: {self._log_tail()}"
+    def end(self, patience: float = 0.0) -> str:
+        """How it ended, with the end of its log; empty if it still runs after so many seconds."""
+        try:
+            code = self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return ""
+        return f"{self.name} has ended with code {code}: {self._log_tail()}"
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=1.0)

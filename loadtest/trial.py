@@ -15,6 +15,7 @@ from loadtest.systems import Call
 from loadtest.usage import Sampler, Usage
 
 INTERRUPTED = "interrupted"
+DYING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def check_answers(service: MeasuredService, requests: Requests) -> None:
     (outcome,) = sent.outcomes
     if not outcome.answered:
         text = f" ({outcome.error})" if outcome.error else ""
-        end = f"; {end}" if (end := service.end()) else ""
+        # A process that dies in the middle of a reply is gone a moment after its connection.
+        end = f"; {end}" if (end := service.end(patience=DYING_SECONDS)) else ""
         raise NotMeasuredError(f"{service.target} does not answer the first request: {outcome.kind}{text}{end}")
 
 
