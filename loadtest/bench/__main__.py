@@ -5,8 +5,6 @@ A Markdown table a load, and one JSON line last. Rounds take turns, because mach
 
 from __future__ import annotations
 
-import json
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +16,7 @@ from loadtest.bench.arena import Arena, opened
 from loadtest.bench.cache_loads import CANDIDATE_CACHE, SCORE_CACHE, TOKEN_CACHE
 from loadtest.bench.closed_loads import ClosedLoad
 from loadtest.bench.curve import latency_curve
+from loadtest.bench.ending import print_report
 from loadtest.bench.machine import describe_machine
 from loadtest.bench.memory_load import memory
 from loadtest.bench.mixed_load import mixed
@@ -27,7 +26,7 @@ from loadtest.bench.plot import draw_curve
 from loadtest.bench.result import LoadResult, underscored
 from loadtest.bench.split_arena import split_bundle
 from loadtest.bench.split_loads import SPLIT_LOADS
-from relevance.bundle import BundleError, load_bundle
+from relevance.bundle import load_bundle
 
 CLOSED_LOADS = (ClosedLoad(50, 8), ClosedLoad(1, 1), ClosedLoad(10, 4))
 LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
@@ -76,16 +75,8 @@ def _drawn(arena: Arena, path: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Tables for people, one JSON line last; 1 if something could not be measured."""
-    # The servers are ended too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = parse_options(arguments, __doc__, tuple(LOADS))
-    try:
-        report = bench(options)
-    except (BundleError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(report))
-    return 0
+    return print_report(lambda: bench(options))
 
 
 if __name__ == "__main__":

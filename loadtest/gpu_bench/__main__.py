@@ -7,15 +7,13 @@ leaves out is named with the reason. `--device cpu` tries the script out where t
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from loadtest.bench.ending import print_report
 from loadtest.gpu_bench.plan import plan_for
 from loadtest.gpu_bench.run import Options, run_bench
-from relevance.bundle import BundleError
 
 FOLDER = Path("runs/gpu-bench")
 
@@ -34,16 +32,8 @@ def parse_options(arguments: Sequence[str] | None) -> Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Tables for people, one JSON line last; 1 if a model is wrong or nothing can be measured."""
-    # The servers are ended too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = parse_options(arguments)
-    try:
-        report = run_bench(options)
-    except (BundleError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(report))
-    return 0
+    return print_report(lambda: run_bench(options))
 
 
 if __name__ == "__main__":

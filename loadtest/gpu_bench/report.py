@@ -49,13 +49,25 @@ class Report:
         self.speeds[model.name] = speeds
         self.left_out |= {f"{model.name}: {way}": why for way, why in speeds.left_out.items()}
         rows = by_name(speeds)
-        if model.shape is not None and self.ceiling is not None:
-            self.shares[model.name] = {
-                bucket_name(bucket): utilisation(speed, flop_per_pair(model.shape, bucket[1]), self.ceiling)
-                for bucket, speed in speeds.best().items()
-            }
-            rows["share_of_ceiling"] = self.shares[model.name]
+        if shares := self._shares(model, speeds):
+            rows["share_of_ceiling"] = self.shares[model.name] = shares
         show(f"{model.name} {model.precision}", "pairs/s by bucket (pairs × tokens)", rows)
+
+    def _shares(self, model: Model, speeds: Speeds) -> dict[str, float]:
+        """Of the ceiling by bucket; none where one passes it, for then the ceiling was measured too low."""
+        if model.shape is None or self.ceiling is None:
+            return {}
+        shares = {
+            bucket_name(bucket): utilisation(speed, flop_per_pair(model.shape, bucket[1]), self.ceiling)
+            for bucket, speed in speeds.best().items()
+        }
+        if (most := max(shares.values(), default=0.0)) > 1.0:
+            reason = (
+                f"a bucket would use {most:,.4g} of the matmul ceiling of {self.ceiling:g} TFLOPS, which is too low"
+            )
+            self.leave_out(f"{model.name}: share of the ceiling", reason)
+            return {}
+        return shares
 
     def show_end(self) -> None:
         """The service's figures, and the targets."""

@@ -33,7 +33,7 @@ def test_the_headline_takes_each_figure_where_its_target_means_it(capsys: pytest
     bundle = load_bundle(Path("models/default"))
     made.add_speeds(Model("minilm-l6", bundle, "fp16", None), Speeds({"bound": {(128, 32): 160_000.0}}))
     speed = 0.5 * 100e12 / flop_per_pair(SHAPE, 64)
-    large = Speeds({"bound": {(512, 64): speed, (512, 128): 9 * speed}})
+    large = Speeds({"bound": {(512, 64): speed, (512, 128): 0.6 * speed}})
     made.add_speeds(Model("bert-base", bundle, "fp16", SHAPE), large)
     assert headline(made) == {
         "http_p99_ms": 7.0,
@@ -47,6 +47,15 @@ def test_the_headline_takes_each_figure_where_its_target_means_it(capsys: pytest
     shown = capsys.readouterr().out
     assert "at least 60,000 | 5e+04 | missed |" in shown or "at least 60,000 | 50,000 | missed |" in shown
     assert "share of ceiling" in shown
+
+
+def test_a_ceiling_that_a_bucket_passes_gives_no_shares() -> None:
+    made = report()
+    speed = 1.5 * 100e12 / flop_per_pair(SHAPE, 64)
+    bundle = load_bundle(Path("models/default"))
+    made.add_speeds(Model("bert-base", bundle, "fp16", SHAPE), Speeds({"bound": {(512, 64): speed, (8, 64): 1.0}}))
+    assert headline(made)["bert_base_utilisation"] is None
+    assert "1.5 of the matmul ceiling of 100 TFLOPS" in made.left_out["bert-base: share of the ceiling"]
 
 
 def test_nothing_is_made_up_where_there_is_nothing() -> None:
