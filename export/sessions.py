@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from relevance.integer_products import EXACT_PRODUCTS
+from relevance.integer_products import exact_products
 
 
 def cpu_session(graph: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -14,5 +14,6 @@ def cpu_session(graph: Path, threads: int | None = None) -> onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     if threads is not None:
         options.intra_op_num_threads = threads
-    options.add_session_config_entry(*EXACT_PRODUCTS)
+    for entry in exact_products():
+        options.add_session_config_entry(*entry)
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

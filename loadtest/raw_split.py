@@ -11,7 +11,7 @@ import onnxruntime
 from loadtest.raw_session import Drive
 from loadtest.workload import Body
 from relevance.bundle import Bundle
-from relevance.integer_products import EXACT_PRODUCTS
+from relevance.integer_products import exact_products
 from relevance.product import Product
 from relevance.split_graphs import QUERY_CONSTANTS
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
@@ -48,5 +48,6 @@ class RawSplit:
 def _session(path: str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry(*EXACT_PRODUCTS)
+    for entry in exact_products():
+        options.add_session_config_entry(*entry)
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from relevance.integer_products import EXACT_PRODUCTS
+from relevance.integer_products import exact_products
 from service.errors import BackendError
 from service.gpu.diagnosis import explain, read_facts
 from service.gpu.faults import in_short
@@ -75,7 +75,8 @@ def _session_options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
-    options.add_session_config_entry(*EXACT_PRODUCTS)
+    for entry in exact_products():
+        options.add_session_config_entry(*entry)
     # Spinning threads take the cores that tokenising and the event loop need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Shapes change with every batch, so a plan made for the last one is worth nothing.

@@ -1,7 +1,7 @@
 """How far int8 logits lie from the exact ones where products of integers may saturate, and what exactness costs.
 
 `python -m docs.scripts.int8_saturation --bundle models/default` scores the general check's pairs with the kernel that
-ONNX Runtime chooses by itself and with `relevance.integer_products.EXACT_PRODUCTS`, in turn. With VNNI both are one.
+ONNX Runtime chooses by itself and with `relevance.integer_products.exact_products`, in turn. With VNNI both are one.
 """
 
 from __future__ import annotations

@@ -92,9 +92,12 @@ def opened(bundle: Bundle, peers: Sequence[str], pace: Pace, split: Bundle | Non
             model = Path(models) / name
             write_model_directory(bundle, model)
             entries.append((PEERS[name].system(template), PEERS[name].launch(Environment(name), model)))
-        contestants = [Contestant(system, stack.enter_context(started(launch))) for system, launch in entries]
-        for contestant in contestants:
+        contestants: list[Contestant] = []
+        for system, launch in entries:
+            contestant = Contestant(system, stack.enter_context(started(launch)))
+            # One after another: who measures the machine at its start, as Aisle's autotune does, must have it alone.
             contestant.server.wait_until_ready()
+            contestants.append(contestant)
         yield Arena(bundle, raw, contestants, pace, split=split)
 
 
@@ -102,10 +105,8 @@ def opened(bundle: Bundle, peers: Sequence[str], pace: Pace, split: Bundle | Non
 def aisles(bundle: Bundle, settings: Mapping[str, Mapping[str, object]]) -> Iterator[dict[str, Contestant]]:
     """Services that differ in their settings, by name."""
     with ExitStack() as stack:
-        made = {
-            name: Contestant(Aisle(), stack.enter_context(started(launch_aisle(bundle.directory, **given))))
-            for name, given in settings.items()
-        }
-        for contestant in made.values():
-            contestant.server.wait_until_ready()
+        made: dict[str, Contestant] = {}
+        for name, given in settings.items():
+            made[name] = Contestant(Aisle(), stack.enter_context(started(launch_aisle(bundle.directory, **given))))
+            made[name].server.wait_until_ready()
         yield made

@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from loadtest.gpu_bench.arithmetic import Bucket
 from loadtest.gpu_bench.plan import Device
-from relevance.integer_products import EXACT_PRODUCTS
+from relevance.integer_products import exact_products
 from relevance.pair_encoding import EncodedPair, pad_pairs
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -30,7 +30,8 @@ class DeviceGraph:
     def __init__(self, path: Path, device: Device, captured: bool = False) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        options.add_session_config_entry(*EXACT_PRODUCTS)
+        for entry in exact_products():
+            options.add_session_config_entry(*entry)
         if device == "cuda":
             # The libraries of the wheels that the extra 'gpu' brings are on no search path.
             ort.preload_dlls()
