@@ -99,7 +99,7 @@ def create_service(engine: Engine) -> Service:
         metrics=metrics,
     )
     metrics.model_loaded(manifest.name, manifest.version)
-    metrics.engine_tuned(engine.tuning)
+    metrics.engine_tuned(engine.tuning, engine.lone_threads)
     metrics.engine_placed(engine.placement)
     metrics.watch("aisle_in_flight_requests", "Requests accepted and not yet answered.", lambda: lifecycle.in_flight)
     metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)

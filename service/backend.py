@@ -82,20 +82,33 @@ class Runner(Protocol):
 
 
 class OnnxBackend:
-    """Runs micro-batches in threads, as many at once as there are sessions."""
+    """Runs micro-batches in threads, as many at once as there are sessions.
+
+    `lone` runs one that starts while no other runs; it may be wider than `runner`, which runs all others.
+    """
 
     def __init__(self, runner: Runner, concurrency: int, batch_seconds: float = math.inf) -> None:
         """A micro-batch that takes longer than `batch_seconds` is given up."""
         self.runner = runner
+        self.lone = runner
         self.concurrency = concurrency
         self.stuck = 0
+        self._running = 0
         self._batch_seconds = batch_seconds
         self._threads = self._new_threads()
 
     async def run(self, pairs: Sequence[Pair]) -> BatchRun:
         """Score `n` pairs in one of the backend's threads; BatchTimeoutError if that takes too long."""
         options = ort.RunOptions()
-        running = self._threads.submit(self._in_thread, pairs, options)
+        runner = self.runner if self._running else self.lone
+        self._running += 1
+        try:
+            running = self._threads.submit(self._in_thread, runner, pairs, options)
+            return await self._in_time(running, options, len(pairs))
+        finally:
+            self._running -= 1
+
+    async def _in_time(self, running: Future[BatchRun], options: ort.RunOptions, pairs: int) -> BatchRun:
         future = asyncio.wrap_future(running)
         done, _ = await asyncio.wait((future,), timeout=self._timeout)
         if not done:
@@ -103,12 +116,14 @@ class OnnxBackend:
             done, _ = await asyncio.wait((future,), timeout=STOP_SECONDS)
             if not done:
                 self._leave_behind(running)
-            raise BatchTimeoutError(f"{len(pairs)} pairs were not scored within {self._batch_seconds:g} s")
+            raise BatchTimeoutError(f"{pairs} pairs were not scored within {self._batch_seconds:g} s")
         return future.result()
 
-    def run_here(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
-        """Score `n` pairs in the calling thread."""
-        return self.runner.run(pairs, options)
+    def run_here(
+        self, pairs: Sequence[Pair], options: ort.RunOptions | None = None, runner: Runner | None = None
+    ) -> BatchRun:
+        """Score `n` pairs in the calling thread, by `runner` or the one of all sessions."""
+        return (runner or self.runner).run(pairs, options)
 
     def run_together(self, pairs: Sequence[Pair], times: int) -> list[BatchRun]:
         """Score the same `n` pairs `times` times, as many at once as there are sessions, and wait."""
@@ -117,15 +132,16 @@ class OnnxBackend:
     def close(self) -> None:
         """Wait for running batches, but for stuck ones, and free the threads."""
         self._threads.shutdown()
+        self.lone.close()
         self.runner.close()
 
     @property
     def _timeout(self) -> float | None:
         return None if math.isinf(self._batch_seconds) else self._batch_seconds
 
-    def _in_thread(self, pairs: Sequence[Pair], options: ort.RunOptions) -> BatchRun:
+    def _in_thread(self, runner: Runner, pairs: Sequence[Pair], options: ort.RunOptions) -> BatchRun:
         try:
-            return self.run_here(pairs, options)
+            return self.run_here(pairs, options, runner)
         except Exception as error:
             if fault_of(error) is Fault.LOST:
                 raise DeviceLostError(in_short(error)) from error

@@ -10,15 +10,16 @@ from typing import cast
 import numpy as np
 import onnxruntime as ort
 
-from relevance.pair_encoding import EncodedPair, pad_pairs
+from relevance.pair_encoding import EncodedPair, PaddedBatch, pad_pairs
 from service.autotune.tuning import Layout
-from service.backend import BatchRun, OnnxBackend
+from service.backend import BatchRun, Logits, OnnxBackend
 from service.errors import BackendError
 from service.gpu.binding import OUTPUT, BindingRules
 from service.gpu.bucket_runner import BucketRunner
 from service.gpu.cuda_runtime import open_runtime
 from service.gpu.shapes import Shapes
 from service.pair import Pair
+from service.row_groups import row_groups
 from service.sessions import INPUTS, Graph, open_session
 
 
@@ -30,18 +31,24 @@ class CrossEncoderRunner:
         self._pad_id = pad_id
 
     def run(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
-        """Score `n` pairs in the calling thread."""
+        """Score `n` pairs in the calling thread, those of like length together."""
         started = time.monotonic()
-        batch = pad_pairs(cast(Sequence[EncodedPair], pairs), self._pad_id)
+        rows = cast(Sequence[EncodedPair], pairs)
+        logits = np.empty(len(rows), dtype=np.float32)
+        padded_tokens = 0
+        for group in row_groups([len(pair) for pair in rows]):
+            batch = pad_pairs([rows[row] for row in group], self._pad_id)
+            logits[group] = self._logits(batch, options)
+            padded_tokens += batch.input_ids.size
+        return BatchRun(logits, started, time.monotonic(), sum(map(len, rows)), padded_tokens)
+
+    def _logits(self, batch: PaddedBatch, options: ort.RunOptions | None) -> Logits:
         inputs = dict(zip(INPUTS, (batch.input_ids, batch.attention_mask, batch.token_type_ids), strict=True))
         (logits,) = self._session.run([OUTPUT], inputs, options)
-        return BatchRun(
-            logits=np.asarray(logits, dtype=np.float32).reshape(-1),
-            started=started,
-            finished=time.monotonic(),
-            tokens=sum(map(len, pairs)),
-            padded_tokens=batch.input_ids.size,
-        )
+        found = np.asarray(logits, dtype=np.float32).reshape(-1)
+        if len(found) != len(batch.input_ids):
+            raise BackendError(f"the graph gives {len(found)} logits for {len(batch.input_ids)} pairs")
+        return found
 
     def close(self) -> None:
         """It holds nothing that has to be given back."""
@@ -53,7 +60,12 @@ class CrossEncoderRunner:
 
 def load_backend(graph: Graph, pad_id: int, layout: Layout, batch_seconds: float = math.inf) -> OnnxBackend:
     """Open a graph; BackendError if it does not work. Micro-batches longer than `batch_seconds` are given up."""
-    return OnnxBackend(CrossEncoderRunner(_open(graph, layout.threads), pad_id), layout.sessions, batch_seconds)
+    return OnnxBackend(open_runner(graph, pad_id, layout.threads), layout.sessions, batch_seconds)
+
+
+def open_runner(graph: Graph, pad_id: int, threads: int, spin_microseconds: int = 0) -> CrossEncoderRunner:
+    """Open a graph in a session of so many threads; BackendError if it does not work."""
+    return CrossEncoderRunner(_open(graph, threads, spin_microseconds), pad_id)
 
 
 def load_bucket_runner(graph: Graph, pad_id: int, threads: int, shapes: Shapes) -> BucketRunner:
@@ -70,8 +82,8 @@ def load_bucket_runner(graph: Graph, pad_id: int, threads: int, shapes: Shapes) 
     return runner
 
 
-def _open(graph: Graph, threads: int) -> ort.InferenceSession:
-    session = open_session(graph, threads)
+def _open(graph: Graph, threads: int, spin_microseconds: int = 0) -> ort.InferenceSession:
+    session = open_session(graph, threads, spin_microseconds)
     names = {node.name for node in session.get_inputs()}
     if names != set(INPUTS) or OUTPUT not in {node.name for node in session.get_outputs()}:
         raise BackendError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 
 from relevance.bundle import Bundle, load_bundle
 from relevance.pair_encoding import PairEncoder
@@ -11,11 +12,12 @@ from service.autotune.start import autotune
 from service.autotune.tuning import Tuning
 from service.backend import OnnxBackend, warm_up
 from service.cores import usable_cores
-from service.cross_encoder import load_backend, load_bucket_runner
+from service.cross_encoder import load_backend, load_bucket_runner, open_runner
 from service.errors import BackendError, SettingsError
 from service.gpu.options import range_of
 from service.gpu.placement import Placement, place
 from service.gpu.shapes import Ladders, make_shapes
+from service.lone import Lone, lone_of
 from service.pair import CrossPairing, Pairing
 from service.pair_reuse import CrossPairKeys, PairKeys
 from service.sessions import Graph
@@ -25,12 +27,16 @@ from service.split.pairing import SplitPairKeys
 
 logger = logging.getLogger(__name__)
 
+LONE_TOKENS = 32
+"""Of the pair by which the threads of a lone micro-batch are chosen: a query and a title."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """A checked bundle and a warm backend. `tokens_per_second` is the speed of one session while all of them run.
 
-    `split` is there where the bundle is a split student. `placement` says what the bundle runs on.
+    `placement` says what the bundle runs on. A micro-batch that runs alone has `lone_threads`. `split` is there
+    where the bundle is a split student.
     """
 
     settings: Settings
@@ -41,6 +47,7 @@ class Engine:
     tuning: Tuning
     tokens_per_second: float
     placement: Placement
+    lone_threads: int
     split: SplitEngine | None = None
 
 
@@ -72,14 +79,23 @@ def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement
     encoder = _pair_encoder(bundle)
     graph = placement.graph(bundle.graph_path(placement.precision))
     tuning = autotune(bundle, graph, encoder.pad_id, settings)
+    lone_threads = tuning.threads
     if settings.use_buckets(graph.on_gpu):
         backend = _bucketed(graph, encoder, tuning, settings)
     else:
         backend = load_backend(graph.plain(), encoder.pad_id, tuning.layout, settings.batch_seconds)
+        lone = _lone(backend, graph.plain(), encoder, tuning, settings)
+        backend.lone, lone_threads = lone.runner, lone.threads
     warm_speed = warm_up(backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
     keys = CrossPairKeys(bundle.manifest.version)
     speed = tuning.tokens_per_second or warm_speed
-    return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed, placement)
+    return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed, placement, lone_threads)
+
+
+def _lone(backend: OnnxBackend, graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Settings) -> Lone:
+    wanted = settings.lone_threads or (None if settings.autotune and not graph.on_gpu else tuning.threads)
+    length = min(LONE_TOKENS, encoder.template.max_length)
+    return lone_of(backend.runner, tuning.layout, partial(open_runner, graph, encoder.pad_id), length, wanted)
 
 
 def _bucketed(graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Settings) -> OnnxBackend:
@@ -96,7 +112,8 @@ def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Eng
     tuning = split_tuning(settings, usable_cores())
     split = open_split(bundle, placement, tuning.layout, settings)
     speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
-    return Engine(settings, bundle, split.backend, split.pairing, SplitPairKeys(), tuning, speed, placement, split)
+    pairing, keys, threads = split.pairing, SplitPairKeys(), tuning.threads
+    return Engine(settings, bundle, split.backend, pairing, keys, tuning, speed, placement, threads, split)
 
 
 def _pair_encoder(bundle: Bundle) -> PairEncoder:

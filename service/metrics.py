@@ -144,15 +144,16 @@ class Metrics:
         )
         fallback.set(placement.fallback is not None)
 
-    def engine_tuned(self, tuning: Tuning) -> None:
+    def engine_tuned(self, tuning: Tuning, lone_threads: int) -> None:
         """How the engine runs from now on, and what was measured of that."""
         chosen = {
-            "sessions": "Micro-batches that run at a time.",
-            "threads": "Threads inside a micro-batch.",
-            "micro_batch_tokens": "Most padded tokens in a micro-batch.",
+            "sessions": ("Micro-batches that run at a time.", tuning.sessions),
+            "threads": ("Threads inside a micro-batch.", tuning.threads),
+            "lone_threads": ("Threads inside a micro-batch that runs alone.", lone_threads),
+            "micro_batch_tokens": ("Most padded tokens in a micro-batch.", tuning.micro_batch_tokens),
         }
-        for name, documentation in chosen.items():
-            Gauge(f"aisle_tuned_{name}", documentation, registry=self.registry).set(getattr(tuning, name))
+        for name, (documentation, value) in chosen.items():
+            Gauge(f"aisle_tuned_{name}", documentation, registry=self.registry).set(value)
         speeds = Gauge(
             "aisle_tuned_ns_per_token",
             "Nanoseconds of the whole machine per padded token when tuned, by the size of the micro-batch.",

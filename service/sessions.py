@@ -40,10 +40,12 @@ class Graph:
         return replace(self, gpu=replace(self.gpu, cuda_graphs=False))
 
 
-def open_session(graph: Graph, threads: int, diagnose: Callable[[Provider], str] | None = None) -> ort.InferenceSession:
+def open_session(
+    graph: Graph, threads: int, spin_microseconds: int = 0, diagnose: Callable[[Provider], str] | None = None
+) -> ort.InferenceSession:
     """A session of that many threads; BackendError if the graph does not load, ProviderError if its provider does not.
 
-    `diagnose` tells why a provider does not start.
+    Its threads look for work for `spin_microseconds` before they sleep. `diagnose` tells why a provider does not start.
     """
     told = diagnose or _diagnose
     wanted = EXECUTION_PROVIDERS[graph.provider]
@@ -56,7 +58,9 @@ def open_session(graph: Graph, threads: int, diagnose: Callable[[Provider], str]
     try:
         # Without its fallback ONNX Runtime raises what a provider says, and does not print it and go on with the CPU,
         # neither now nor in the middle of serving.
-        session = ort.InferenceSession(graph.path, _session_options(threads), chain, enable_fallback=0)
+        session = ort.InferenceSession(
+            graph.path, _session_options(threads, spin_microseconds), chain, enable_fallback=0
+        )
     except Exception as error:
         raise BackendError(f"ONNX Runtime cannot load {graph.path} for {wanted}: {in_short(error)}") from error
     # A provider whose libraries do not load is left out with nothing but a line in ONNX Runtime's log.
@@ -69,7 +73,7 @@ def _diagnose(provider: Provider) -> str:
     return explain(provider, read_facts(provider))
 
 
-def _session_options(threads: int) -> ort.SessionOptions:
+def _session_options(threads: int, spin_microseconds: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -78,7 +82,9 @@ def _session_options(threads: int) -> ort.SessionOptions:
     for entry in exact_products():
         options.add_session_config_entry(*entry)
     # Spinning threads take the cores that tokenising and the event loop need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin_microseconds > 0)))
+    if spin_microseconds:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(spin_microseconds))
     # Shapes change with every batch, so a plan made for the last one is worth nothing.
     options.enable_mem_pattern = False
     return options

@@ -59,9 +59,55 @@ def test_logits_are_those_of_the_graph_in_order(backend: OnnxBackend, encode: En
 def test_a_run_tells_its_size_and_its_times(backend: OnnxBackend, encode: Encode) -> None:
     pairs = encode("good", "good good good")
     result = run(backend, pairs)
+    # Two tokens of padding are cheaper than another run of the graph.
     assert (result.tokens, result.padded_tokens) == (len(pairs[0]) + len(pairs[1]), 2 * len(pairs[1]))
     assert result.logits.dtype == np.float32
     assert result.seconds == result.finished - result.started >= 0
+
+
+def test_pairs_of_unlike_length_run_apart_and_stay_in_order(backend: OnnxBackend, encode: Encode) -> None:
+    pairs = encode("good", "bad bad bad bad bad bad", "lamp", "good good bad bad bad bad")
+    result = run(backend, pairs)
+    assert result.tokens == result.padded_tokens
+    assert result.logits.tolist() == [run(backend, [pair]).logits[0] for pair in pairs]
+
+
+class Named:
+    """A runner that says who ran."""
+
+    def __init__(self, inner: Any, name: str, ran: list[str]) -> None:
+        self.inner = inner
+        self.name = name
+        self.ran = ran
+        self.released = threading.Event()
+
+    def run(self, *given: Any) -> BatchRun:
+        self.ran.append(self.name)
+        assert self.released.wait(10.0)
+        result: BatchRun = self.inner.run(*given)
+        return result
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_wide_session_runs_what_starts_alone(backend: OnnxBackend, encode: Encode) -> None:
+    ran: list[str] = []
+    wide, own = (Named(backend.runner, name, ran) for name in ("wide", "own"))
+    backend.lone, backend.runner = wide, own  # type: ignore[assignment]
+
+    async def two_and_one() -> None:
+        first = asyncio.create_task(backend.run(encode("good")))
+        second = asyncio.create_task(backend.run(encode("good")))
+        await asyncio.sleep(0)
+        wide.released.set()
+        own.released.set()
+        await asyncio.gather(first, second)
+        await backend.run(encode("good"))
+
+    asyncio.run(two_and_one())
+    assert sorted(ran[:2]) == ["own", "wide"]
+    assert ran[2] == "wide"
 
 
 def test_a_failing_graph_raises(backend: OnnxBackend, encode: Encode) -> None:
@@ -110,12 +156,18 @@ def test_a_graph_with_other_names_is_refused(tmp_path: Path, names: dict[str, An
         opened(broken_graph(tmp_path, **names))
 
 
-@pytest.mark.parametrize(("op", "length"), [("Identity", 8), ("Log", 1)])
+@pytest.mark.parametrize(
+    ("op", "length", "message"),
+    [
+        ("Identity", 8, "fails on 1 pairs of 8 tokens: the graph gives 8 logits for 1 pairs"),
+        ("Log", 1, "no finite logit for each of 8 pairs of 1 tokens"),
+    ],
+)
 def test_a_graph_that_gives_no_finite_logit_for_each_pair_fails_the_warm_up(
-    tmp_path: Path, op: str, length: int
+    tmp_path: Path, op: str, length: int, message: str
 ) -> None:
     backend = opened(broken_graph(tmp_path, op=op))
-    with pytest.raises(BackendError, match=f"no finite logit for each of {8 // length} pairs of {length} tokens"):
+    with pytest.raises(BackendError, match=message):
         warm_up(backend, longest=length, batch_tokens=8)
     backend.close()
 

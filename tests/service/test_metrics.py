@@ -104,9 +104,10 @@ def test_the_model_is_named(metrics: Metrics) -> None:
 def test_the_tuning_is_shown_with_the_buckets_of_its_own_layout(metrics: Metrics) -> None:
     chosen = Bucket(sessions=2, threads=1, pairs=8, length=32, ns_per_token=20_000.0)
     other = Bucket(sessions=1, threads=2, pairs=4, length=32, ns_per_token=30_000.0)
-    metrics.engine_tuned(Tuning(sessions=2, threads=1, micro_batch_tokens=256, table=(chosen, other)))
+    metrics.engine_tuned(Tuning(sessions=2, threads=1, micro_batch_tokens=256, table=(chosen, other)), 2)
     assert value(metrics, "aisle_tuned_sessions") == 2
     assert value(metrics, "aisle_tuned_threads") == 1
+    assert value(metrics, "aisle_tuned_lone_threads") == 2
     assert value(metrics, "aisle_tuned_micro_batch_tokens") == 256
     assert value(metrics, "aisle_tuned_ns_per_token", pairs="8", length="32") == 20_000.0
     assert value(metrics, "aisle_tuned_ns_per_token", pairs="4", length="32") is None
