@@ -115,18 +115,29 @@ class SplitSettings(_Settings):
 
     joint_layers: Annotated[int, Field(ge=1, le=3)] = 1
     """How many layers of attention from the query's tokens to the product's; the last is for [CLS] alone."""
+    encoder_layers: Annotated[int, Field(ge=1)] | None = None
+    """How many of the lowest layers encode a text; None: all. Joint layers start as those above them."""
     latent_width: Annotated[int, Field(ge=16, le=1024)] = 128
     """Numbers kept of each product token, one byte each."""
     start: Literal["sentence-encoder", "teacher"] = "sentence-encoder"
     """Whose layers the encoder and the joint layers start from; all of them are taken."""
     joint_start: Literal["encoder", "random"] = "encoder"
-    """Whether the joint layers start as copies of the encoder's last ones."""
+    """Whether the joint layers start as copies of the layers above the encoder's, or of its last ones."""
     match_vector: bool = True
     """A learned vector for query tokens that occur in the product."""
     late_interaction: bool = True
     """Cosine, MaxSim and the share of matched tokens as features of the head."""
     joint_rate: Annotated[float, Field(gt=0)] = 3.0
     """Learning rate of the joint layers and the head, in learning rates of the encoder."""
+
+    @model_validator(mode="after")
+    def _encoder_is_deep_enough(self) -> Self:
+        if self.encoder_layers is not None and self.encoder_layers < self.joint_layers:
+            raise ValueError(
+                f"student.split.encoder_layers is {self.encoder_layers}, fewer than the {self.joint_layers} of "
+                "student.split.joint_layers"
+            )
+        return self
 
 
 class StudentSettings(_Settings):

@@ -1,7 +1,8 @@
 """The split student before it learns.
 
-It starts from a sentence encoder: there query tokens and product tokens lie in one space already. The joint
-layers start as that encoder's last ones, and the latents as its hidden states seen along their main directions.
+It starts from a sentence encoder: there query tokens and product tokens lie in one space already. The joint layers
+start as that encoder's layers above those that are kept, or its last ones, and the latents as its hidden states seen
+along their main directions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from transformers import BertModel
+from transformers.models.bert.modeling_bert import BertLayer
 
 from relevance.pair_encoding import EncodedText, PairEncoder, pad_texts
 from training.config import SplitSettings
@@ -40,9 +42,10 @@ def initial_split(
     encoder: BertModel, settings: SplitSettings, texts: Sequence[EncodedText], rule: PairEncoder
 ) -> SplitStudent:
     """The student on top of `encoder`; `texts` are products as it will see them."""
-    if settings.joint_layers > len(encoder.encoder.layer):
-        raise ValueError(f"{settings.joint_layers} joint layers from {len(encoder.encoder.layer)} of the encoder")
-    student = placed(SplitStudent(encoder, settings))
+    above = _part_layers(encoder, settings)
+    student = SplitStudent(encoder, settings)
+    student.joint = nn.ModuleList(JointLayer(layer, settings.latent_width) for layer in above)
+    student = placed(student)
     states = _hidden_states(student, texts[: min(SAMPLE, len(texts))], rule)
     directions = principal_directions(states, settings.latent_width)
     with torch.no_grad():
@@ -53,6 +56,18 @@ def initial_split(
             layer.apply(_reset)
         cast(JointLayer, layer).read_latents_as(gain * directions)
     return student
+
+
+def _part_layers(encoder: BertModel, settings: SplitSettings) -> list[BertLayer]:
+    """Leave the encoder its lowest layers, in place; returns those that the joint layers start from."""
+    layers = cast(list[BertLayer], list(encoder.encoder.layer))
+    depth = settings.encoder_layers or len(layers)
+    if max(depth, settings.joint_layers) > len(layers):
+        raise ValueError(f"{depth} encoder layers and {settings.joint_layers} joint layers from {len(layers)}")
+    first = min(depth, len(layers) - settings.joint_layers)
+    encoder.encoder.layer = nn.ModuleList(layers[:depth])
+    encoder.config.num_hidden_layers = depth
+    return layers[first : first + settings.joint_layers]
 
 
 def principal_directions(states: Tensor, width: int) -> Tensor:
