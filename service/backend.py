@@ -14,7 +14,7 @@ import logging
 import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -32,13 +32,17 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class BatchRun:
-    """What one micro-batch gave: `logits` (n,), when it started and finished, and its size in tokens computed."""
+    """What one micro-batch gave: `logits` (n,), when it started and finished, and its size in tokens computed.
+
+    `width` is in sessions: one that ran alone on the cores of all of them says nothing of the speed of one.
+    """
 
     logits: Logits
     started: float
     finished: float
     tokens: int
     padded_tokens: int
+    width: int = 1
 
     @property
     def seconds(self) -> float:
@@ -104,9 +108,10 @@ class OnnxBackend:
         self._running += 1
         try:
             running = self._threads.submit(self._in_thread, runner, pairs, options)
-            return await self._in_time(running, options, len(pairs))
+            run = await self._in_time(running, options, len(pairs))
         finally:
             self._running -= 1
+        return run if runner is self.runner else replace(run, width=self.concurrency)
 
     async def _in_time(self, running: Future[BatchRun], options: ort.RunOptions, pairs: int) -> BatchRun:
         future = asyncio.wrap_future(running)

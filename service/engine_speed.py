@@ -29,7 +29,7 @@ class EngineSpeed:
 
     def batch_done(self, run: BatchRun) -> None:
         """Learn from a micro-batch."""
-        self._of_one.add(run.tokens, run.seconds)
+        self._of_one.add(run.tokens, run.seconds * run.width)
 
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         """Dropped work says nothing about speed."""

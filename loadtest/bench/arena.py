@@ -94,10 +94,12 @@ def opened(bundle: Bundle, peers: Sequence[str], pace: Pace, split: Bundle | Non
             entries.append((PEERS[name].system(template), PEERS[name].launch(Environment(name), model)))
         contestants: list[Contestant] = []
         for system, launch in entries:
-            contestant = Contestant(system, stack.enter_context(started(launch)))
-            # One after another: who measures the machine at its start, as Aisle's autotune does, must have it alone.
+            contestants.append(Contestant(system, stack.enter_context(started(launch))))
+            if len(contestants) == 1:
+                # Aisle's autotune measures the machine at its start, and must have it alone.
+                contestants[0].server.wait_until_ready()
+        for contestant in contestants:
             contestant.server.wait_until_ready()
-            contestants.append(contestant)
         yield Arena(bundle, raw, contestants, pace, split=split)
 
 

@@ -102,7 +102,8 @@ def test_the_wide_session_runs_what_starts_alone(backend: OnnxBackend, encode: E
         await asyncio.sleep(0)
         wide.released.set()
         own.released.set()
-        await asyncio.gather(first, second)
+        widths = [run.width for run in await asyncio.gather(first, second)]
+        assert widths == [2, 1]
         await backend.run(encode("good"))
 
     asyncio.run(two_and_one())

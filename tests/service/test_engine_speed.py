@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,13 @@ def test_the_speed_follows_the_batches() -> None:
     for _ in range(200):
         speed.batch_done(run_of(tokens=600, seconds=0.1))
     assert speed.tokens_per_second == pytest.approx(12_000, rel=1e-3)
+
+
+def test_a_batch_on_all_cores_is_not_taken_for_one_of_several_at_once() -> None:
+    speed = EngineSpeed(2, 0.001)
+    for _ in range(200):
+        speed.batch_done(replace(run_of(tokens=600, seconds=0.1), width=2))
+    assert speed.tokens_per_second == pytest.approx(6_000, rel=1e-3)
 
 
 def test_a_batch_that_took_no_time_teaches_nothing() -> None:
