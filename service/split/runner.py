@@ -20,6 +20,7 @@ from relevance.split_pair import ProductText, SplitPairEncoder
 from service.backend import BatchRun, Logits
 from service.pair import Pair
 from service.product_store import ProductStore
+from service.row_groups import row_groups
 from service.split.pair import SPECIAL_TOKENS, QueryText, SplitPair
 from service.split.query_cache import QueryCache
 
@@ -113,8 +114,12 @@ class SplitRunner:
             return []
         started = time.monotonic()
         ids = [self._encoder.alone(text) for text in texts]
-        (latents,) = self._sessions.encoder.run(["latents"], encoder_inputs(ids, self._encoder.pad_id), options)
-        records = records_of(ids, latents, [bool(text.dropped) for text in texts])
+        found: dict[int, ProductRecord] = {}
+        for rows in row_groups([len(own) for own in ids]):
+            group, cut = [ids[row] for row in rows], [bool(texts[row].dropped) for row in rows]
+            (latents,) = self._sessions.encoder.run(["latents"], encoder_inputs(group, self._encoder.pad_id), options)
+            found.update(zip(rows, records_of(group, latents, cut), strict=True))
+        records = [found[row] for row in range(len(texts))]
         real = [row for row, text in enumerate(texts) if not isinstance(text, SampleText)]
         self._store.put([texts[row].key for row in real], [records[row] for row in real])
         if real:
