@@ -15,6 +15,7 @@ from export.bundle import BundleRequest, CardWriter, finish_bundle, in_building
 from export.calibration_feeds import Feed, sample
 from export.graph import to_int8
 from export.half_precision import to_fp16
+from export.half_weights import halve_weights
 from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, JudgedList, checked, compare
 from export.split_graph import SplitModules, export_part
 from export.split_runner import Logits, SplitList, SplitRunner, in_parts
@@ -101,6 +102,7 @@ def _to_int8(source: SplitSource, exact: Files) -> Files:
     lowered = {part: path.with_name(f"{part}.int8.onnx") for part, path in exact.items()}
     for part in SPLIT_PARTS:
         to_int8(exact[part], lowered[part], feeds[part])
+        halve_weights(lowered[part])
     return lowered
 
 
