@@ -26,7 +26,7 @@ SECONDS = 4.0
 """Longest time of measuring."""
 WEIGHTS_BYTES = 2 * 1024**3
 """Layouts are measured side by side, each with the graph in memory; so much of it is allowed."""
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the plan and of what its figures mean; raised when earlier tunings no longer hold."""
 
 
