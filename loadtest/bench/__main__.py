@@ -13,7 +13,7 @@ from typing import Any
 
 from loadtest.bench.agreement import check_agreement
 from loadtest.bench.arena import Arena, opened
-from loadtest.bench.cache_loads import CANDIDATE_CACHE, SCORE_CACHE, TOKEN_CACHE
+from loadtest.bench.cache_loads import ALL_CACHES, CANDIDATE_CACHE, SCORE_CACHE, TOKEN_CACHE
 from loadtest.bench.closed_loads import ClosedLoad
 from loadtest.bench.curve import latency_curve
 from loadtest.bench.ending import print_report
@@ -36,6 +36,7 @@ LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
     TOKEN_CACHE.name: TOKEN_CACHE.run,
     CANDIDATE_CACHE.name: CANDIDATE_CACHE.run,
     SCORE_CACHE.name: SCORE_CACHE.run,
+    ALL_CACHES.name: ALL_CACHES.run,
     "memory": memory,
     **SPLIT_LOADS,
 }

@@ -1,4 +1,4 @@
-"""token_cache, candidate_cache and score_cache: the same requests to two services that differ in one cache."""
+"""token_cache, candidate_cache, score_cache, caches: the same requests to two services that differ in those caches."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ OFF, ON = "off", "on"
 
 @dataclass(frozen=True, slots=True)
 class CacheLoad:
-    """`share` of each request's pairs were scored before; `setting` is the cache's. `headline` is what it is for."""
+    """`share` of each request's pairs were scored before; `settings` are the caches'. `headline` is what it is for."""
 
     name: str
-    setting: str
+    settings: tuple[str, ...]
     share: float
     clients: int
     headline: str
@@ -40,7 +40,7 @@ class CacheLoad:
         pace, shop = arena.pace, RepeatingShop(arena.seed, self.share)
         each = math.ceil(pace.seconds * REQUESTS_PER_SECOND)
         bodies = shop.bodies(each * pace.rounds)
-        settings = {OFF: NO_CACHES, ON: NO_CACHES | {self.setting: CACHE_MB}}
+        settings = {OFF: NO_CACHES, ON: NO_CACHES | dict.fromkeys(self.settings, CACHE_MB)}
         with aisles(arena.bundle, settings) as services:
             ways = {}
             for name, service in services.items():
@@ -48,7 +48,8 @@ class CacheLoad:
                 rounds = _parts(service.calls(bodies), each)
                 ways[name] = partial(lambda service, rounds: self._round(service, next(rounds)), service, iter(rounds))
             figures = interleaved(ways, pace.rounds)
-        title = f"{self.share:.0%} of the pairs seen before, {self.clients} client(s), {self.setting} 0 or {CACHE_MB}"
+        caches = ", ".join(self.settings)
+        title = f"{self.share:.0%} of the pairs seen before, {self.clients} client(s), {caches} 0 or {CACHE_MB}"
         return LoadResult(self.name, title, self._rows(figures), self._facts(figures))
 
     def _round(self, service: Contestant, calls: Sequence[Call]) -> dict[str, float]:
@@ -67,13 +68,15 @@ class CacheLoad:
 
     def _facts(self, figures: dict[str, list[dict[str, float]]]) -> dict[str, object]:
         on, off = ([one[self.headline] for one in figures[name]] for name in (ON, OFF))
-        return {"on_to_off": median_ratio(on, off), "setting": self.setting, "share": self.share}
+        return {"on_to_off": median_ratio(on, off), "settings": self.settings, "share": self.share}
 
 
 # One client: tokenising must not compete with another request's scoring for the cores.
-TOKEN_CACHE = CacheLoad("token_cache", "token_cache_mb", share=0.8, clients=1, headline=TOKENIZE_MS)
-CANDIDATE_CACHE = CacheLoad("candidate_cache", "candidate_cache_mb", share=0.8, clients=1, headline=TOKENIZE_MS)
-SCORE_CACHE = CacheLoad("score_cache", "score_cache_mb", share=0.5, clients=8, headline=PAIRS_PER_S)
+TOKEN_CACHE = CacheLoad("token_cache", ("token_cache_mb",), share=0.8, clients=1, headline=TOKENIZE_MS)
+CANDIDATE_CACHE = CacheLoad("candidate_cache", ("candidate_cache_mb",), share=0.8, clients=1, headline=TOKENIZE_MS)
+SCORE_CACHE = CacheLoad("score_cache", ("score_cache_mb",), share=0.5, clients=8, headline=PAIRS_PER_S)
+# What a service has that nobody configured.
+ALL_CACHES = CacheLoad("caches", tuple(NO_CACHES), share=0.5, clients=8, headline=PAIRS_PER_S)
 
 
 def tokenizing(service: Contestant) -> tuple[float, float]:

@@ -45,6 +45,7 @@ def test_every_load_has_its_headline_and_json_can_hold_it(finished: tuple[dict[s
         "token_cache": "tokenize_ms",
         "candidate_cache": "tokenize_ms",
         "score_cache": "pairs_per_s",
+        "caches": "pairs_per_s",
         "memory": "resident_mb",
     }
 
@@ -72,7 +73,7 @@ def test_open_loads_answer_or_say_so(finished: tuple[dict[str, Any], Path]) -> N
 
 
 def test_caches_are_compared_with_none(finished: tuple[dict[str, Any], Path]) -> None:
-    for name in ("token_cache", "candidate_cache", "score_cache"):
+    for name in ("token_cache", "candidate_cache", "score_cache", "caches"):
         load = finished[0]["loads"][name]
         assert load["off"] > 0
         assert load["on"] > 0
