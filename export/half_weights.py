@@ -1,7 +1,7 @@
-"""Large weights that an int8 graph keeps in fp32 are stored in fp16: half the bytes, and the same arithmetic.
+"""Large weights that an int8 graph keeps in fp32 are stored in fp16: half the bytes, and arithmetic in fp32 still.
 
-A cast stands between such a weight and its readers. ONNX Runtime computes it once, when it opens the graph. Rounding
-to 11 bits is small beside what the int8 products around it round (the parity of the finished graph includes it).
+A cast stands between such a weight and its readers. ONNX Runtime computes it once, when it opens the graph. Weights are
+rounded to 11 bits, which is small beside what the int8 products around them round (the finished graph's parity has it).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Running the model: the protocol that the batcher knows, and its one implementation, ONNX Runtime in threads.
 
 One runner serves all threads: ONNX Runtime allows concurrent runs of a session, the weights are in memory once,
-and with one thread inside a run there is no pool to contend for.
+and with one thread inside a run there is no pool to contend for. A second, wider one (lone.py) may run what is alone.
 
 A run that takes too long is told to stop; ONNX Runtime looks at that between two operators. A thread that
 does not come back even so is left behind and replaced: it is `stuck`, and readiness is off until it returns.
@@ -34,7 +34,7 @@ Logits = npt.NDArray[np.float32]
 class BatchRun:
     """What one micro-batch gave: `logits` (n,), when it started and finished, and its size in tokens computed.
 
-    `width` is in sessions: one that ran alone on the cores of all of them says nothing of the speed of one.
+    `lone`: it ran in the wider session, on cores of others, so that its time says nothing of the speed of one.
     """
 
     logits: Logits
@@ -42,7 +42,7 @@ class BatchRun:
     finished: float
     tokens: int
     padded_tokens: int
-    width: int = 1
+    lone: bool = False
 
     @property
     def seconds(self) -> float:
@@ -88,7 +88,7 @@ class Runner(Protocol):
 class OnnxBackend:
     """Runs micro-batches in threads, as many at once as there are sessions.
 
-    `lone` runs one that starts while no other runs; it may be wider than `runner`, which runs all others.
+    `lone` runs one that is handed over while no other runs; it may be wider than `runner`, which runs all others.
     """
 
     def __init__(self, runner: Runner, concurrency: int, batch_seconds: float = math.inf) -> None:
@@ -104,14 +104,15 @@ class OnnxBackend:
     async def run(self, pairs: Sequence[Pair]) -> BatchRun:
         """Score `n` pairs in one of the backend's threads; BatchTimeoutError if that takes too long."""
         options = ort.RunOptions()
-        runner = self.runner if self._running else self.lone
+        # What was given up has left `_running` and still holds a core.
+        runner = self.runner if self._running or self.stuck else self.lone
         self._running += 1
         try:
             running = self._threads.submit(self._in_thread, runner, pairs, options)
             run = await self._in_time(running, options, len(pairs))
         finally:
             self._running -= 1
-        return run if runner is self.runner else replace(run, width=self.concurrency)
+        return run if runner is self.runner else replace(run, lone=True)
 
     async def _in_time(self, running: Future[BatchRun], options: ort.RunOptions, pairs: int) -> BatchRun:
         future = asyncio.wrap_future(running)

@@ -19,28 +19,29 @@ from service.gpu.bucket_runner import BucketRunner
 from service.gpu.cuda_runtime import open_runtime
 from service.gpu.shapes import Shapes
 from service.pair import Pair
-from service.row_groups import row_groups
+from service.row_groups import Grouping, grouping_for, row_groups
 from service.sessions import INPUTS, Graph, open_session
 
 
 class CrossEncoderRunner:
     """Runs a graph with inputs (n, length) int64 `input_ids`, `attention_mask`, `token_type_ids`."""
 
-    def __init__(self, session: ort.InferenceSession, pad_id: int) -> None:
+    def __init__(self, session: ort.InferenceSession, pad_id: int, grouping: Grouping = row_groups) -> None:
         self._session = session
         self._pad_id = pad_id
+        self._grouping = grouping
 
     def run(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
-        """Score `n` pairs in the calling thread, those of like length together."""
+        """Score `n` pairs in the calling thread, on a CPU those of like length together."""
         started = time.monotonic()
-        rows = cast(Sequence[EncodedPair], pairs)
-        logits = np.empty(len(rows), dtype=np.float32)
+        encoded = cast(Sequence[EncodedPair], pairs)
+        logits = np.empty(len(encoded), dtype=np.float32)
         padded_tokens = 0
-        for group in row_groups([len(pair) for pair in rows]):
-            batch = pad_pairs([rows[row] for row in group], self._pad_id)
+        for group in self._grouping([len(pair) for pair in encoded]):
+            batch = pad_pairs([encoded[row] for row in group], self._pad_id)
             logits[group] = self._logits(batch, options)
             padded_tokens += batch.input_ids.size
-        return BatchRun(logits, started, time.monotonic(), sum(map(len, rows)), padded_tokens)
+        return BatchRun(logits, started, time.monotonic(), sum(map(len, encoded)), padded_tokens)
 
     def _logits(self, batch: PaddedBatch, options: ort.RunOptions | None) -> Logits:
         inputs = dict(zip(INPUTS, (batch.input_ids, batch.attention_mask, batch.token_type_ids), strict=True))
@@ -65,7 +66,7 @@ def load_backend(graph: Graph, pad_id: int, layout: Layout, batch_seconds: float
 
 def open_runner(graph: Graph, pad_id: int, threads: int, spin_microseconds: int = 0) -> CrossEncoderRunner:
     """Open a graph in a session of so many threads; BackendError if it does not work."""
-    return CrossEncoderRunner(_open(graph, threads, spin_microseconds), pad_id)
+    return CrossEncoderRunner(_open(graph, threads, spin_microseconds), pad_id, grouping_for(graph.on_gpu))
 
 
 def load_bucket_runner(graph: Graph, pad_id: int, threads: int, shapes: Shapes) -> BucketRunner:

@@ -84,16 +84,25 @@ def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement
         backend = _bucketed(graph, encoder, tuning, settings)
     else:
         backend = load_backend(graph.plain(), encoder.pad_id, tuning.layout, settings.batch_seconds)
-        lone = _lone(backend, graph.plain(), encoder, tuning, settings)
-        backend.lone, lone_threads = lone.runner, lone.threads
     warm_speed = warm_up(backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
+    if _may_be_wide(graph, settings):
+        lone = _lone(backend, graph, encoder, tuning, settings)
+        backend.lone, lone_threads = lone.runner, lone.threads
     keys = CrossPairKeys(bundle.manifest.version)
     speed = tuning.tokens_per_second or warm_speed
     return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed, placement, lone_threads)
 
 
+def _may_be_wide(graph: Graph, settings: Settings) -> bool:
+    if not graph.on_gpu and not settings.use_buckets(graph.on_gpu):
+        return True
+    if settings.lone_threads is not None:
+        raise SettingsError(f"{PREFIX}LONE_THREADS is for a CPU without buckets; leave it out")
+    return False
+
+
 def _lone(backend: OnnxBackend, graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Settings) -> Lone:
-    wanted = settings.lone_threads or (None if settings.autotune and not graph.on_gpu else tuning.threads)
+    wanted = settings.lone_threads or (None if settings.autotune else tuning.threads)
     length = min(LONE_TOKENS, encoder.template.max_length)
     return lone_of(backend.runner, tuning.layout, partial(open_runner, graph, encoder.pad_id), length, wanted)
 
@@ -108,6 +117,8 @@ def _bucketed(graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Sett
 
 
 def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Engine:
+    if settings.lone_threads is not None:
+        raise SettingsError(f"{PREFIX}LONE_THREADS is for cross-encoders, but {settings.bundle} is a split student")
     _pair_encoder(bundle)
     tuning = split_tuning(settings, usable_cores())
     split = open_split(bundle, placement, tuning.layout, settings)

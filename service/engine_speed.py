@@ -28,8 +28,9 @@ class EngineSpeed:
         return self._of_one.value * self._concurrency
 
     def batch_done(self, run: BatchRun) -> None:
-        """Learn from a micro-batch."""
-        self._of_one.add(run.tokens, run.seconds * run.width)
+        """Learn from a micro-batch, unless it had more cores than one of several has."""
+        if not run.lone:
+            self._of_one.add(run.tokens, run.seconds)
 
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         """Dropped work says nothing about speed."""

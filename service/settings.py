@@ -62,7 +62,8 @@ class Settings(GpuSettings, BaseSettings):
     threads: Count | None = None
     """Threads inside one micro-batch."""
     lone_threads: Count | None = None
-    """Threads inside a micro-batch that runs alone; None: all of the above, where autotune finds that faster."""
+    """Threads inside a micro-batch that runs alone, of a cross-encoder on a CPU; None: those of all sessions, at most
+    four, where the start finds that faster."""
     micro_batch_tokens: Count | None = None
     """Most padded tokens in a micro-batch; a single longer pair still runs, alone."""
     queue_tokens: Count | None = None

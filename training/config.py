@@ -120,7 +120,7 @@ class SplitSettings(_Settings):
     latent_width: Annotated[int, Field(ge=16, le=1024)] = 128
     """Numbers kept of each product token, one byte each."""
     start: Literal["sentence-encoder", "teacher"] = "sentence-encoder"
-    """Whose layers the encoder and the joint layers start from; all of them are taken."""
+    """Whose layers the encoder and the joint layers start from."""
     joint_start: Literal["encoder", "random"] = "encoder"
     """Whether the joint layers start as copies of the layers above the encoder's, or of its last ones."""
     match_vector: bool = True

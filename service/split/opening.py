@@ -18,6 +18,7 @@ from service.catalogue_reload import CatalogueFollower
 from service.errors import BackendError
 from service.gpu.placement import Placement
 from service.product_store import ProductStore
+from service.row_groups import grouping_for
 from service.sessions import open_session
 from service.settings import PREFIX, Settings
 from service.split.pairing import SplitPairing
@@ -74,7 +75,7 @@ def open_split(bundle: Bundle, placement: Placement, layout: Layout, settings: S
     shared = open_shared(settings, bundle.manifest.split.latent_width, layout.sessions)
     memory_bytes, writer = settings.product_cache_mb * MEBIBYTE, shared.writer if shared else None
     store = ProductStore(memory_bytes, _open_catalogue(settings, version), writer)
-    sessions = SplitSessions(session("encoder"), session("joint"))
+    sessions = SplitSessions(session("encoder"), session("joint"), grouping_for(placement.provider != "cpu"))
     queries = QueryCache(sessions.encoder, session("query"), settings.query_cache_mb * MEBIBYTE)
     runner = SplitRunner(sessions, queries, store, encoder)
     backend = OnnxBackend(runner, layout.sessions, settings.batch_seconds)

@@ -20,7 +20,7 @@ from relevance.split_pair import ProductText, SplitPairEncoder
 from service.backend import BatchRun, Logits
 from service.pair import Pair
 from service.product_store import ProductStore
-from service.row_groups import row_groups
+from service.row_groups import Grouping, row_groups
 from service.split.pair import SPECIAL_TOKENS, QueryText, SplitPair
 from service.split.query_cache import QueryCache
 
@@ -34,6 +34,8 @@ class SplitSessions:
 
     encoder: ort.InferenceSession
     joint: ort.InferenceSession
+    grouping: Grouping = row_groups
+    """Which products the encoder takes at once."""
 
 
 class EncodeTimes:
@@ -115,7 +117,7 @@ class SplitRunner:
         started = time.monotonic()
         ids = [self._encoder.alone(text) for text in texts]
         found: dict[int, ProductRecord] = {}
-        for rows in row_groups([len(own) for own in ids]):
+        for rows in self._sessions.grouping([len(own) for own in ids]):
             group, cut = [ids[row] for row in rows], [bool(texts[row].dropped) for row in rows]
             (latents,) = self._sessions.encoder.run(["latents"], encoder_inputs(group, self._encoder.pad_id), options)
             found.update(zip(rows, records_of(group, latents, cut), strict=True))

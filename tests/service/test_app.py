@@ -32,6 +32,19 @@ def test_a_queue_too_small_for_the_bundle_is_refused(bundle: Bundle) -> None:
         load(Settings(bundle=bundle.directory, queue_tokens=300))
 
 
+def test_lone_threads_beside_buckets_are_refused(bundle: Bundle) -> None:
+    with pytest.raises(SettingsError, match="AISLE_LONE_THREADS is for a CPU without buckets"):
+        load(Settings(bundle=bundle.directory, lone_threads=2, buckets="on"))
+
+
+@pytest.mark.parametrize(("lone_threads", "wide"), [(2, True), (1, False)])
+def test_lone_threads_decide_whether_there_is_a_wider_session(bundle: Bundle, lone_threads: int, wide: bool) -> None:
+    engine = load(Settings(bundle=bundle.directory, sessions=2, threads=1, lone_threads=lone_threads))
+    assert engine.lone_threads == lone_threads
+    assert (engine.backend.lone is not engine.backend.runner) == wide
+    engine.backend.close()
+
+
 def test_a_tokenizer_without_the_special_tokens_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "other.json"
     path.write_text(tokenizer().to_str().replace("[CLS]", "<s>"))

@@ -10,6 +10,7 @@ import pytest
 from relevance.pair_encoding import EncodedPair
 from service.autotune.tuning import Layout
 from service.backend import BatchRun, Runner
+from service.errors import BackendError
 from service.lone import MOST_THREADS, lone_of
 from service.pair import Pair
 
@@ -20,6 +21,7 @@ class Slow:
     def __init__(self, clock: list[float], seconds: float) -> None:
         self.clock = clock
         self.seconds = seconds
+        self.closed = False
 
     def run(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
         self.clock[0] += self.seconds
@@ -29,7 +31,14 @@ class Slow:
         return [EncodedPair((0,) * length, (0,) * length)] * count
 
     def close(self) -> None:
-        pass
+        self.closed = True
+
+
+class Failing(Slow):
+    """One whose graph fails."""
+
+    def run(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
+        raise RuntimeError("no such operator")
 
 
 class Machine:
@@ -45,7 +54,8 @@ class Machine:
     def open(self, threads: int, spin_microseconds: int) -> Runner:
         assert spin_microseconds > 0
         self.opened.append(threads)
-        return Slow(self.clock, self.wide)
+        self.last = Slow(self.clock, self.wide)
+        return self.last
 
 
 @pytest.mark.parametrize(("wide", "threads"), [(0.5, 2), (0.89, 2), (0.95, 1), (1.2, 1)])
@@ -55,7 +65,7 @@ def test_a_wider_session_is_taken_where_it_is_clearly_faster(
     machine = Machine(monkeypatch, own=1.0, wide=wide)
     lone = lone_of(machine.own, Layout(2, 1), machine.open, 32, None)
     assert lone.threads == threads
-    assert (lone.runner is machine.own) == (threads == 1)
+    assert (lone.runner is machine.own) == machine.last.closed == (threads == 1)
 
 
 def test_one_session_for_all_cores_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +84,9 @@ def test_a_setting_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lone_of(machine.own, Layout(2, 1), machine.open, 32, 2).threads == 2
     assert lone_of(machine.own, Layout(2, 1), machine.open, 32, 1).runner is machine.own
     assert machine.opened == [2]
+
+
+def test_a_graph_that_fails_in_it_fails_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, own=1.0, wide=1.0)
+    with pytest.raises(BackendError, match="fails on one pair alone: no such operator"):
+        lone_of(machine.own, Layout(2, 1), lambda *_: Failing(machine.clock, 1.0), 32, None)

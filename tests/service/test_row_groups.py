@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.row_groups import row_groups
+from service.row_groups import grouping_for, row_groups
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
@@ -41,3 +41,8 @@ def test_rows_of_one_length_are_one_run_even_where_runs_cost_nothing() -> None:
 
 def test_dear_runs_take_everything_along() -> None:
     assert row_groups([1, 40], run_tokens=100) == [[1, 0]]
+
+
+def test_a_gpu_runs_all_rows_at_once_and_a_cpu_does_not() -> None:
+    assert grouping_for(on_gpu=True)([4, 40, 9]) == [[0, 1, 2]]
+    assert grouping_for(on_gpu=False)([4, 40, 9]) == [[1], [2], [0]]

@@ -283,6 +283,11 @@ def test_a_catalogue_for_a_cross_encoder_stops_the_start(
         serve_split(bundle=bundle.directory, catalogue=tmp_path)
 
 
+def test_lone_threads_for_a_split_student_stop_the_start(serve_split: ServeSplit) -> None:
+    with pytest.raises(SettingsError, match="AISLE_LONE_THREADS is for cross-encoders"):
+        serve_split(lone_threads=2)
+
+
 def test_following_goes_on_after_a_failure() -> None:
     asked = []
 

@@ -43,9 +43,7 @@ def initial_split(
 ) -> SplitStudent:
     """The student on top of `encoder`; `texts` are products as it will see them."""
     above = _part_layers(encoder, settings)
-    student = SplitStudent(encoder, settings)
-    student.joint = nn.ModuleList(JointLayer(layer, settings.latent_width) for layer in above)
-    student = placed(student)
+    student = placed(SplitStudent(encoder, settings, above))
     states = _hidden_states(student, texts[: min(SAMPLE, len(texts))], rule)
     directions = principal_directions(states, settings.latent_width)
     with torch.no_grad():

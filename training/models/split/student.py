@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -70,14 +71,14 @@ class Pairs:
 class SplitStudent(Scorer):
     """Scores pairs; the product side is a function of the product alone."""
 
-    def __init__(self, encoder: BertModel, settings: SplitSettings) -> None:
+    def __init__(self, encoder: BertModel, settings: SplitSettings, layers: Sequence[BertLayer] | None = None) -> None:
+        """The joint layers start as `layers`; None: as the encoder's last ones."""
         super().__init__(encoder)
-        hidden, last = encoder.config.hidden_size, settings.joint_layers
+        hidden = encoder.config.hidden_size
+        layers = layers or cast(list[BertLayer], list(encoder.encoder.layer[-settings.joint_layers :]))
         self.settings = settings
         self.directions = nn.Linear(hidden, settings.latent_width, bias=False)
-        self.joint = nn.ModuleList(
-            JointLayer(layer, settings.latent_width) for layer in cast(list[BertLayer], encoder.encoder.layer[-last:])
-        )
+        self.joint = nn.ModuleList(JointLayer(layer, settings.latent_width) for layer in layers)
         self.match = nn.Parameter(torch.zeros(hidden), requires_grad=settings.match_vector)
         self.head = nn.Linear(hidden, 1)
         self.features = nn.Linear(FEATURES, 1, bias=False)
