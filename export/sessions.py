@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from relevance.integer_products import exact_products
+from relevance.integer_products import ask_for_exact_products
 
 
 def cpu_session(graph: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -14,6 +14,5 @@ def cpu_session(graph: Path, threads: int | None = None) -> onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     if threads is not None:
         options.intra_op_num_threads = threads
-    for entry in exact_products():
-        options.add_session_config_entry(*entry)
+    ask_for_exact_products(options)
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

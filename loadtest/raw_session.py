@@ -17,7 +17,7 @@ import onnxruntime
 
 from loadtest.measured import Measured
 from relevance.bundle import Bundle
-from relevance.integer_products import exact_products
+from relevance.integer_products import ask_for_exact_products
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_pairs
 from relevance.product import Product
 
@@ -113,6 +113,5 @@ def _feeds(pairs: Sequence[EncodedPair], size: int, pad_id: int) -> list[Feed]:
 def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    for entry in exact_products():
-        options.add_session_config_entry(*entry)
+    ask_for_exact_products(options)
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

@@ -11,7 +11,7 @@ import onnxruntime
 from loadtest.raw_session import Drive
 from loadtest.workload import Body
 from relevance.bundle import Bundle
-from relevance.integer_products import exact_products
+from relevance.integer_products import ask_for_exact_products
 from relevance.product import Product
 from relevance.split_graphs import QUERY_CONSTANTS
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
@@ -48,6 +48,5 @@ class RawSplit:
 def _session(path: str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    for entry in exact_products():
-        options.add_session_config_entry(*entry)
+    ask_for_exact_products(options)
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -10,11 +10,24 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 CPU_INFO: Final = Path("/proc/cpuinfo")
 SLOWER_KERNEL: Final = ("session.x64quantprecision", "1")
 VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
+
+
+class SessionOptions(Protocol):
+    """Of ONNX Runtime, which this folder does not import."""
+
+    def add_session_config_entry(self, name: str, value: str, /) -> None:
+        """Set one entry of the session's configuration."""
+
+
+def ask_for_exact_products(options: SessionOptions) -> None:
+    """Let a session of these options multiply integers exactly on this machine."""
+    for entry in exact_products():
+        options.add_session_config_entry(*entry)
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from relevance.integer_products import exact_products
+from relevance.integer_products import ask_for_exact_products
 from service.errors import BackendError
 from service.gpu.diagnosis import explain, read_facts
 from service.gpu.faults import in_short
@@ -79,8 +79,7 @@ def _session_options(threads: int, spin_microseconds: int) -> ort.SessionOptions
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
-    for entry in exact_products():
-        options.add_session_config_entry(*entry)
+    ask_for_exact_products(options)
     # Spinning threads take the cores that tokenising and the event loop need.
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin_microseconds > 0)))
     if spin_microseconds:

@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from loadtest.gpu_bench.arithmetic import Bucket
 from loadtest.gpu_bench.plan import Device
-from relevance.integer_products import exact_products
+from relevance.integer_products import ask_for_exact_products
 from relevance.pair_encoding import EncodedPair, pad_pairs
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -30,8 +30,7 @@ class DeviceGraph:
     def __init__(self, path: Path, device: Device, captured: bool = False) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        for entry in exact_products():
-            options.add_session_config_entry(*entry)
+        ask_for_exact_products(options)
         if device == "cuda":
             # The libraries of the wheels that the extra 'gpu' brings are on no search path.
             ort.preload_dlls()
