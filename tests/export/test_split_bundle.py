@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from onnx import TensorProto, numpy_helper
 
 from export.errors import ParityError
 from export.split_bundle import export_split_bundle
@@ -95,3 +96,14 @@ def test_records_belong_to_a_template(tmp_path: Path) -> None:
         export_split_bundle(source, lists, replace(request, template=template), (tmp_path / name, lambda _: "# x\n"))
         versions.add(load_bundle(tmp_path / name).encoder_version("int8"))
     assert len(versions) == 2
+
+
+def test_large_weights_of_an_int8_bundle_are_stored_in_fp16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The tiny student has none that are large.
+    monkeypatch.setattr("export.half_weights.SMALLEST_BYTES", 256)
+    bundle = write_split_bundle(tmp_path / "bundle")
+    for part in SPLIT_PARTS:
+        graph = onnx.load(str(bundle.split_path("int8", part))).graph
+        large = [item for item in graph.initializer if numpy_helper.to_array(item).nbytes >= 256]
+        assert not [item.name for item in large if item.data_type == TensorProto.FLOAT]
+    assert any(item.data_type == TensorProto.FLOAT16 for item in graph.initializer)

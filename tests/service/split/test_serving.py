@@ -15,7 +15,9 @@ from relevance.bundle import SPLIT_PARTS, Bundle, save_bundle
 from relevance.catalogue import Catalogue
 from relevance.product import Product
 from service.catalogue_reload import follow
+from service.engine import load
 from service.errors import BackendError, SettingsError
+from service.settings import Settings
 from service.split.pair import KNOWN_COST
 from tests.service.split.conftest import ServeSplit, write_catalogue
 from tests.tiny_split import QUERIES, TITLES, write_split_bundle
@@ -281,6 +283,18 @@ def test_a_catalogue_for_a_cross_encoder_stops_the_start(
 ) -> None:
     with pytest.raises(SettingsError, match="AISLE_CATALOGUE holds records of a split student"):
         serve_split(bundle=bundle.directory, catalogue=tmp_path)
+
+
+def test_products_encoded_apart_by_length_keep_their_places(split_bundle: Bundle) -> None:
+    engine = load(Settings(bundle=split_bundle.directory, sessions=1, product_cache_mb=0))
+    encoder, runner = engine.pairing.encoder, engine.backend.runner
+    # Two requests in a micro-batch: short before long.
+    products = encoder.encode_products([Product(title=title) for title in (*sorted(TITLES, key=len), TITLES[0])])
+    pairs = asyncio.run(engine.pairing.pairs(encoder.encode_queries([QUERIES[0]]), [products]))[0]
+    alone = [runner.run([pair]).logits[0] for pair in pairs]
+    np.testing.assert_allclose(runner.run(pairs).logits, alone, atol=1e-3)
+    assert len({round(float(logit), 3) for logit in alone}) == len(TITLES)
+    engine.backend.close()
 
 
 def test_lone_threads_for_a_split_student_stop_the_start(serve_split: ServeSplit) -> None:
