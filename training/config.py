@@ -115,8 +115,8 @@ class SplitSettings(_Settings):
 
     joint_layers: Annotated[int, Field(ge=1, le=3)] = 1
     """How many layers of attention from the query's tokens to the product's; the last is for [CLS] alone."""
-    encoder_layers: Annotated[int, Field(ge=1)] | None = None
-    """How many of the lowest layers encode a text; None: all. Joint layers start as those above them."""
+    encoder_layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    """Which layers encode a text, numbered from 0; None: all. One left out of the middle costs less than the last."""
     latent_width: Annotated[int, Field(ge=16, le=1024)] = 128
     """Numbers kept of each product token, one byte each."""
     start: Literal["sentence-encoder", "teacher"] = "sentence-encoder"
@@ -127,17 +127,21 @@ class SplitSettings(_Settings):
     """A learned vector for query tokens that occur in the product."""
     late_interaction: bool = True
     """Cosine, MaxSim and the share of matched tokens as features of the head."""
+    fitted_head: bool = True
+    """The head starts as the least-squares fit of the teacher's margins by those features: its joint part at zero."""
     joint_rate: Annotated[float, Field(gt=0)] = 3.0
     """Learning rate of the joint layers and the head, in learning rates of the encoder."""
 
     @model_validator(mode="after")
-    def _encoder_is_deep_enough(self) -> Self:
-        if self.encoder_layers is not None and self.encoder_layers < self.joint_layers:
-            raise ValueError(
-                f"student.split.encoder_layers is {self.encoder_layers}, fewer than the {self.joint_layers} of "
-                "student.split.joint_layers"
-            )
+    def _encoder_layers_ascend(self) -> Self:
+        if self.encoder_layers is not None and list(self.encoder_layers) != sorted(set(self.encoder_layers)):
+            raise ValueError(f"student.split.encoder_layers must be distinct and ascending, got {self.encoder_layers}")
         return self
+
+    @property
+    def scores_at_its_start(self) -> bool:
+        """Whether the student ranks like the sentence encoder before it learns."""
+        return self.late_interaction and self.fitted_head
 
 
 class StudentSettings(_Settings):
@@ -159,7 +163,8 @@ class StudentSettings(_Settings):
     """Ends training early, with the learning rate at zero; None: all epochs."""
     initial_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the weights it started from that is averaged into the trained ones: keeps more of what the
-    teacher knew of the rest of the shop. Only for a student with all of the teacher's layers."""
+    teacher knew of the rest of the shop. Only for a student that scores before it learns: a cross-encoder with all
+    of the teacher's layers, or a split student with a fitted head."""
     pairs_per_batch: Positive = 64
     micro_batch_pairs: Positive | None = None
     """Pairs that go through the model at once, in whole queries: less memory, the same gradient. None: the batch."""
@@ -173,6 +178,25 @@ class StudentSettings(_Settings):
     human_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the soft-target BCE to people's judgements, on the judged pairs of the pool."""
     title_only_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+    @model_validator(mode="after")
+    def _averages_with_what_scores(self) -> Self:
+        if not self.initial_share:
+            return self
+        if self.kind == "split":
+            if not self.split.scores_at_its_start:
+                raise ValueError(
+                    "student.initial_share needs a split student that scores at its start: leave "
+                    "student.split.late_interaction and student.split.fitted_head on"
+                )
+            return self
+        if self.initialise_from == "backbone":
+            raise ValueError("student.initial_share needs a student that starts from the teacher, which scores already")
+        if self.backbone is None and len(self.layers) < BACKBONE_LAYERS:
+            raise ValueError(
+                "student.initial_share needs all layers: a student of a few does not score before training"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -188,14 +212,6 @@ class StudentSettings(_Settings):
             raise ValueError(
                 f"student.layers.{beyond[0]} is {self.layers[beyond[0]]}, but the packaged MiniLM has layers 0 to "
                 f"{BACKBONE_LAYERS - 1}; name a deeper student.backbone"
-            )
-        if self.initial_share and self.kind == "split":
-            raise ValueError("student.initial_share is for cross-encoders: a split student does not score at its start")
-        if self.initial_share and self.initialise_from == "backbone":
-            raise ValueError("student.initial_share needs a student that starts from the teacher, which scores already")
-        if self.initial_share and self.backbone is None and len(self.layers) < BACKBONE_LAYERS:
-            raise ValueError(
-                "student.initial_share needs all layers: a student of a few does not score before training"
             )
         if self.kind == "cross-encoder" and self.frozen_layers >= len(self.layers):
             raise ValueError(f"student.frozen_layers is {self.frozen_layers}, but there are {len(self.layers)} layers")

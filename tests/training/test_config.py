@@ -119,7 +119,10 @@ def test_a_split_student_reads_what_the_teacher_reads_unless_told_otherwise() ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"student": {"kind": "split", "initial_share": 0.5}}, "initial_share is for cross-encoders"),
+        (
+            {"student": {"kind": "split", "initial_share": 0.5, "split": {"fitted_head": False}}},
+            "initial_share needs a split student that scores at its start",
+        ),
         (
             {"student": {"kind": "split", "split": {"start": "teacher"}}, "teacher": {"members": [DECODER]}},
             "are no BERT's",

@@ -17,11 +17,13 @@ from training.datasets.schema import Dataset
 from training.errors import ConfigError, RunDirectoryError
 from training.models.backbone import load_pair_encoder
 from training.models.cross_encoder import Logits
+from training.models.split.student import SplitStudent
 from training.optimise.batches import Batch
 from training.optimise.losses import human_cross_entropy, listwise_kl, margin_mse, pointwise_mse, ranknet
 from training.optimise.scorers import CrossEncoder, Scorer
 from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
+from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
 
 
@@ -89,8 +91,10 @@ def train_student(
         raise ConfigError("student.human_weight needs human targets, but the pool has none: see with_human_targets")
     torch.manual_seed(seed)
     freeze(student, settings.frozen_layers)
-    initial = {name: weights.clone() for name, weights in student.state_dict().items()}
     batches = PoolBatches(pool, labels, load_pair_encoder(settings.template, settings.backbone), settings, seed)
+    if isinstance(student, SplitStudent) and settings.split.scores_at_its_start:
+        fit_head(student, batches)
+    initial = {name: weights.clone() for name, weights in student.state_dict().items()}
     loss = partial(distillation_loss, settings=settings)
     optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
     train(student, batches, loss, optimisation, hooks)

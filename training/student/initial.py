@@ -92,10 +92,10 @@ def _check_split(settings: DistillSettings) -> None:
             f"student.split.joint_layers is {student.split.joint_layers}, but the encoder has only "
             f"{config.num_hidden_layers} layers to start them from"
         )
-    if (student.split.encoder_layers or 0) > config.num_hidden_layers:
+    kept = student.split.encoder_layers or ()
+    if max(kept, default=0) >= config.num_hidden_layers:
         raise ConfigError(
-            f"student.split.encoder_layers is {student.split.encoder_layers}, but the encoder has only "
-            f"{config.num_hidden_layers} layers"
+            f"student.split.encoder_layers is {kept}, but the encoder has layers 0 to {config.num_hidden_layers - 1}"
         )
     if student.split.start == "teacher" and tokenizer_digest(source) != tokenizer_digest(student.backbone):
         raise ConfigError("student.split.start is 'teacher', whose tokenizer is not the student's")

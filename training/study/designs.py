@@ -85,6 +85,7 @@ def split_detail_variants(multiple: int) -> list[Variant]:
     details: dict[str, dict[str, Any]] = {
         "split-1-titles": short,
         "split-1-no-late-interaction": split_changes(late_interaction=False),
+        "split-1-no-fitted-head": split_changes(fitted_head=False),
         "split-1-no-match": split_changes(match_vector=False),
         "split-1-random-joint": split_changes(joint_start="random"),
         "split-1-from-teacher": split_changes(start="teacher"),

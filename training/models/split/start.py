@@ -1,7 +1,7 @@
 """The split student before it learns.
 
 It starts from a sentence encoder: there query tokens and product tokens lie in one space already. The joint layers
-start as that encoder's layers above those that are kept, or its last ones, and the latents as its hidden states seen
+start as that encoder's last ones, and the latents as its hidden states seen
 along their main directions.
 """
 
@@ -42,8 +42,9 @@ def initial_split(
     encoder: BertModel, settings: SplitSettings, texts: Sequence[EncodedText], rule: PairEncoder
 ) -> SplitStudent:
     """The student on top of `encoder`; `texts` are products as it will see them."""
-    above = _part_layers(encoder, settings)
-    student = placed(SplitStudent(encoder, settings, above))
+    last = cast(list[BertLayer], list(encoder.encoder.layer[-settings.joint_layers :]))
+    _keep_layers(encoder, settings.encoder_layers)
+    student = placed(SplitStudent(encoder, settings, last))
     states = _hidden_states(student, texts[: min(SAMPLE, len(texts))], rule)
     directions = principal_directions(states, settings.latent_width)
     with torch.no_grad():
@@ -56,16 +57,12 @@ def initial_split(
     return student
 
 
-def _part_layers(encoder: BertModel, settings: SplitSettings) -> list[BertLayer]:
-    """Leave the encoder its lowest layers, in place; returns those that the joint layers start from."""
-    layers = cast(list[BertLayer], list(encoder.encoder.layer))
-    depth = settings.encoder_layers or len(layers)
-    if max(depth, settings.joint_layers) > len(layers):
-        raise ValueError(f"{depth} encoder layers and {settings.joint_layers} joint layers from {len(layers)}")
-    first = min(depth, len(layers) - settings.joint_layers)
-    encoder.encoder.layer = nn.ModuleList(layers[:depth])
-    encoder.config.num_hidden_layers = depth
-    return layers[first : first + settings.joint_layers]
+def _keep_layers(encoder: BertModel, kept: Sequence[int] | None) -> None:
+    """Leave the encoder only these layers, in place; None: all."""
+    if kept is None:
+        return
+    encoder.encoder.layer = nn.ModuleList([encoder.encoder.layer[number] for number in kept])
+    encoder.config.num_hidden_layers = len(kept)
 
 
 def principal_directions(states: Tensor, width: int) -> Tensor:

@@ -96,6 +96,17 @@ class SplitStudent(Scorer):
         """The same in fp32 throughout: what the exported graphs are compared with."""
         return self.logits(*self._read(take_apart(batch, self.device)))
 
+    def features_of(self, batch: Batch) -> Tensor:
+        """The late-interaction features (n, FEATURES) of a padded batch, in fp32."""
+        return self._read(take_apart(batch, self.device))[1]
+
+    @torch.no_grad()
+    def start_head(self, weights: Tensor, bias: float) -> None:
+        """Score by `weights` (FEATURES,) of the late-interaction features alone until more is learnt."""
+        self.head.weight.zero_()
+        self.head.bias.fill_(bias)
+        self.features.weight.copy_(weights[None, :] / FEATURE_SCALE)
+
     def _read(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """What the head reads: the joint layers' state, and the late-interaction features."""
         queries = self.queries(pairs.query_ids, pairs.query_mask)
