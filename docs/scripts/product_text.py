@@ -23,6 +23,8 @@ from training.student.split_export import exact_logits, split_lists
 
 SHORT = {"title": 48, "product_type": 8, "brand": 6, "color": 4}
 TEXTS = (
+    {**SHORT, "description": 12},
+    {**SHORT, "description": 6},
     {**SHORT, "description": 40, "attributes": 16},
     {**SHORT, "description": 20, "attributes": 16},
     {**SHORT, "description": 20},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +21,7 @@ def fit_head(student: SplitStudent, batches: BatchSource) -> None:
     starts with that share of them has only the difference to learn, and keeps the encoder's breadth where the pool
     tells it nothing else; from a random head it learns both with its joint layers.
     """
-    steps = torch.linspace(0, len(batches) - 1, min(BATCHES, len(batches))).long().unique()
+    steps = np.linspace(0, len(batches) - 1, min(BATCHES, len(batches))).astype(int)
     chosen = [batches[step] for step in steps.tolist()]
     features = [student.features_of(batch).double().cpu() for batch in chosen]
     targets = [batch.targets.double()[:, None] for batch in chosen]
