@@ -84,7 +84,7 @@ def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
             weight_type=QuantType.QInt8,
             # Weights within 64: two products then fit in the 16 bits in which a processor without VNNI adds them.
             reduce_range=True,
-            nodes_to_exclude=batched_products(graph),
+            nodes_to_exclude=[*batched_products(graph), *single_columns(graph)],
             # DefaultTensorType: shape inference does not know the fused operators' outputs.
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
         )
@@ -107,6 +107,13 @@ def batched_products(graph: onnx.ModelProto) -> list[str]:
     """Names of the products with a stack of matrices, one a head: ONNX Runtime has none in int8 by channel."""
     stacks = {item.name for item in graph.graph.initializer if len(item.dims) > 2}
     return [node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in stacks]
+
+
+def single_columns(graph: onnx.ModelProto) -> list[str]:
+    """Names of the products with a single column, such as a head: they cost nothing, and a cosine that decides an
+    order would be left with a hundred values."""
+    columns = {item.name for item in graph.graph.initializer if len(item.dims) == 2 and min(item.dims) == 1}
+    return [node.name for node in graph.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in columns]
 
 
 def _optimised(source: Path, heads: Heads) -> BertOnnxModel:

@@ -1,8 +1,8 @@
 """How far int8 logits lie from the exact ones where products of integers may saturate, and what exactness costs.
 
-`python -m docs.scripts.int8_saturation --bundle models/default` scores the general check's pairs with the kernel that
-ONNX Runtime chooses by itself and with the one that it takes when it is asked for exact products, in turn. With VNNI
-the first one is exact, too, and Aisle does not ask: what is printed is what asking would cost there.
+`python -m docs.scripts.int8_saturation --bundle models/cross-encoder` scores the general check's pairs with the
+kernel that ONNX Runtime chooses by itself and with the one that it takes when it is asked for exact products, in
+turn. With VNNI the first one is exact, too, and Aisle does not ask: what is printed is what asking would cost there.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def quality(scored: Scored, targets: Sequence[np.ndarray]) -> float:
 def main() -> None:
     """Print the figures as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
+    parser.add_argument("--bundle", type=Path, default=Path("models/cross-encoder"))
     bundle = load_bundle(parser.parse_args().bundle)
     kind = split_student if bundle.manifest.split else cross_encoder
     chosen, exact = kind(bundle, as_chosen), kind(bundle, when_asked)

@@ -1,6 +1,6 @@
 """Gives a bundle's int8 graph fixed activation ranges, where its checkpoint is no longer at hand.
 
-`python -m docs.scripts.requantise --data chorus:DIR --output NEW_BUNDLE` takes models/default, whose int8 graph
+`python -m docs.scripts.requantise --data chorus:DIR --output NEW_BUNDLE` takes models/cross-encoder, whose int8 graph
 has dynamic ranges, dequantises its weights, and quantises those again as `export.graph.to_int8` does. Ranges come
 from the judged pairs that the bundle learnt from; graphs are compared on the held-out ones and the general check.
 A new export does not need this.
@@ -104,8 +104,8 @@ class Dequantised:
 def main() -> None:
     """Write the new bundle and print the figures of both graphs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
-    parser.add_argument("--config", type=Path, default=Path("configs/default-bundle.toml"))
+    parser.add_argument("--bundle", type=Path, default=Path("models/cross-encoder"))
+    parser.add_argument("--config", type=Path, default=Path("configs/cross-encoder-bundle.toml"))
     parser.add_argument("--data", required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()

@@ -1,8 +1,8 @@
 """Gives a bundle whose checkpoint is no longer at hand the last layer for [CLS] alone (`export.last_layer`).
 
-`python -m docs.scripts.rewrite_last_layer --data chorus:DIR --output NEW_BUNDLE` takes models/default, rewrites each
-of its graphs, and writes a bundle only if no logit moved: over all judged pairs and the general check, in batches of
-many sizes. Speed: `docs.scripts.last_layer_speed --graphs`. A new export does not need this.
+`python -m docs.scripts.rewrite_last_layer --data chorus:DIR --output NEW_BUNDLE` takes models/cross-encoder, rewrites
+each of its graphs, and writes a bundle only if no logit moved: over all judged pairs and the general check, in
+batches of many sizes. Speed: `docs.scripts.last_layer_speed --graphs`. A new export does not need this.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LARGEST_DIFFERENCE = 1e-5
 def main() -> int:
     """Write the new bundle and print what was compared; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
+    parser.add_argument("--bundle", type=Path, default=Path("models/cross-encoder"))
     parser.add_argument("--data", required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()

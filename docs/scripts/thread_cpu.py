@@ -26,7 +26,7 @@ SECONDS = 4.0
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
+    parser.add_argument("--bundle", type=Path, default=Path("models/cross-encoder"))
     bundle = load_bundle(parser.parse_args().bundle)
     raw = RawSessions(bundle, Workload(seed=0, candidates=50).bodies(BODIES)).ceiling(SECONDS / 2)
     with aisles(bundle, {"aisle": NO_CACHES}) as services:

@@ -24,7 +24,6 @@ from loadtest.bench.options import Options, parse_options
 from loadtest.bench.overload import overload
 from loadtest.bench.plot import draw_curve
 from loadtest.bench.result import LoadResult, underscored
-from loadtest.bench.split_arena import split_bundle
 from loadtest.bench.split_loads import SPLIT_LOADS
 from relevance.bundle import load_bundle
 
@@ -50,7 +49,7 @@ def bench(options: Options) -> dict[str, Any]:
     for name, reason in options.missing.items():
         print(f"{name} is not measured: {reason}\n", flush=True)
     report: dict[str, Any] = {"machine": machine, "missing": underscored(options.missing), "loads": {}}
-    split = split_bundle(options.split) if set(options.loads) & set(SPLIT_LOADS) else None
+    split = load_bundle(options.split) if set(options.loads) & set(SPLIT_LOADS) else None
     with opened(bundle, options.peers, options.pace, split) as arena:
         report["mean_tokens"] = round(arena.raw.mean_tokens, 1)
         if options.peers:

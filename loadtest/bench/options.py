@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from loadtest.bench.arena import Pace
+from loadtest.measured_service import DEFAULT_BUNDLE
 from loadtest.peers.environments import Environment
 from loadtest.peers.launch import PEERS
 
@@ -32,16 +33,18 @@ class Options:
     missing: dict[str, str]
     pace: Pace
     curve: Path | None
-    split: Path | None = None
+    split: Path = DEFAULT_BUNDLE
 
 
 def parse_options(arguments: Sequence[str] | None, description: str | None, loads: Sequence[str]) -> Options:
     """Read the command line; a wrong one, or a peer that is asked for and not installed, ends the program."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=description)
-    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
+    parser.add_argument(
+        "--bundle", type=Path, default=Path("models/cross-encoder"), help="the graph that peers serve, too; %(default)s"
+    )
     parser.add_argument("--quick", action="store_true", help=f"short rounds of {', '.join(QUICK_LOADS)}")
     parser.add_argument(
-        "--split", type=Path, metavar="BUNDLE", help=f"for the loads {SPLIT}_…; default: one that was never distilled"
+        "--split", type=Path, metavar="BUNDLE", default=DEFAULT_BUNDLE, help=f"for the loads {SPLIT}_…; %(default)s"
     )
     parser.add_argument("--only", metavar="LOAD,…", help=f"of {', '.join(loads)}; {SPLIT}: all of {SPLIT}_…")
     parser.add_argument(

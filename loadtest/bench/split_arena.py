@@ -11,12 +11,10 @@ from pathlib import Path
 from loadtest.shapes import load_shapes
 from loadtest.shop_workload import ProductsAs, Shop
 from loadtest.workload import Body
-from relevance.bundle import Bundle, Precision, load_bundle
+from relevance.bundle import Bundle, Precision
 
 NO_SCORES = {"score_cache_mb": 0}
 """Every pair is scored every time."""
-
-UNTRAINED = Path("runs/split-untrained")
 
 COLD = {**NO_SCORES, "product_cache_mb": 0, "candidate_cache_mb": 0, "token_cache_mb": 0, "query_cache_mb": 0}
 
@@ -41,16 +39,3 @@ def write_catalogue(bundle: Bundle, bodies: Sequence[Body], folder: Path, precis
     if done.returncode:
         raise RuntimeError(f"export.catalogue failed: {done.stderr.strip()[-1000:]}")
     return catalogue
-
-
-def split_bundle(directory: Path | None) -> Bundle:
-    """The bundle in `directory`; None: one never distilled, which `training.untrained` makes if need be."""
-    if directory is None:
-        directory = UNTRAINED
-        print(f"no --split: the split student is {UNTRAINED}, which was never distilled: speeds hold, scores do not\n")
-        if not directory.exists():
-            command = (sys.executable, "-m", "training.untrained", "-o", str(directory))
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"training.untrained failed: {done.stderr.strip()[-1000:]}")
-    return load_bundle(directory)

@@ -1,4 +1,4 @@
-"""The bundle in the repository, served by the real process: what a newcomer gets from `make serve`."""
+"""The bundles in the repository, served by the real process: what a newcomer gets, and the cross-encoder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from relevance.bundle import load_bundle
 from .server_process import ROOT, ServerProcess, serving
 
 BUNDLE = ROOT / "models" / "default"
+CROSS_ENCODER = ROOT / "models" / "cross-encoder"
 MEGABYTE = 1_000_000
-INT8_SCORE_BOUND = 1e-5
-"""How far a pair's score may move with its batch: integer products are exact, all else is row by row."""
+SCORE_BOUNDS = {CROSS_ENCODER: 1e-5, BUNDLE: 1e-3}
+"""How far a pair's score may move with its batch. A cross-encoder's integer products are exact, all else is row by row.
+In a split student the last bit of a product in fp32 can move a rounded activation by a step (docs/split_student.md)."""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +31,10 @@ def size_of(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.iterdir())
 
 
-def test_it_is_whole_small_and_says_where_it_comes_from() -> None:
-    manifest = load_bundle(BUNDLE).manifest
-    assert size_of(BUNDLE) < 25 * MEGABYTE
+@pytest.mark.parametrize("bundle", SCORE_BOUNDS)
+def test_it_is_whole_small_and_says_where_it_comes_from(bundle: Path) -> None:
+    manifest = load_bundle(bundle).manifest
+    assert size_of(bundle) < 25 * MEGABYTE
     assert manifest.parity["int8"]["ndcg_torch"] - manifest.parity["int8"]["ndcg_graph"] <= 0.005
     assert any("Icecat" in licence for licence in manifest.licences)
     assert manifest.metrics["ndcg@10"]["student"] > manifest.metrics["ndcg@10"]["bm25"]
@@ -51,10 +54,17 @@ def test_it_prefers_what_the_shopper_wants(server: ServerProcess, query: str, be
     assert reply["results"][0]["index"] == len(others)
 
 
-def test_a_score_does_not_depend_on_the_batch(server: ServerProcess) -> None:
+@pytest.mark.parametrize("bundle", SCORE_BOUNDS)
+def test_a_score_does_not_depend_on_the_batch(bundle: Path) -> None:
+    # Without the caches every score is computed, in whichever batch it falls, and every product encoded.
+    with serving(bundle, score_cache_mb=0, product_cache_mb=0) as server:
+        compare_alone_and_together(server, SCORE_BOUNDS[bundle])
+
+
+def compare_alone_and_together(server: ServerProcess, bound: float) -> None:
     (body,) = Workload(seed=3, candidates=60).bodies(1)
     padded = [*body["candidates"], {"title": " ".join(f"{n} litre steel garden bucket" for n in range(12))}]
     together = server.score(body["query"], padded).json()["results"]
     for result in together[::4]:
         (alone,) = server.score(body["query"], [padded[result["index"]]]).json()["results"]
-        assert abs(alone["score"] - result["score"]) <= INT8_SCORE_BOUND
+        assert abs(alone["score"] - result["score"]) <= bound

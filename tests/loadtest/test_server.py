@@ -59,6 +59,6 @@ def test_settings_of_the_shell_are_not_passed_on(monkeypatch: pytest.MonkeyPatch
 
 
 def test_settings_of_the_service_are_its_environment() -> None:
-    made = launch_aisle(Path("models/default"), token_cache_mb=0)
+    made = launch_aisle(Path("models/cross-encoder"), token_cache_mb=0)
     assert made.environment["AISLE_TOKEN_CACHE_MB"] == "0"
     assert made.environment["AISLE_PORT"] == str(made.port)

@@ -51,14 +51,14 @@ def test_padded_rows_do_not_count_for_the_ceiling() -> None:
 
 
 def test_a_bound_batch_runs_and_a_missing_device_is_named() -> None:
-    graph = Path("models/default/model.int8.onnx")
+    graph = Path("models/cross-encoder/model.int8.onnx")
     DeviceGraph(graph, "cpu").bound((2, 16), fill=0.5)()
     with pytest.raises(RuntimeError, match="CUDA"):
         DeviceGraph(graph, "cuda")
 
 
 def test_logits_of_a_batch_are_those_of_its_pairs() -> None:
-    graph = DeviceGraph(Path("models/default/model.int8.onnx"), "cpu")
+    graph = DeviceGraph(Path("models/cross-encoder/model.int8.onnx"), "cpu")
     pairs = [EncodedPair((101, 2000 + n, 102, 3000, 102), (0, 0, 0, 1, 1)) for n in range(3)]
     together = graph.logits(pairs, pad_id=0)
     assert np.allclose(together, [graph.logits([pair], 0)[0] for pair in pairs], atol=1e-4)

@@ -21,7 +21,7 @@ BODIES = Workload(seed=3, candidates=12).bodies(2)
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return Model("default", load_bundle(Path("models/default")), "int8", None)
+    return Model("default", load_bundle(Path("models/cross-encoder")), "int8", None)
 
 
 class OwnGraph:

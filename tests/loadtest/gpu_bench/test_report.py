@@ -30,7 +30,7 @@ def report() -> Report:
 
 def test_the_headline_takes_each_figure_where_its_target_means_it(capsys: pytest.CaptureFixture[str]) -> None:
     made = report()
-    bundle = load_bundle(Path("models/default"))
+    bundle = load_bundle(Path("models/cross-encoder"))
     made.add_speeds(Model("minilm-l6", bundle, "fp16", None), Speeds({"bound": {(128, 32): 160_000.0}}))
     speed = 0.5 * 100e12 / flop_per_pair(SHAPE, 64)
     large = Speeds({"bound": {(512, 64): speed, (512, 128): 0.6 * speed}})
@@ -52,7 +52,7 @@ def test_the_headline_takes_each_figure_where_its_target_means_it(capsys: pytest
 def test_a_ceiling_that_a_bucket_passes_gives_no_shares() -> None:
     made = report()
     speed = 1.5 * 100e12 / flop_per_pair(SHAPE, 64)
-    bundle = load_bundle(Path("models/default"))
+    bundle = load_bundle(Path("models/cross-encoder"))
     made.add_speeds(Model("bert-base", bundle, "fp16", SHAPE), Speeds({"bound": {(512, 64): speed, (8, 64): 1.0}}))
     assert headline(made)["bert_base_utilisation"] is None
     assert "1.5 of the matmul ceiling of 100 TFLOPS" in made.left_out["bert-base: share of the ceiling"]

@@ -24,7 +24,7 @@ def absent(*_: object) -> Any:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     # A copy: the service keeps its tuning beside the bundle.
-    return Path(shutil.copytree("models/default", tmp_path / "own"))
+    return Path(shutil.copytree("models/cross-encoder", tmp_path / "own"))
 
 
 def test_what_is_missing_is_named_and_the_rest_is_measured(
