@@ -110,10 +110,10 @@ def batched_products(graph: onnx.ModelProto) -> list[str]:
 
 
 def single_columns(graph: onnx.ModelProto) -> list[str]:
-    """Names of the products with a single column, such as a head: they cost nothing, and a cosine that decides an
-    order would be left with a hundred values."""
+    """Names of the MatMul nodes with a single column, such as that of late-interaction features: they cost nothing, and
+    a cosine that decides an order would be left with a hundred values."""
     columns = {item.name for item in graph.graph.initializer if len(item.dims) == 2 and min(item.dims) == 1}
-    return [node.name for node in graph.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in columns]
+    return [node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in columns]
 
 
 def _optimised(source: Path, heads: Heads) -> BertOnnxModel:
