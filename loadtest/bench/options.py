@@ -44,7 +44,7 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
     )
     parser.add_argument("--quick", action="store_true", help=f"short rounds of {', '.join(QUICK_LOADS)}")
     parser.add_argument(
-        "--split", type=Path, metavar="BUNDLE", default=DEFAULT_BUNDLE, help=f"for the loads {SPLIT}_…; %(default)s"
+        "--split", type=Path, metavar="BUNDLE", help=f"for the loads {SPLIT}_…; default: {DEFAULT_BUNDLE}"
     )
     parser.add_argument("--only", metavar="LOAD,…", help=f"of {', '.join(loads)}; {SPLIT}: all of {SPLIT}_…")
     parser.add_argument(
@@ -67,7 +67,7 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
         missing={name: "not asked for" for name in PEERS if name not in asked} | absent,
         pace=_pace(given),
         curve=given.curve,
-        split=given.split,
+        split=given.split or DEFAULT_BUNDLE,
     )
 
 
