@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
@@ -76,6 +77,8 @@ def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
         smoothed, dynamic = Path(scratch) / "smoothed.onnx", Path(scratch) / "dynamic.onnx"
         graph = onnx.load(str(source))
         smooth(graph, feed_forward_products(graph), feeds)
+        # The quantiser would do it itself, after the nodes to exclude have been named.
+        ONNXModel(graph).replace_gemm_with_matmul()
         onnx.save(graph, str(smoothed))
         quantize_dynamic(
             str(smoothed),
@@ -110,8 +113,8 @@ def batched_products(graph: onnx.ModelProto) -> list[str]:
 
 
 def single_columns(graph: onnx.ModelProto) -> list[str]:
-    """Names of the MatMul nodes with a single column, such as that of late-interaction features: they cost nothing, and
-    a cosine that decides an order would be left with a hundred values."""
+    """Names of the MatMul nodes with a single column, a head's or that of late-interaction features: they cost nothing,
+    and a cosine that decides an order would be left with a hundred values."""
     columns = {item.name for item in graph.graph.initializer if len(item.dims) == 2 and min(item.dims) == 1}
     return [node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in columns]
 

@@ -45,7 +45,8 @@ class SplitRunner:
 
     def logits(self, judged: SplitList) -> Logits:
         """Logits (n,) of one list in one run."""
-        found: Logits = np.asarray(self._sessions["joint"].run([JOINT_OUTPUT], self.joint_feed(judged))[0], np.float64)
+        (logits,) = self._sessions["joint"].run([JOINT_OUTPUT], self.joint_feed(judged))
+        found: Logits = np.asarray(logits[: len(judged.products)], np.float64)
         return found
 
     def joint_feed(self, judged: SplitList) -> Feed:

@@ -41,7 +41,13 @@ def query_ids(ids: Sequence[int]) -> npt.NDArray[np.int64]:
 
 
 def joint_inputs(constants: Constants, ids: npt.NDArray[np.int64], records: Sequence[ProductRecord]) -> Feed:
-    """Inputs of `joint` for one query, `ids` as of `query_ids`, and n products, padded to the longest."""
+    """Inputs of `joint` for one query, `ids` as of `query_ids`, and n products, padded to the longest.
+
+    A lone product comes twice: matrices of a single row are multiplied by other code, which adds in another order, and
+    the product's logit would not be the one that it has among others.
+    """
+    if len(records) == 1:
+        records = (records[0], records[0])
     lengths = np.fromiter(map(len, records), dtype=np.int64, count=len(records))
     shape = (len(records), int(lengths.max()))
     latents = np.empty((*shape, records[0].latents.shape[1]), dtype=np.int8)

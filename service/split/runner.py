@@ -96,7 +96,7 @@ class SplitRunner:
         for start in range(0, len(order), PAIRS_AT_ONCE):
             rows = order[start : start + PAIRS_AT_ONCE]
             inputs = joint_inputs(known.constants, known.ids, [records[row] for row in rows])
-            logits[rows] = self._sessions.joint.run([JOINT_OUTPUT], inputs, options)[0]
+            logits[rows] = self._sessions.joint.run([JOINT_OUTPUT], inputs, options)[0][: len(rows)]
         return logits
 
     def _records(self, pairs: Sequence[SplitPair], options: ort.RunOptions | None) -> list[ProductRecord]:

@@ -14,7 +14,7 @@ from relevance.template import FieldBudget
 from tests.tiny_split import TEMPLATE, split_parts, write_split_bundle
 
 
-@pytest.mark.parametrize("joint_layers", [1, 2])
+@pytest.mark.parametrize("joint_layers", [1, 2, 3])
 def test_a_bundle_is_compared_and_scores_do_not_depend_on_the_batch(tmp_path: Path, joint_layers: int) -> None:
     bundle = write_split_bundle(tmp_path / "bundle", joint_layers)
     split = bundle.manifest.split
@@ -28,8 +28,9 @@ def test_a_bundle_is_compared_and_scores_do_not_depend_on_the_batch(tmp_path: Pa
     assert sorted(path.name for path in bundle.directory.glob("*.onnx")) == sorted(
         f"{part}.int8.onnx" for part in SPLIT_PARTS
     )
-    assert bundle.manifest.parity["fp32"]["largest_batch_drift"] < 1e-5
-    assert bundle.manifest.parity["int8"]["largest_batch_drift"] < 1e-5
+    # Less than a logit's last bit: alone, among others and at any padding it is the same number.
+    assert bundle.manifest.parity["fp32"]["largest_batch_drift"] < 1e-7
+    assert bundle.manifest.parity["int8"]["largest_batch_drift"] < 1e-7
     assert bundle.manifest.parity["fp32"]["kendall_tau"] > 0.97
 
 

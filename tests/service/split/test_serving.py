@@ -292,7 +292,7 @@ def test_products_encoded_apart_by_length_keep_their_places(split_bundle: Bundle
     products = encoder.encode_products([Product(title=title) for title in (*sorted(TITLES, key=len), TITLES[0])])
     pairs = asyncio.run(engine.pairing.pairs(encoder.encode_queries([QUERIES[0]]), [products]))[0]
     alone = [runner.run([pair]).logits[0] for pair in pairs]
-    np.testing.assert_allclose(runner.run(pairs).logits, alone, atol=1e-3)
+    np.testing.assert_allclose(runner.run(pairs).logits, alone, atol=1e-6)
     assert len({round(float(logit), 3) for logit in alone}) == len(TITLES)
     engine.backend.close()
 

@@ -8,6 +8,10 @@ projections absorbed.)
 In the first layer a query token is its hidden state h, plus one learned vector e where it occurs in the product
 (its match m is 1). All that depends on h and e alone is a constant of the request: `QueryConstants`.
 
+A pair's result must not depend on the pairs beside it, to the last bit: one that int8 then rounds the other way is a
+thousandth of a logit. So nothing is summed over the product's padded tokens but in a product of matrices, which adds
+zeros last: a weight's share of the product's value bias is taken from the query's tokens, as all weights sum to one.
+
 Shapes: n pairs, b queries, A heads of d = H / A, Lq query tokens, of them the first Q are rows, L product tokens.
 """
 
@@ -31,7 +35,7 @@ class QueryConstants(NamedTuple):
     own: Tensor  # (A, Q, Lq) scores among query tokens, very low at padding
     own_row_matched: Tensor  # (A, Lq) added where the row is matched
     own_column_matched: Tensor  # (A, Q) added where the column is
-    values: Tensor  # (A, Lq, d)
+    values: Tensor  # (A, Lq, d) less the product's value bias
 
 
 class MatchConstants(NamedTuple):
@@ -100,7 +104,7 @@ class JointLayer(nn.Module):
             own=query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :],
             own_row_matched=torch.einsum("ad,bald->bal", match.query, key),
             own_column_matched=torch.einsum("baqd,ad->baq", query, match.key),
-            values=value,
+            values=value - self._value_bias[:, None, :],
         )
 
     def first(self, constants: QueryConstants, match: MatchConstants, matches: Tensor, product: ProductSide) -> Tensor:
@@ -118,7 +122,9 @@ class JointLayer(nn.Module):
         )
         weights, mixed = self._attend(own, scores, product)
         mixed = mixed + per_head(weights, constants.values)
-        mixed = mixed + (weights * columns).sum(-1, keepdim=True) * match.value[:, None, :]
+        # Of one shape for every pair, however many there are.
+        matched = unflatten(weights.flatten(1, 2) @ matches.to(weights.dtype)[..., None], 1, (self.heads, rows))
+        mixed = mixed + matched * match.value[:, None, :]
         return self._finish(constants.rows + matches[:, :rows, None] * match.row, mixed)
 
     def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: ProductSide) -> Tensor:
@@ -131,10 +137,13 @@ class JointLayer(nn.Module):
             reach @ product.latents[:, None].transpose(-1, -2) + (query * self._key_bias[:, None, :]).sum(-1)[..., None]
         )
         weights, mixed = self._attend(own, scores, product)
-        return self._finish(hidden[:, :rows], mixed + per_head(weights, value))
+        return self._finish(hidden[:, :rows], mixed + per_head(weights, value - self._value_bias[:, None, :]))
 
     def _attend(self, own: Tensor, scores: Tensor, product: ProductSide) -> tuple[Tensor, Tensor]:
-        """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d)."""
+        """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d).
+
+        The product's value bias is in it in full: what the query's tokens give is less it.
+        """
         latents = product.latents
         rows, length = scores.shape[-2:]
         scores = scores + product.absent[:, None, None, :]
@@ -142,8 +151,7 @@ class JointLayer(nn.Module):
         own_weights, product_weights = weights[..., :-length], weights[..., -length:]
         means = unflatten(product_weights.flatten(1, 2).to(latents.dtype) @ latents, 1, (self.heads, rows))
         value = per_head(means, unflatten(self.product_value.weight, 0, (self.heads, -1)).transpose(-1, -2))
-        bias = unflatten(self.product_value.bias, 0, (self.heads, -1))
-        return own_weights, value + product_weights.sum(-1, keepdim=True) * bias[:, None, :]
+        return own_weights, value + self._value_bias[:, None, :]
 
     def _finish(self, rows: Tensor, mixed: Tensor) -> Tensor:
         """The layer's two residual blocks: `mixed` (n, A, Q, d) is the attention's result."""
@@ -168,6 +176,11 @@ class JointLayer(nn.Module):
     def _key_bias(self) -> Tensor:
         """(A, d)"""
         return unflatten(self.product_key.bias, 0, (self.heads, -1))
+
+    @property
+    def _value_bias(self) -> Tensor:
+        """(A, d)"""
+        return unflatten(self.product_value.bias, 0, (self.heads, -1))
 
 
 def per_head(states: Tensor, weights: Tensor) -> Tensor:

@@ -205,7 +205,9 @@ def late_features(queries: Queries, matches: Tensor, products: tuple[Tensor, Ten
     pooled, mask = products
     cosine = (pooled * queries.pooled).sum(-1)
     best = (dots.similar - 2.0 * (1.0 - mask.float())[:, None, :]).amax(-1)
-    return torch.stack([cosine, (best * queries.weights).sum(-1), (matches * queries.weights).sum(-1)], dim=-1)
+    # Side by side: one sum over the last axis would add in an order that depends on where a pair's row lies in memory.
+    weighed = torch.stack([best, matches], dim=-1) * queries.weights[..., None]
+    return torch.cat([cosine[..., None], weighed.sum(1)], dim=-1)
 
 
 def mean_latent(latents: Tensor, mask: Tensor) -> Tensor:
