@@ -21,12 +21,21 @@ from training.finish import METRICS
 from training.optimise.distributed import is_main
 from training.run_directory import STAGES, StageName, without_nan
 from training.stages import check_can_start, open_run, run_stages
+from training.takeover import take_over
 
 
 def distill(
-    settings: DistillSettings, run_directory: Path, wanted: tuple[StageName, ...] = STAGES
+    settings: DistillSettings,
+    run_directory: Path,
+    wanted: tuple[StageName, ...] = STAGES,
+    labels_of: Path | None = None,
 ) -> dict[str, Any] | None:
-    """Run the wanted stages that are not finished; returns the run's metrics if export was among them."""
+    """Run the wanted stages that are not finished; returns the run's metrics if export was among them.
+
+    `labels_of`: a run whose pool, teacher and labels are taken over (training/takeover.py).
+    """
+    if labels_of is not None:
+        take_over(open_run(settings, run_directory).directory, labels_of)
     check_can_start(settings, run_directory, wanted)
     last = max(wanted, key=STAGES.index)
     for name in run_stages(open_run(settings, run_directory)):
@@ -49,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
         print(estimate(settings))
         return
     wanted = _stages(options.stages)
-    metrics = distill(settings, options.run_dir, wanted)
+    metrics = distill(settings, options.run_dir, wanted, options.labels_of)
     if not is_main():
         return
     if metrics is None:
@@ -73,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with --run-dir by the settings it was started with"
+    )
+    parser.add_argument(
+        "--labels-of", type=Path, metavar="RUN", help="take over its pool, teacher and labels: another student of them"
     )
     parser.add_argument("--stages", default=",".join(STAGES), help="only these, comma-separated (default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="print counts and an estimate of time; write nothing")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +56,22 @@ class RunDirectory:
     def __init__(self, path: Path, fingerprint: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         """`defaults`: what a fingerprint written before a setting existed is taken to say of it."""
         self.path = path
-        self.fingerprint = fingerprint
+        self.fingerprint = _as_json(fingerprint)
+        self._defaults = _as_json(defaults or {})
         path.mkdir(parents=True, exist_ok=True)
         marker = path / FINGERPRINT
-        wanted = json.loads(json.dumps(fingerprint))
         if marker.exists():
-            old = json.loads(marker.read_text(encoding="utf-8"))
-            if old == wanted:
+            if _read_json(marker) == self.fingerprint:
                 # Written by an earlier start, or by the first of several processes.
                 return
-            self._refuse_changes(_completed(old, json.loads(json.dumps(defaults or {}))), wanted)
+            self._refuse_changes(self.changed_since(path))
         elif any(entry.name != f"{FINGERPRINT}.partial" for entry in path.iterdir()):
             raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
-        write_json(marker, wanted)
+        write_json(marker, self.fingerprint)
+
+    def changed_since(self, earlier: Path) -> list[str]:
+        """Dotted names of the settings and data in which the run in `earlier` was started otherwise."""
+        return sorted(_differences(_completed(_read_json(earlier / FINGERPRINT), self._defaults), self.fingerprint))
 
     def stage(self, name: StageName, independent: Collection[StageName] = ()) -> Stage:
         """The folder of a stage, made if need be.
@@ -85,8 +88,7 @@ class RunDirectory:
                     shutil.rmtree(self.path / later, ignore_errors=True)
         return stage
 
-    def _refuse_changes(self, old: Any, wanted: Any) -> None:
-        changed = sorted(_differences(old, wanted))
+    def _refuse_changes(self, changed: Sequence[str]) -> None:
         if not changed:
             return
         if any((self.path / name / MANIFEST).exists() for name in STAGES):
@@ -131,6 +133,18 @@ def without_nan(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [without_nan(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _as_json(content: Any) -> Any:
+    """What reading it back from a file gives: lists where there were tuples."""
+    return json.loads(json.dumps(content))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read ({error}), so {path.parent} is no run directory") from error
 
 
 def _completed(old: Any, defaults: Any) -> Any:
