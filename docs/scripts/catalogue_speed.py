@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -26,7 +27,6 @@ from export.product_encoder import length_sorted, open_encoder
 from export.product_file import ProductFile
 from export.sessions import cpu_session
 from loadtest.bench.split_arena import shop
-from loadtest.measured import quantile_ms
 from relevance.bundle import Bundle, load_bundle
 from relevance.catalogue import Catalogue, CatalogueWriter
 from relevance.product_record import KEY_BYTES, ProductRecord
@@ -69,7 +69,7 @@ def building(bundle: Bundle, count: int, rounds: int) -> dict[str, float]:
         for turn in range(rounds):
             raw.append(count / seconds(lambda: list(threads.map(lambda feed: session.run(["latents"], feed), feeds))))
             target = folder / f"catalogue-{turn}"
-            built.append(count / seconds(lambda target=target: build_catalogue(ProductFile(file), target, encoder)))
+            built.append(count / seconds(partial(build_catalogue, ProductFile(file), target, encoder)))
     ratio = median(b / r for b, r in zip(built, raw, strict=True))
     return {"raw": round(median(raw), 1), "built": round(median(built), 1), "built to raw": round(ratio, 3)}
 
@@ -91,12 +91,13 @@ def reading(width: int, records: int) -> dict[str, float]:
         opened: list[Catalogue] = []
         opening = seconds(lambda: opened.append(Catalogue.open(Path(name) / "catalogue", "made-up")))
         (catalogue,) = opened
-        by_key = [seconds(lambda part=part: catalogue.get(part)) for part in draws(shuffled, keys)]
+        by_key = [seconds(partial(catalogue.get, part)) for part in draws(shuffled, keys)]
         named = [f"p{row}" for row in range(records)]
-        by_id = [seconds(lambda part=part: catalogue.find(part)) for part in draws(shuffled, named)]
+        by_id = [seconds(partial(catalogue.find, part)) for part in draws(shuffled, named)]
         found: dict[str, float] = {"open": round(1000 * opening, 1), "bytes a product": catalogue.size_bytes / records}
     for what, took in (("records by key", by_key), ("keys by id", by_id)):
-        found |= {f"{what}, p50": round(quantile_ms(took, 0.5), 3), f"{what}, p99": round(quantile_ms(took, 0.99), 3)}
+        for quantile in (50, 99):
+            found[f"{what}, p{quantile}"] = round(1000 * float(np.quantile(took, quantile / 100)), 3)
     return found
 
 

@@ -84,13 +84,13 @@ class Dequantised:
         """Weights (k, n) from int8 with a scale for each column."""
         base = quantised.removesuffix("_quantized")
         scale, zero = self._array(f"{base}_scale"), self._array(f"{base}_zero_point").astype(np.float32)
-        return np.asarray((self._array(quantised).astype(np.float32) - zero) * scale, dtype=np.float32)
+        return np.asarray((self._array(quantised).astype(np.float32) - zero) * scale.astype(np.float32), dtype=np.float32)
 
     def _block_weights(self, node: onnx.NodeProto) -> Array:
         """Weights (k, n) from 8-bit blocks (n, blocks, size) with a scale for each block."""
         sizes = {item.name: item.i for item in node.attribute}
         blocks = self._array(node.input[1]).astype(np.float32) - NBITS_ZERO
-        scales = self._array(node.input[2]).reshape(sizes["N"], -1, 1)
+        scales = self._array(node.input[2]).astype(np.float32).reshape(sizes["N"], -1, 1)
         return np.ascontiguousarray((blocks * scales).reshape(sizes["N"], -1)[:, : sizes["K"]].T, dtype=np.float32)
 
     def _array(self, name: str) -> npt.NDArray[np.generic]:
