@@ -84,7 +84,9 @@ class Dequantised:
         """Weights (k, n) from int8 with a scale for each column."""
         base = quantised.removesuffix("_quantized")
         scale, zero = self._array(f"{base}_scale"), self._array(f"{base}_zero_point").astype(np.float32)
-        return np.asarray((self._array(quantised).astype(np.float32) - zero) * scale.astype(np.float32), dtype=np.float32)
+        return np.asarray(
+            (self._array(quantised).astype(np.float32) - zero) * scale.astype(np.float32), dtype=np.float32
+        )
 
     def _block_weights(self, node: onnx.NodeProto) -> Array:
         """Weights (k, n) from 8-bit blocks (n, blocks, size) with a scale for each block."""

@@ -108,7 +108,9 @@ def _logits(ranked: Sequence[Mapping[str, Any]]) -> list[float]:
 
 def _warnings(asked: Reranking, reply: Json) -> list[str]:
     unknown = [f"documents[{r['index']}]: {r['error']['detail']}" for r in reply["results"] if "error" in r]
-    return [*asked.notes, *unknown]
+    known = reply["total"] - len(unknown)
+    late = f"documents: {reply['scored']} of {known} were scored in time; the rest stands below, in prior order"
+    return [*asked.notes, *([late] if reply["degraded"] else []), *unknown]
 
 
 def _billing(tokens: int) -> Json:

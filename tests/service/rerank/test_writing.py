@@ -22,7 +22,7 @@ def reply(*results: dict[str, Any]) -> dict[str, Any]:
         "results": [{"index": row, **result} for row, result in enumerate(results)],
         "scored": scored,
         "total": len(results),
-        "degraded": scored < len(results),
+        "degraded": scored < sum("debug" in result for result in results),
         "truncated": 0,
         "timing_ms": TIMINGS.milliseconds(),
     }
@@ -48,8 +48,12 @@ def test_what_a_deadline_left_unscored_keeps_its_place_below() -> None:
         {"index": 3, "score": 0.05},
     ]
     assert headers["x-aisle-degraded"] == "true"
+    assert headers["x-aisle-warnings"].startswith("documents: 2 of 4 were scored in time")
     content: Any = write_results(asked(4), LATE, SCORED).content
     assert (content["meta"]["aisle"]["scored"], content["meta"]["aisle"]["degraded"]) == (2, True)
+    assert content["meta"]["warnings"] == [
+        "documents: 2 of 4 were scored in time; the rest stands below, in prior order"
+    ]
 
 
 def test_raw_scores_of_unscored_documents_are_finite_and_fall() -> None:
