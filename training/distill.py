@@ -34,11 +34,12 @@ def distill(
 
     `labels_of`: a run whose pool, teacher and labels are taken over (training/takeover.py).
     """
+    run = open_run(settings, run_directory)
     if labels_of is not None:
-        take_over(open_run(settings, run_directory).directory, labels_of)
+        take_over(run.directory, labels_of)
     check_can_start(settings, run_directory, wanted)
     last = max(wanted, key=STAGES.index)
-    for name in run_stages(open_run(settings, run_directory)):
+    for name in run_stages(run):
         if name == last:
             break
     if last != "export":

@@ -18,7 +18,7 @@ from statistics import median
 
 from matplotlib.axes import Axes
 
-from docs.scripts.served_quality import served
+from docs.scripts.served_quality import served, sets_of
 from loadtest.bench.arena import Contestant
 from loadtest.bench.split_arena import NO_SCORES, shop, write_catalogue
 from loadtest.server import launch_aisle, started
@@ -26,12 +26,9 @@ from loadtest.systems import Aisle
 from loadtest.workload import Body
 from relevance.bundle import Bundle, load_bundle
 from relevance.catalogue.manifest import read_manifest
-from training.checks import general_check
-from training.command_line import settings_of_run
 from training.evaluation.evaluate import evaluate
 from training.evaluation.measure import HEADLINE
 from training.report.canvas import BLUE, GREY, new_figure, plain_axes, save_figure
-from training.stages import load_split as load_queries
 
 BODIES, PRODUCTS, CANDIDATES, CLIENTS = 64, 4_000, 50, 8
 
@@ -89,9 +86,8 @@ def _bytes_a_product(folder: Path) -> float:
 
 
 def _quality(made: Mapping[str, Contestant], run_directory: Path) -> dict[str, Mapping[str, float]]:
-    sets = {"held out": load_queries(settings_of_run(run_directory)).held_out, "general check": general_check()}
     systems = {name: served(one.server) for name, one in made.items()}
-    return {title: evaluate(dataset, systems).means(HEADLINE) for title, dataset in sets.items()}
+    return {title: evaluate(dataset, systems).means(HEADLINE) for title, dataset in sets_of(run_directory).items()}
 
 
 def _speed(made: Mapping[str, Contestant], bodies: Sequence[Body], options: argparse.Namespace) -> dict[str, float]:

@@ -19,6 +19,7 @@ from loadtest.server import Server, launch_aisle, started
 from relevance.product import Product
 from training.checks import general_check
 from training.command_line import settings_of_run
+from training.datasets.schema import Dataset
 from training.evaluation.evaluate import System, evaluate
 from training.evaluation.measure import HEADLINE, Evaluation
 from training.stages import load_split as load_queries
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("bundles", nargs="+", metavar="NAME=BUNDLE")
     options = parser.parse_args()
     bundles = dict(bundle.split("=", 1) for bundle in options.bundles)
-    sets = {"held out": load_queries(settings_of_run(options.run_dir)).held_out, "general check": general_check()}
+    sets = sets_of(options.run_dir)
     with ExitStack() as stack:
         servers = {
             name: stack.enter_context(started(launch_aisle(Path(bundle), autotune="false")))
@@ -42,6 +43,11 @@ def main() -> None:
         systems = {name: served(server) for name, server in servers.items()}
         for title, dataset in sets.items():
             print(as_table(title, evaluate(dataset, systems), list(bundles)), flush=True)
+
+
+def sets_of(run_directory: Path) -> dict[str, Dataset]:
+    """What no stage of the run learnt from, by name."""
+    return {"held out": load_queries(settings_of_run(run_directory)).held_out, "general check": general_check()}
 
 
 def served(server: Server) -> System:

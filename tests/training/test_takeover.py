@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from training.distill import main
 from training.errors import RunDirectoryError
 from training.run_directory import STAGES, RunDirectory, StageName
 from training.takeover import SHARED, take_over
@@ -76,6 +77,12 @@ def test_an_unfinished_run_is_refused(tmp_path: Path, names: tuple[StageName, ..
     run = RunDirectory(tmp_path / "two", fingerprint())
     with pytest.raises(RunDirectoryError, match=message):
         take_over(run, earlier_run(tmp_path / "one", names))
+
+
+def test_the_command_takes_over_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--run-dir", str(tmp_path / "two"), "--labels-of", str(tmp_path / "nothing")]) == 1
+    assert "nothing/run.json cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "two" / "pool").exists()
 
 
 def test_what_is_no_run_and_the_run_itself_are_refused(tmp_path: Path) -> None:
