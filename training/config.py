@@ -119,6 +119,8 @@ class SplitSettings(_Settings):
     """Which layers encode a text, numbered from 0; None: all. One left out of the middle costs less than the last."""
     latent_width: Annotated[int, Field(ge=16, le=1024)] = 128
     """Numbers kept of each product token, one byte each."""
+    joint_units: Positive | None = None
+    """Units of each joint layer's feed-forward part, most of its work online; None: as many as the encoder's layers."""
     start: Literal["sentence-encoder", "teacher"] = "sentence-encoder"
     """Whose layers the encoder and the joint layers start from."""
     joint_start: Literal["encoder", "random"] = "encoder"

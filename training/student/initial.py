@@ -81,8 +81,6 @@ def _initial_cross_encoder(teacher: Teacher, settings: DistillSettings) -> BertF
 
 def _check_split(settings: DistillSettings) -> None:
     student = settings.student
-    if "fp16" in settings.precisions:
-        raise ConfigError("precisions has 'fp16', but a split student has no fp16 graphs yet; leave it out")
     source = settings.teacher.members[0].backbone if student.split.start == "teacher" else student.backbone
     config = backbone_config(source)
     if config.model_type != "bert":
@@ -91,6 +89,11 @@ def _check_split(settings: DistillSettings) -> None:
         raise ConfigError(
             f"student.split.joint_layers is {student.split.joint_layers}, but the encoder has only "
             f"{config.num_hidden_layers} layers to start them from"
+        )
+    if (student.split.joint_units or 0) > config.intermediate_size:
+        raise ConfigError(
+            f"student.split.joint_units is {student.split.joint_units}, but the encoder's layers have only "
+            f"{config.intermediate_size}"
         )
     kept = student.split.encoder_layers or ()
     if max(kept, default=0) >= config.num_hidden_layers:

@@ -3,7 +3,8 @@
 Every seed holds out another part of the queries, trains its own teacher, and labels one pool as large as
 the largest multiple. `scaling` then trains a student on 0, 1, 4 ... times as many teacher-labelled pairs as
 there are judged ones; `losses` trains one by each loss, `depth` one of each number of layers, and `inputs` one
-for each length of description that it reads, at equal data.
+for each length of description that it reads, at equal data; `split` trains split students beside cross-encoders on
+every size, and `split-details` those that lack one detail.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from training.report.canvas import save_figure
 from training.run_directory import write_json
 from training.stages import labels_stage, load_split, open_run, pool_stage, teacher_stage
 from training.study.designs import StudyName, variants_of
-from training.study.summary import Readings, dots, scaling_plot, summarise, table
+from training.study.summary import Readings, figures, summarise, table
 from training.study.variants import Laboratory, Variant, read_references, run_variant
+from training.takeover import take_over
 
 LEAST_PAIRS = 25_600
 """Pairs that every student sees at least, going through a small pool several times."""
@@ -32,14 +34,20 @@ LEAST_PAIRS = 25_600
 log = logging.getLogger("aisle.training")
 
 
-def run_seed(settings: DistillSettings, directory: Path, variants: Sequence[Variant]) -> dict[str, Readings]:
+def run_seed(
+    settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None = None
+) -> dict[str, Readings]:
     """All variants of one seed; returns readings by variant, and `references`."""
     run = open_run(settings, directory)
+    if labels_of is not None:
+        take_over(run.directory, labels_of)
     pool = pool_stage(run)
     teacher = teacher_stage(run, pool)
     labels = labels_stage(run, pool, teacher)
     digest = run.directory.stage("labels").manifest()["sha256"]
     laboratory = Laboratory(settings, run.split, pool, (labels, digest), teacher, LEAST_PAIRS)
+    if labels_of is not None:
+        laboratory.check_holds(max(variant.multiple for variant in variants))
     folder = directory / "variants"
     readings: dict[str, Readings] = {"references": read_references(laboratory, folder / "references")}
     for variant in variants:
@@ -65,16 +73,26 @@ def _run(options: argparse.Namespace) -> None:
     if processes() > 1:
         raise ConfigError("training.study runs in one process; start it without torchrun")
     study: StudyName = options.study
-    variants = variants_of(study, options.multiples, options.multiple)
     settings = settings_from(options)
-    # All of them first: a fold that can not be is refused before hours of training.
-    by_number = {number: of_seed(settings, number, max(options.multiples)) for number in range(options.seeds)}
-    by_seed = {number: run_seed(own, options.run_dir / f"seed-{number}", variants) for number, own in by_number.items()}
+    variants = variants_of(study, options.multiples, options.multiple, settings.student)
+    by_seed = {
+        number: run_seed(own, options.run_dir / f"seed-{number}", variants, options.labels_of)
+        for number, own in _settings_of_seeds(settings, options).items()
+    }
     rows = summarise(by_seed)
     write_json(options.run_dir / f"{study}.json", {"rows": rows})
-    figure = scaling_plot(by_seed, options.multiples) if study == "scaling" else dots(rows)
-    save_figure(figure, options.run_dir / f"{study}.png")
+    for name, figure in figures(study, by_seed, options.multiples).items():
+        save_figure(figure, options.run_dir / f"{name}.png")
     print(table(rows))
+
+
+def _settings_of_seeds(settings: DistillSettings, options: argparse.Namespace) -> dict[int, DistillSettings]:
+    """All of them before any training: a fold that can not be is refused before hours of it."""
+    if options.labels_of is None:
+        return {number: of_seed(settings, number, max(options.multiples)) for number in range(options.seeds)}
+    if options.seeds != 1:
+        raise ConfigError(f"--labels-of gives the labels of one run, but --seeds is {options.seeds}; say --seeds 1")
+    return {0: settings}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--multiples", type=int, nargs="+", default=[0, 1, 4, 16, 64], help="sizes of the pool")
     parser.add_argument("--multiple", type=int, default=16, help="the part of it for losses and depth")
     parser.add_argument("--seeds", type=int, default=3, help="how many; each holds out other queries")
+    parser.add_argument("--labels-of", type=Path, help="an earlier run whose pool, teacher and labels the one seed has")
     return parser
 
 

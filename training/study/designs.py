@@ -6,27 +6,32 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from relevance.template import FieldBudget
-from training.config import SPLIT_DEFAULTS, STUDENT_TEMPLATE
+from training.config import BACKBONE_LAYERS, SPLIT_DEFAULTS, STUDENT_TEMPLATE, TEACHER_TEMPLATE, StudentSettings
 from training.errors import ConfigError
 from training.study.variants import Variant
 
+Changes = dict[str, Any]
+"""Settings of a student that differ from the run's, as of `Variant.changes`."""
 StudyName = Literal["scaling", "losses", "depth", "inputs", "split", "split-details"]
 
 
-def variants_of(study: StudyName, multiples: Sequence[int], multiple: int) -> list[Variant]:
-    """The study's students. `multiples` sizes the pool; `multiple` is the part of it that equal data means."""
+def variants_of(
+    study: StudyName, multiples: Sequence[int], multiple: int, student: StudentSettings | None = None
+) -> list[Variant]:
+    """The study's students. `multiples` sizes the pool; `multiple` is the part of it that equal data means.
+
+    Split students differ from `student` in what their names say if that is one, else from the default one.
+    """
     if study == "scaling":
         return [Variant(f"{size}x", size) for size in multiples]
     if multiple > max(multiples):
         raise ConfigError(f"--multiple is {multiple}, but the pool holds {max(multiples)} times the judged pairs")
+    own = split_settings(student or StudentSettings())
     if study == "split":
-        return split_variants(multiple, max(multiples))
-    designs = {
-        "losses": loss_variants,
-        "depth": depth_variants,
-        "inputs": input_variants,
-        "split-details": split_detail_variants,
-    }
+        return split_variants(multiples, multiple, own)
+    if study == "split-details":
+        return split_detail_variants(multiple, own)
+    designs = {"losses": loss_variants, "depth": depth_variants, "inputs": input_variants}
     return designs[study](multiple)
 
 
@@ -65,38 +70,63 @@ def input_variants(multiple: int) -> list[Variant]:
     ]
 
 
-def split_variants(multiple: int, largest: int) -> list[Variant]:
-    """Split students of one to three joint layers beside cross-encoders; of one joint layer at the largest, too."""
-    cross = {6: [0, 1, 2, 3, 4, 5], 3: [0, 2, 5], 2: [0, 5]}
-    crosses = {
-        count: Variant(f"{multiple}x-cross-{count}", multiple, {"layers": kept, "frozen_layers": min(2, count - 1)})
-        for count, kept in cross.items()
+def split_variants(multiples: Sequence[int], multiple: int, own: Changes) -> list[Variant]:
+    """Split students beside cross-encoders of six, three and two layers, in every part of the pool; in the one of
+    `multiple`, first, those of more joint layers too."""
+    curve = {f"cross-{len(kept)}": cross_encoder_changes(kept) for kept in ((0, 1, 2, 3, 4, 5), (0, 2, 5), (0, 5))}
+    curve = {"split-1": changed(own, joint_layers=1), **curve}
+    more = {f"split-{joint}": changed(own, joint_layers=joint) for joint in (2, 3)}
+    others = [size for size in multiples if size != multiple]
+    return [
+        *(Variant(f"{multiple}x-{name}", multiple, changes) for name, changes in {**curve, **more}.items()),
+        *(Variant(f"{size}x-{name}", size, changes) for size in others for name, changes in curve.items()),
+    ]
+
+
+def split_detail_variants(multiple: int, own: Changes) -> list[Variant]:
+    """Split students of one joint layer that lack one detail, or keep more or fewer bytes of a product.
+
+    Those that do not score before they learn are not averaged with their start: to be read beside `not-averaged`.
+    """
+    plain: Changes = {"initial_share": 0.0}
+    details: dict[str, Changes] = {
+        "as-it-is": changed(own),
+        "narrow-joint-layer": changed(own, joint_units=384),
+        "not-averaged": {**changed(own), **plain},
+        "no-late-interaction": {**changed(own, late_interaction=False), **plain},
+        "no-fitted-head": {**changed(own, fitted_head=False), **plain},
+        "no-match": changed(own, match_vector=False),
+        "64-wide": changed(own, latent_width=64),
+        "384-wide": changed(own, latent_width=384),
+        "random-joint": changed(own, joint_start="random"),
+        "from-teacher": changed(own, start="teacher"),
+        "one-rate": changed(own, joint_rate=1.0),
+        "short-text": {**changed(own), "template": STUDENT_TEMPLATE.model_dump()},
+        "with-description": {**changed(own), "template": TEACHER_TEMPLATE.model_dump()},
     }
-    splits = {
-        joint: Variant(f"{multiple}x-split-{joint}", multiple, split_changes(joint_layers=joint)) for joint in (1, 2, 3)
+    differ = {name: change for name, change in details.items() if name == "as-it-is" or change != own}
+    return [Variant(f"{multiple}x-split-1-{name}", multiple, change) for name, change in differ.items()]
+
+
+def split_settings(student: StudentSettings) -> Changes:
+    """`student` if it is a split one, else the default one with what else `student` says."""
+    if student.kind == "split":
+        return student.model_dump()
+    return {**student.model_dump(), **SPLIT_DEFAULTS, "template": TEACHER_TEMPLATE.model_dump(), "kind": "split"}
+
+
+def changed(own: Changes, **split: Any) -> Changes:
+    """The split student `own` with these other settings of `student.split`."""
+    return {**own, "split": {**own["split"], **split}}
+
+
+def cross_encoder_changes(kept: Sequence[int]) -> Changes:
+    """A cross-encoder of the teacher's layers `kept`, which reads what a split student reads."""
+    return {
+        "kind": "cross-encoder",
+        "layers": kept,
+        "frozen_layers": min(2, len(kept) - 1),
+        "learning_rate": StudentSettings().learning_rate,
+        # One of fewer layers does not score before it learns: there is nothing to average with.
+        **({} if len(kept) == BACKBONE_LAYERS else {"initial_share": 0.0}),
     }
-    at_largest = [Variant(f"{largest}x-split-1", largest, split_changes())] if largest > multiple else []
-    return [splits[1], crosses[6], splits[2], crosses[3], *at_largest, splits[3], crosses[2]]
-
-
-def split_detail_variants(multiple: int) -> list[Variant]:
-    """Split students of one joint layer that lack one detail, or keep more or fewer bytes of a product."""
-    short = {**split_changes(), "template": STUDENT_TEMPLATE.model_dump()}
-    details: dict[str, dict[str, Any]] = {
-        "split-1-titles": short,
-        "split-1-no-late-interaction": split_changes(late_interaction=False),
-        "split-1-no-fitted-head": split_changes(fitted_head=False),
-        "split-1-no-match": split_changes(match_vector=False),
-        "split-1-random-joint": split_changes(joint_start="random"),
-        "split-1-from-teacher": split_changes(start="teacher"),
-        "split-1-one-rate": split_changes(joint_rate=1.0),
-        "split-1-64-wide": split_changes(latent_width=64),
-        "split-1-384-wide": split_changes(latent_width=384),
-    }
-    return [Variant(f"{multiple}x-{name}", multiple, change) for name, change in details.items()]
-
-
-def split_changes(**split: Any) -> dict[str, Any]:
-    """A split student that differs from the default one in this."""
-    template = SPLIT_DEFAULTS["template"].model_dump()
-    return {**SPLIT_DEFAULTS, "kind": "split", "template": template, "split": split}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -74,13 +75,33 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def scaling_plot(by_seed: BySeed, multiples: Sequence[int]) -> Figure:
-    """nDCG@10 against the pool's size, with teacher and cosine as lines."""
+def figures(study: str, by_seed: BySeed, multiples: Sequence[int]) -> dict[str, Figure]:
+    """The study's plots by file name: a curve over the pool's sizes, dots, or both."""
+    made = {} if study == "scaling" else {study: dots(summarise(by_seed))}
+    if study == "scaling":
+        made[study] = scaling_plot(by_seed, {"student": {multiple: f"{multiple}x" for multiple in multiples}})
+    if study == "split":
+        made["split-scaling"] = scaling_plot(by_seed, series_of(next(iter(by_seed.values())), multiples))
+    return made
+
+
+def series_of(names: Iterable[str], multiples: Sequence[int]) -> dict[str, dict[int, str]]:
+    """Student → multiple → the variant's name, of those that were trained at several sizes."""
+    series: dict[str, dict[int, str]] = {}
+    for multiple, name in product(sorted(multiples), names):
+        if name.startswith(f"{multiple}x-"):
+            series.setdefault(name.removeprefix(f"{multiple}x-"), {})[multiple] = name
+    return {student: sizes for student, sizes in series.items() if len(sizes) > 1}
+
+
+def scaling_plot(by_seed: BySeed, series: Mapping[str, Mapping[int, str]]) -> Figure:
+    """nDCG@10 against the pool's size for each series of variants, with teacher and cosine as lines."""
     points = [
-        ScalingPoint(multiple, seed, _interval(readings[f"{multiple}x"], place, "student"), panel=panel)
+        ScalingPoint(multiple, seed, _interval(readings[name], place, "student"), student, panel)
         for place, panel in PANELS.items()
         for seed, readings in by_seed.items()
-        for multiple in multiples
+        for student, sizes in series.items()
+        for multiple, name in sizes.items()
     ]
     lines = [
         Reference(name, bootstrap_interval(pool(by_seed, "references", name)), panel)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from training.checks import general_check
 from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset
+from training.errors import ConfigError
 from training.evaluation.evaluate import System, baselines, evaluate
 from training.finish import student_system
 from training.models.backbone import load_pair_encoder
@@ -60,6 +61,14 @@ class Laboratory:
     def judged_pairs(self) -> int:
         """Number of judged pairs that the split leaves to learn from."""
         return len(self.split.train.judgements)
+
+    def check_holds(self, multiple: int) -> None:
+        """ConfigError if the pool has fewer than `multiple` unjudged pairs for each judged one."""
+        if len(self.pool) < (1 + multiple) * self.judged_pairs:
+            raise ConfigError(
+                f"the pool holds {len(self.pool)} pairs, {self.judged_pairs} of them judged: too few for {multiple} "
+                "times as many others; name smaller --multiples"
+            )
 
 
 def part_of_pool(pool: Pool, judged_pairs: int, multiple: int, seed: int) -> npt.NDArray[np.int64]:

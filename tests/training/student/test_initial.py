@@ -74,6 +74,7 @@ def test_the_default_start_and_a_shared_backbone_are_accepted(bert: Path) -> Non
     check(None, {})
     check(bert, {"backbone": str(bert), "layers": [0, 1]})
     check(None, {"backbone": str(bert), "initialise_from": "backbone", "layers": [0]})
+    check_start(load_settings(None, {"student": {"kind": "split"}, "precisions": ["fp16", "int8"]}))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,10 @@ def test_the_default_start_and_a_shared_backbone_are_accepted(bert: Path) -> Non
         ({"layers": [0, 5]}, "the teacher's first member has layers 0 to 1"),
         ({"initialise_from": "backbone", "backbone": "BERT", "layers": [0, 2]}, "student.backbone has layers 0 to 1"),
         ({"backbone": "BERT", "layers": [1], "initial_share": 0.5}, "initial_share needs all 2 layers"),
+        (
+            {"kind": "split", "split": {"joint_units": 1537}},
+            "joint_units is 1537, but the encoder's layers have only 1536",
+        ),
     ],
 )
 def test_a_start_that_can_not_work_is_refused_before_anything_is_trained(

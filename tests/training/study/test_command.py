@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from training.config import DistillSettings
@@ -15,8 +17,14 @@ def test_each_seed_holds_out_other_queries_and_draws_a_pool_of_the_largest_multi
 
 
 def test_a_fold_that_can_not_be_is_refused_before_any_training(
-    tmp_path: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["scaling", "--run-dir", f"{tmp_path}/study", "--seeds", "9", "--multiples", "0"]
     assert command.main(arguments) == 1
     assert "lies past its" in capsys.readouterr().err
+
+
+def test_labels_of_one_run_are_for_one_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["split", "--run-dir", str(tmp_path / "study"), "--labels-of", str(tmp_path / "run"), "--seeds", "2"]
+    assert command.main(arguments) == 1
+    assert "--labels-of gives the labels of one run, but --seeds is 2" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import pytest
 from training.config import StudentSettings
 from training.errors import ConfigError
 from training.study.designs import variants_of
+from training.study.variants import Variant
 
 
 @pytest.mark.parametrize("study", ["losses", "depth", "inputs"])
@@ -36,3 +37,45 @@ def test_scaling_has_a_student_for_each_size() -> None:
 def test_more_than_the_pool_is_refused() -> None:
     with pytest.raises(ConfigError, match="--multiple is 16, but the pool holds 4 times"):
         variants_of("losses", [0, 4], 16)
+
+
+SPLIT = StudentSettings.model_validate({"kind": "split", "initial_share": 0.5, "split": {"encoder_layers": (0, 1, 5)}})
+
+
+def settings_of(variant: Variant, run: StudentSettings) -> StudentSettings:
+    return StudentSettings.model_validate({**run.model_dump(), **variant.changes})
+
+
+def test_split_students_are_the_runs_own_but_for_what_their_names_say() -> None:
+    variants = {variant.name: variant for variant in variants_of("split", [1, 16], 16, SPLIT)}
+    assert list(variants)[:6] == [
+        f"16x-{name}" for name in ("split-1", "cross-6", "cross-3", "cross-2", "split-2", "split-3")
+    ]
+    assert list(variants)[6:] == [f"1x-{name}" for name in ("split-1", "cross-6", "cross-3", "cross-2")]
+    two = settings_of(variants["16x-split-2"], SPLIT)
+    assert two == SPLIT.model_copy(update={"split": SPLIT.split.model_copy(update={"joint_layers": 2})})
+
+
+def test_cross_encoders_read_what_the_split_student_reads_and_average_only_where_they_can() -> None:
+    variants = {variant.name: variant for variant in variants_of("split", [16], 16, SPLIT)}
+    six, three = (settings_of(variants[f"16x-cross-{layers}"], SPLIT) for layers in (6, 3))
+    assert (six.kind, six.template, six.initial_share) == ("cross-encoder", SPLIT.template, 0.5)
+    assert (three.layers, three.initial_share) == ((0, 2, 5), 0.0)
+    assert six.learning_rate == StudentSettings().learning_rate
+
+
+def test_a_run_with_a_cross_encoder_compares_default_split_students() -> None:
+    (variant, *_) = variants_of("split", [16], 16, StudentSettings())
+    student = settings_of(variant, StudentSettings())
+    assert student == StudentSettings.model_validate({"kind": "split"})
+
+
+def test_details_differ_from_the_student_as_it_is_and_from_each_other() -> None:
+    variants = variants_of("split-details", [16], 16, SPLIT)
+    students = [settings_of(variant, SPLIT) for variant in variants]
+    assert students[0] == SPLIT
+    assert len({student.model_dump_json() for student in students}) == len(students)
+    # What the run's student lacks already is not trained a second time.
+    narrow = SPLIT.model_copy(update={"split": SPLIT.split.model_copy(update={"joint_units": 384})})
+    names = [variant.name for variant in variants_of("split-details", [16], 16, narrow)]
+    assert "16x-split-1-narrow-joint-layer" not in names

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from training.study.summary import dots, general, scaling_plot, summarise, table
+from training.study.summary import dots, figures, general, series_of, summarise, table
 
 
 def readings(pairs: int | None, held_out: dict[str, list[float | None]], general: float = 0.8) -> dict[str, Any]:
@@ -49,7 +49,20 @@ def test_the_table_names_every_system_with_its_pairs() -> None:
 
 
 def test_plots_hold_both_sets_of_queries() -> None:
-    for figure in (scaling_plot(seeds(), [4]), dots(summarise(seeds()))):
+    for figure in (*figures("scaling", seeds(), [4]).values(), dots(summarise(seeds()))):
         titles = " ".join(axes.get_title() + axes.get_title(loc="left") for axes in figure.axes)
         assert "held-out queries" in titles
         assert "general check" in titles
+
+
+def test_series_hold_the_students_of_several_sizes() -> None:
+    names = ["16x-split-1", "16x-split-2", "1x-split-1", "references"]
+    assert series_of(names, [16, 1]) == {"split-1": {1: "1x-split-1", 16: "16x-split-1"}}
+
+
+def test_the_split_study_has_a_curve_with_a_line_for_each_student() -> None:
+    by_seed = {0: {**seeds()[0], **{f"{size}x-{name}": seeds()[0]["4x"] for size in (1, 4) for name in ("a", "b")}}}
+    made = figures("split", by_seed, [1, 4])
+    assert set(made) == {"split", "split-scaling"}
+    labels = made["split-scaling"].axes[0].get_legend_handles_labels()[1]
+    assert {"a, one seed", "b, one seed"} <= set(labels)

@@ -14,6 +14,7 @@ from relevance.product import Product
 from tests.training.tiny import tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
+from training.errors import ConfigError
 from training.models.backbone import load_pair_encoder
 from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
@@ -97,3 +98,9 @@ def test_what_was_read_of_other_labels_is_read_anew(laboratory: Laboratory, tmp_
 def test_references_hold_the_teacher_and_what_needs_no_training(laboratory: Laboratory, tmp_path: Path) -> None:
     references = read_references(laboratory, tmp_path / "references")
     assert set(references["held_out"]["ndcg@10"]) == {"random", "bm25", "cosine", "teacher"}
+
+
+def test_a_pool_that_is_too_small_for_the_study_is_refused(laboratory: Laboratory) -> None:
+    laboratory.check_holds(2)
+    with pytest.raises(ConfigError, match="the pool holds 30 pairs, 10 of them judged: too few for 3 times as many"):
+        laboratory.check_holds(3)

@@ -61,8 +61,11 @@ class ProductSide(NamedTuple):
 class JointLayer(nn.Module):
     """One layer, with a BERT layer's parts and two projections of the latents."""
 
-    def __init__(self, layer: BertLayer, width: int) -> None:
-        """Takes the layer's weights, copied; the latents' projections are `width` → H and still random."""
+    def __init__(self, layer: BertLayer, width: int, units: int | None = None) -> None:
+        """Takes the layer's weights, copied; the latents' projections are `width` → H and still random.
+
+        `units`: how many of the feed-forward part's it keeps, those that can move the result most; None: all.
+        """
         super().__init__()
         attention = layer.attention.self
         hidden = attention.all_head_size
@@ -75,6 +78,8 @@ class JointLayer(nn.Module):
         self.attention_output = copy.deepcopy(layer.attention.output)
         self.intermediate = copy.deepcopy(layer.intermediate)
         self.output = copy.deepcopy(layer.output)
+        if units is not None:
+            self._keep_units(units)
 
     @torch.no_grad()
     def read_latents_as(self, directions: Tensor) -> None:
@@ -158,6 +163,15 @@ class JointLayer(nn.Module):
         attended = self.attention_output(mixed.transpose(1, 2).flatten(2).to(rows.dtype), rows)
         finished: Tensor = self.output(self.intermediate(attended), attended)
         return finished
+
+    @torch.no_grad()
+    def _keep_units(self, count: int) -> None:
+        """Leave the feed-forward part the `count` units of the largest weights in and out, in place."""
+        up, down = self.intermediate.dense, self.output.dense
+        kept = (up.weight.norm(dim=1) * down.weight.norm(dim=0)).topk(count).indices.sort().values
+        up.weight, up.bias = nn.Parameter(up.weight[kept]), nn.Parameter(up.bias[kept])
+        down.weight = nn.Parameter(down.weight[:, kept].contiguous())
+        up.out_features = down.in_features = count
 
     def _split(self, states: Tensor) -> Tensor:
         """(b, L, H) as heads: (b, A, L, d)."""

@@ -78,7 +78,7 @@ class SplitStudent(Scorer):
         layers = layers or cast(list[BertLayer], list(encoder.encoder.layer[-settings.joint_layers :]))
         self.settings = settings
         self.directions = nn.Linear(hidden, settings.latent_width, bias=False)
-        self.joint = nn.ModuleList(JointLayer(layer, settings.latent_width) for layer in layers)
+        self.joint = nn.ModuleList(JointLayer(layer, settings.latent_width, settings.joint_units) for layer in layers)
         self.match = nn.Parameter(torch.zeros(hidden), requires_grad=settings.match_vector)
         self.head = nn.Linear(hidden, 1)
         self.features = nn.Linear(FEATURES, 1, bias=False)

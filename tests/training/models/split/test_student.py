@@ -158,3 +158,11 @@ def test_an_encoder_keeps_the_layers_asked_for_and_the_joint_ones_start_as_the_l
 def test_layers_in_disorder_are_refused() -> None:
     with pytest.raises(ValueError, match=r"encoder_layers must be distinct and ascending, got \(0, 3, 2\)"):
         SplitSettings(encoder_layers=(0, 3, 2))
+
+
+def test_a_student_with_narrow_joint_layers_comes_back_from_its_files(rule: PairEncoder, tmp_path: Path) -> None:
+    student = student_of(rule, joint_units=8)
+    save_split(student, tmp_path)
+    again, pairs = load_split(tmp_path), [(0, 0), (1, 2)]
+    assert [layer.output.dense.in_features for layer in again.joint] == [8, 8]
+    torch.testing.assert_close(logits_of(again, rule, pairs), logits_of(student, rule, pairs))
