@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,13 @@ from export.calibration_feeds import Feed
 from export.errors import CheckpointError
 from export.last_layer import last_layer_for_cls
 from export.onnx_graph import INPUTS, OUTPUT
+from export.residual_norms import split_residual_norms
 from export.smoothing import smooth
 from export.static_ranges import fix_ranges
 
 OPSET = 17
+FEED_FORWARD = re.compile(r"(?<!/attention)/(intermediate|output)/dense/MatMul$")
+"""The projections' nodes, by the names of a BERT layer's parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,23 @@ def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
         )
         quantised = onnx.load(str(dynamic))
         fix_ranges(quantised, feeds)
+        split_residual_norms(quantised)
         onnx.save(quantised, str(target))
 
 
 def feed_forward_products(graph: onnx.ModelProto) -> set[str]:
-    """Names of the up and down projections: the products whose weights are no square and no single column."""
+    """Names of the up and down projections: the products whose weights are no square and no single column, and those
+    that are named so, since a joint layer may have as many units as its states have numbers."""
     oblong = {
         item.name
         for item in graph.graph.initializer
         if len(item.dims) == 2 and item.dims[0] != item.dims[1] and min(item.dims) > 1
     }
-    return {node.name for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in oblong}
+    return {
+        node.name
+        for node in graph.graph.node
+        if node.op_type == "MatMul" and (node.input[1] in oblong or FEED_FORWARD.search(node.name))
+    }
 
 
 def batched_products(graph: onnx.ModelProto) -> list[str]:
