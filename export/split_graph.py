@@ -18,10 +18,11 @@ from relevance.bundle import SplitPart
 from relevance.split_graphs import (
     ENCODER_INPUTS,
     ENCODER_OUTPUTS,
-    JOINT_INPUTS,
     JOINT_OUTPUT,
-    QUERY_CONSTANTS,
+    OWN_ROW_MATCHED,
+    PRODUCT_INPUTS,
     QUERY_INPUTS,
+    query_constants,
 )
 
 Axes = dict[str, dict[int, str]]
@@ -80,7 +81,6 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
     encoder: Axes = dict.fromkeys((*ENCODER_INPUTS, *ENCODER_OUTPUTS), texts)
     constants: Axes = {
         "own": {2: "query"},
-        "own_row_matched": {1: "query"},
         "own_values": {1: "query"},
         "reach": {0: "reach"},
         "query_weights": {0: "query"},
@@ -88,16 +88,17 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
     if joint_layers > 1:
         constants |= {
             "rows": {0: "query"},
-            "reach_bias": {1: "query"},
+            OWN_ROW_MATCHED: {1: "query"},
             "own": {1: "query", 2: "query"},
             "own_column_matched": {1: "query"},
         }
+    names = query_constants(joint_layers)
     products: Axes = {"product_latents": texts, "product_ids": texts, "product_lengths": {0: "n"}}
     return {
         "encoder": ((ENCODER_INPUTS, ENCODER_OUTPUTS), encoder),
-        "query": ((QUERY_INPUTS, QUERY_CONSTANTS), {"hidden": {1: "query"}, **constants}),
+        "query": ((QUERY_INPUTS, names), {"hidden": {1: "query"}, **constants}),
         "joint": (
-            (JOINT_INPUTS, (JOINT_OUTPUT,)),
+            ((*names, *PRODUCT_INPUTS), (JOINT_OUTPUT,)),
             {**constants, "query_ids": {0: "query"}, **products, JOINT_OUTPUT: {0: "n"}},
         ),
     }

@@ -13,7 +13,7 @@ import onnxruntime
 from export.sessions import cpu_session
 from relevance.bundle import SPLIT_PARTS, SplitPart
 from relevance.product_record import ProductRecord
-from relevance.split_graphs import JOINT_OUTPUT, QUERY_CONSTANTS
+from relevance.split_graphs import JOINT_OUTPUT
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
 
 Ids = tuple[int, ...]
@@ -52,8 +52,8 @@ class SplitRunner:
     def joint_feed(self, judged: SplitList) -> Feed:
         """Inputs of `joint` for one list."""
         hidden = self.hidden(judged.query)
-        values = self._sessions["query"].run(list(QUERY_CONSTANTS), {"hidden": hidden})
-        constants = dict(zip(QUERY_CONSTANTS, values, strict=True))
+        values = self._sessions["query"].run(None, {"hidden": hidden})
+        constants = dict(zip((output.name for output in self._sessions["query"].get_outputs()), values, strict=True))
         return joint_inputs(constants, query_ids(judged.query), [self._record(ids) for ids in judged.products])
 
     def hidden(self, query: Ids) -> npt.NDArray[np.float32]:

@@ -13,7 +13,6 @@ from loadtest.workload import Body
 from relevance.bundle import Bundle
 from relevance.integer_products import ask_for_exact_products
 from relevance.product import Product
-from relevance.split_graphs import QUERY_CONSTANTS
 from relevance.split_inputs import Feed, encoder_inputs, joint_inputs, query_ids, records_of
 
 
@@ -36,8 +35,8 @@ class RawSplit:
         products = [Product.model_validate(candidate) for candidate in body["candidates"]]
         texts = [self._rule.alone(text) for text in self._rule.encode_products(products)]
         (hidden,) = self._encoder.run(["hidden"], encoder_inputs([query], self._rule.pad_id))
-        values = self._query.run(list(QUERY_CONSTANTS), {"hidden": hidden})
-        constants = dict(zip(QUERY_CONSTANTS, values, strict=True))
+        values = self._query.run(None, {"hidden": hidden})
+        constants = dict(zip((output.name for output in self._query.get_outputs()), values, strict=True))
         records = []
         for ids in texts:
             (latents,) = self._encoder.run(["latents"], encoder_inputs([ids], self._rule.pad_id))

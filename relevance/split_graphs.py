@@ -21,26 +21,32 @@ ENCODER_OUTPUTS: Final = ("hidden", "latents")
 QUERY_INPUTS: Final = ("hidden",)
 QUERY_CONSTANTS: Final = (
     "rows",  # (Q, H) float
-    "reach",  # (A·Q + A + Lq, D) what latents are multiplied by: for rows' scores, for a match's, for similarity
-    "reach_bias",  # (A, Q)
+    # A·Q vectors for the rows' scores, A for a match's where Q is not 1 ([CLS] never is one), Lq for similarity.
+    "reach",  # (…, D) what latents are multiplied by
     "own",  # (A, Q, Lq)
-    "own_row_matched",  # (A, Lq)
     "own_column_matched",  # (A, Q)
     "own_values",  # (A, Lq, d)
     "query_weights",  # (Lq,)
     "query_pooled",  # (D,)
 )
-"""Outputs of `query` and inputs of `joint`."""
+"""Outputs of `query` and inputs of `joint`, whatever the number of joint layers."""
+OWN_ROW_MATCHED: Final = "own_row_matched"
+"""(A, Lq), one more of them where there are several joint layers."""
 
-JOINT_INPUTS: Final = (
-    *QUERY_CONSTANTS,
+PRODUCT_INPUTS: Final = (
     "query_ids",  # (Lq,) int64, NO_QUERY_TOKEN for the special ones
     "product_latents",  # (n, L, D) int8
     "product_ids",  # (n, L) int64, NO_PRODUCT_TOKEN for special ones and padding
     "product_lengths",  # (n,) int64
 )
+"""Inputs of `joint` beside the constants."""
 JOINT_OUTPUT: Final = "logits"
 
 NO_QUERY_TOKEN: Final = -1
 NO_PRODUCT_TOKEN: Final = -2
 """Differ, so that nothing that is no text ever matches."""
+
+
+def query_constants(joint_layers: int) -> tuple[str, ...]:
+    """Outputs of `query`, which a graph names itself: those of an older bundle may be others."""
+    return (*QUERY_CONSTANTS, OWN_ROW_MATCHED) if joint_layers > 1 else QUERY_CONSTANTS

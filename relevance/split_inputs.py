@@ -19,7 +19,7 @@ NumberT = TypeVar("NumberT", np.int8, np.int32)
 
 Feed = dict[str, npt.NDArray[Any]]
 Constants = Mapping[str, npt.NDArray[np.float32]]
-"""The constants of a request, by the names of `QUERY_CONSTANTS`."""
+"""The constants of a request, by the names that the graph `query` gives them."""
 
 
 def encoder_inputs(texts: Sequence[Sequence[int]], pad_id: int) -> Feed:

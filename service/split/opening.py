@@ -8,7 +8,7 @@ import onnxruntime as ort
 
 from relevance.bundle import Bundle, SplitPart
 from relevance.catalogue import Catalogue, CatalogueError
-from relevance.split_graphs import JOINT_INPUTS
+from relevance.split_graphs import PRODUCT_INPUTS
 from relevance.split_pair import SplitPairEncoder
 from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.autotune.tuning import Layout, Tuning
@@ -64,10 +64,7 @@ def open_split(bundle: Bundle, placement: Placement, layout: Layout, settings: S
     """Open the three graphs; BackendError if one does not load, BackendError if the catalogue is of another."""
 
     def session(part: SplitPart) -> ort.InferenceSession:
-        opened = open_session(placement.graph(bundle.split_path(placement.precision, part)), layout.threads)
-        if part == "joint" and {item.name for item in opened.get_inputs()} != set(JOINT_INPUTS):
-            raise BackendError(f"bundle {bundle.directory} was exported by another version of Aisle; export it again")
-        return opened
+        return open_session(placement.graph(bundle.split_path(placement.precision, part)), layout.threads)
 
     version = bundle.encoder_version(placement.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
@@ -76,12 +73,21 @@ def open_split(bundle: Bundle, placement: Placement, layout: Layout, settings: S
     memory_bytes, writer = settings.product_cache_mb * MEBIBYTE, shared.writer if shared else None
     store = ProductStore(memory_bytes, _open_catalogue(settings, version), writer)
     sessions = SplitSessions(session("encoder"), session("joint"), grouping_for(placement.provider != "cpu"))
-    queries = QueryCache(sessions.encoder, session("query"), settings.query_cache_mb * MEBIBYTE)
+    query = session("query")
+    _check_they_fit(query, sessions.joint, bundle)
+    queries = QueryCache(sessions.encoder, query, settings.query_cache_mb * MEBIBYTE)
     runner = SplitRunner(sessions, queries, store, encoder)
     backend = OnnxBackend(runner, layout.sessions, settings.batch_seconds)
     pairing = SplitPairing(encoder, store, queries, bundle.manifest.version)
     follower = CatalogueFollower(store, settings.catalogue, version) if settings.catalogue else None
     return SplitEngine(backend, pairing, store, queries, runner, follower, shared)
+
+
+def _check_they_fit(query: ort.InferenceSession, joint: ort.InferenceSession, bundle: Bundle) -> None:
+    """BackendError if the joint graph reads anything but the query's constants and what is known of products."""
+    given = {item.name for item in query.get_outputs()} | set(PRODUCT_INPUTS)
+    if {item.name for item in joint.get_inputs()} != given:
+        raise BackendError(f"bundle {bundle.directory} was exported by another version of Aisle; export it again")
 
 
 def _open_catalogue(settings: Settings, encoder_version: str) -> Catalogue | None:

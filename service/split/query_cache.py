@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from cachetools import LRUCache
 
-from relevance.split_graphs import QUERY_CONSTANTS, QUERY_INPUTS
+from relevance.split_graphs import QUERY_INPUTS
 from relevance.split_inputs import Constants, encoder_inputs, query_ids
 from service.caches import Lookups
 
@@ -38,6 +38,7 @@ class QueryCache:
     def __init__(self, encoder: ort.InferenceSession, constants: ort.InferenceSession, max_bytes: int) -> None:
         self.lookups = Lookups()
         self._encoder, self._query = encoder, constants
+        self._names = [output.name for output in constants.get_outputs()]
         self._lock = threading.Lock()
         self._known: LRUCache[bytes, Query] = LRUCache(max_bytes, lambda query: query.nbytes)
 
@@ -67,5 +68,5 @@ class QueryCache:
     def _computed(self, ids: tuple[int, ...], options: ort.RunOptions | None) -> Query:
         inputs: dict[str, Any] = encoder_inputs([ids], pad_id=0)
         (hidden,) = self._encoder.run(["hidden"], inputs, options)
-        values = self._query.run(list(QUERY_CONSTANTS), {QUERY_INPUTS[0]: hidden}, options)
-        return Query(dict(zip(QUERY_CONSTANTS, values, strict=True)), query_ids(ids))
+        values = self._query.run(self._names, {QUERY_INPUTS[0]: hidden}, options)
+        return Query(dict(zip(self._names, values, strict=True)), query_ids(ids))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from relevance.split_graphs import LATENT_STEPS
+from relevance.split_graphs import LATENT_STEPS, QUERY_CONSTANTS
 from training.models.split.joint_layer import JointLayer, MatchConstants, QueryConstants
 from training.models.split.student import Products, Queries, SplitStudent, late_features
 
@@ -61,7 +61,7 @@ class _OfSteps(nn.Module):
 
 
 class QueryGraph(_OfSteps):
-    """What is constant in a request, from its query's hidden states; the order is `QUERY_CONSTANTS`."""
+    """What is constant in a request, from its query's hidden states; the order is that of `query_constants`."""
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         mask = torch.ones_like(hidden[..., 0])
@@ -69,22 +69,26 @@ class QueryGraph(_OfSteps):
         looked_for = self.student.looked_for(
             queries._replace(latents=queries.latents * self.get_buffer("step")), self.match
         )
-        constants = queries.constants._replace(reach=looked_for)
-        return tuple(part[0] for part in (*constants, queries.weights, queries.pooled))
+        *shared, own_row_matched = queries.constants._replace(reach=looked_for)
+        last = (own_row_matched,) if len(self.student.joint) > 1 else ()
+        constants = (*shared, queries.weights, queries.pooled, *last)
+        return tuple(part[0] for part in constants if part is not None)
 
 
 class JointGraph(_OfSteps):
-    """Scores n products for one query; inputs in the order of `JOINT_INPUTS`."""
+    """Scores n products for one query; inputs in the order of `query_constants` and `PRODUCT_INPUTS`."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits (n,)."""
-        *of_layer, weights, pooled, query_ids, latents, product_ids, lengths = inputs
-        constants, mask = QueryConstants(*of_layer), torch.ones_like(weights)
+        *of_query, query_ids, latents, product_ids, lengths = inputs
+        *shared, weights, pooled = of_query[: len(QUERY_CONSTANTS)]
+        of_layer: list[Tensor | None] = [*shared, *(of_query[len(QUERY_CONSTANTS) :] or (None,))]
+        constants, mask = QueryConstants(*of_layer), torch.ones_like(weights)  # type: ignore[arg-type]
         # Its own latents are among what it looks for, and read nowhere else.
         queries = Queries(constants, constants.reach, weights, mask, pooled)
         places = torch.arange(latents.shape[1], device=latents.device)
         products = Products(latents.float(), (places[None, :] < lengths[:, None]).float())
-        matches = (query_ids[None, :, None] == product_ids[:, None, :]).any(-1).float()
+        matches = (query_ids[None, :, None] == product_ids[:, None, :]).float().amax(-1)
         dots = self.student.dots(queries, constants.reach, products)
         state = self.student.joined(queries, (self.match, dots), matches, products)
         # Padding is stored as zeros, so the sum is that of a product's own tokens.

@@ -31,11 +31,10 @@ class QueryConstants(NamedTuple):
 
     rows: Tensor  # (Q, H) hidden states
     reach: Tensor  # (A·Q, D) what latents are multiplied by to give scores
-    reach_bias: Tensor  # (A, Q)
-    own: Tensor  # (A, Q, Lq) scores among query tokens, very low at padding
-    own_row_matched: Tensor  # (A, Lq) added where the row is matched
+    own: Tensor  # (A, Q, Lq) scores among query tokens, less what all product tokens have; very low at padding
     own_column_matched: Tensor  # (A, Q) added where the column is
     values: Tensor  # (A, Lq, d) less the product's value bias
+    own_row_matched: Tensor | None  # (A, Lq) added where the row is matched; may be None where [CLS] alone attends
 
 
 class MatchConstants(NamedTuple):
@@ -55,7 +54,7 @@ class ProductSide(NamedTuple):
     latents: Tensor  # (n, L, D)
     absent: Tensor  # (n, L) added to scores: `padding`
     reached: Tensor  # (n, A·Q, L) latents times `QueryConstants.reach`
-    added: Tensor  # (n, A, L) latents times `MatchConstants.reach`
+    added: Tensor | None  # (n, A, L) latents times `MatchConstants.reach`; None: [CLS] alone attends, no row is matched
 
 
 class JointLayer(nn.Module):
@@ -102,35 +101,35 @@ class JointLayer(nn.Module):
         """Of b queries with hidden states (b, Lq, H) and mask (b, Lq), of which the first `rows` attend."""
         query = self._split(self.query(hidden[:, :rows])) * self._scale
         key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
+        bias = torch.einsum("baqd,ad->baq", query, self._key_bias)
         return QueryConstants(
             rows=hidden[:, :rows],
             reach=torch.einsum("baqd,adw->baqw", query, self._key_of_latent).flatten(1, 2),
-            reach_bias=torch.einsum("baqd,ad->baq", query, self._key_bias),
-            own=query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :],
-            own_row_matched=torch.einsum("ad,bald->bal", match.query, key),
+            # A softmax does not see what all its scores have in common: the bias of product tokens is taken from these.
+            own=query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :] - bias[..., None],
             own_column_matched=torch.einsum("baqd,ad->baq", query, match.key),
             values=value - self._value_bias[:, None, :],
+            own_row_matched=torch.einsum("ad,bald->bal", match.query, key),
         )
 
     def first(self, constants: QueryConstants, match: MatchConstants, matches: Tensor, product: ProductSide) -> Tensor:
         """Rows (n, Q, H) of the first joint layer; `matches` (n, Lq) is 0 or 1."""
         rows = constants.rows.shape[-2]
-        row_matches, columns = matches[:, None, :rows, None], matches[:, None, None, :]
-        reached = unflatten(product.reached, 1, (self.heads, rows))
-        added = product.added[:, :, None, :] + match.reach_bias[:, None, None]
-        scores = reached + constants.reach_bias[..., None] + row_matches * added
-        own = (
-            constants.own
-            + row_matches * constants.own_row_matched[..., None, :]
-            + columns * constants.own_column_matched[..., None]
-            + row_matches * columns * (match.query * match.key).sum(-1)[:, None, None]
-        )
+        columns = matches[:, None, None, :]
+        scores = unflatten(product.reached, 1, (self.heads, rows))
+        own = constants.own + columns * constants.own_column_matched[..., None]
+        hidden = constants.rows
+        if product.added is not None and constants.own_row_matched is not None:
+            row_matches = matches[:, None, :rows, None]
+            scores = scores + row_matches * (product.added[:, :, None, :] + match.reach_bias[:, None, None])
+            both = columns * (match.query * match.key).sum(-1)[:, None, None]
+            own = own + row_matches * (constants.own_row_matched[..., None, :] + both)
+            hidden = hidden + matches[:, :rows, None] * match.row
         weights, mixed = self._attend(own, scores, product)
         mixed = mixed + per_head(weights, constants.values)
         # Of one shape for every pair, however many there are.
         matched = unflatten(weights.flatten(1, 2) @ matches.to(weights.dtype)[..., None], 1, (self.heads, rows))
-        mixed = mixed + matched * match.value[:, None, :]
-        return self._finish(constants.rows + matches[:, :rows, None] * match.row, mixed)
+        return self._finish(hidden, mixed + matched * match.value[:, None, :])
 
     def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: ProductSide) -> Tensor:
         """Rows (n, Q, H) of a later joint layer from all query tokens' hidden states (n, Lq, H) of each pair."""

@@ -48,7 +48,7 @@ class Dots(NamedTuple):
     """A product's latents times all that a query and a match look for in them, by one matrix product."""
 
     reached: Tensor  # (n, A·Q, L)
-    added: Tensor  # (n, A, L)
+    added: Tensor | None  # (n, A, L), or None where no row that attends is ever matched: [CLS] alone
     similar: Tensor  # (n, Lq, L) of query tokens' latents
 
 
@@ -113,7 +113,7 @@ class SplitStudent(Scorer):
         products = Products(self.latents(pairs.product_ids, pairs.product_mask), pairs.product_mask)
         chosen = Products(*(part[pairs.product_of] for part in products))
         of_pairs = Queries(
-            QueryConstants(*(part[pairs.query_of] for part in queries.constants)),
+            QueryConstants(*(part[pairs.query_of] for part in queries.constants if part is not None)),
             *(part[pairs.query_of] for part in queries[1:]),
         )
         match = self.match_constants()
@@ -144,7 +144,7 @@ class SplitStudent(Scorer):
     def queries_from(self, hidden: Tensor, mask: Tensor, match: MatchConstants) -> Queries:
         """The same from their hidden states (b, Lq, H)."""
         latents = normalize(self.directions(hidden).float(), dim=-1)
-        rows = 1 if len(self.joint) == 1 else hidden.shape[1]
+        rows = 1 if self._cls_attends_alone else hidden.shape[1]
         constants = self._first.query_constants(hidden, mask, rows, match)
         content = _content(mask)
         weights = content / content.sum(1, keepdim=True).clamp(min=1.0)
@@ -152,17 +152,20 @@ class SplitStudent(Scorer):
 
     def looked_for(self, queries: Queries, match: MatchConstants) -> Tensor:
         """The vectors (R, D) that latents are multiplied by, of each query: `Dots`, one below the other."""
-        reach = match.reach.expand(*queries.latents.shape[:-2], -1, -1)
-        return torch.cat([queries.constants.reach.float(), reach.float(), queries.latents], dim=-2)
+        reach = queries.constants.reach.float()
+        if self._cls_attends_alone:
+            return torch.cat([reach, queries.latents], dim=-2)
+        of_match = match.reach.expand(*queries.latents.shape[:-2], -1, -1)
+        return torch.cat([reach, of_match.float(), queries.latents], dim=-2)
 
     def dots(self, queries: Queries, looked_for: Tensor, products: Products) -> Dots:
         """Latents times `looked_for`."""
         every = looked_for @ products.latents.transpose(-1, -2)
         heads = self._first.heads
-        rows = 1 if len(self.joint) == 1 else queries.constants.own.shape[-2]
-        return Dots(
-            every[:, : heads * rows], every[:, heads * rows : heads * (rows + 1)], every[:, heads * (rows + 1) :]
-        )
+        if self._cls_attends_alone:
+            return Dots(every[:, :heads], None, every[:, heads:])
+        end = heads * queries.constants.own.shape[-2]
+        return Dots(every[:, :end], every[:, end : end + heads], every[:, end + heads :])
 
     def joined(
         self, queries: Queries, looking: tuple[MatchConstants, Dots], matches: Tensor, products: Products
@@ -187,6 +190,11 @@ class SplitStudent(Scorer):
     def rate_of(self, parameter: str) -> float:
         """The encoder knows its language already; the joint layers learn a new task."""
         return 1.0 if parameter.startswith("model.") else self.settings.joint_rate
+
+    @property
+    def _cls_attends_alone(self) -> bool:
+        """In the first joint layer, if that is the only one."""
+        return len(self.joint) == 1
 
     @property
     def _first(self) -> JointLayer:

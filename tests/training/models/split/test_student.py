@@ -103,7 +103,7 @@ def test_late_interaction_against_a_plain_loop() -> None:
     own = torch.nn.functional.normalize(torch.randn(4, 4, generator=rng), dim=-1)
     weights = torch.tensor([0.0, 0.5, 0.5, 0.0])
     pooled = torch.nn.functional.normalize(torch.randn(4, generator=rng), dim=-1)
-    constants = QueryConstants(*[torch.zeros(1)] * 7)
+    constants = QueryConstants(*[torch.zeros(1)] * 6)
     queries = Queries(constants, own, weights, torch.ones(4), pooled)
     dots = Dots(torch.zeros(1), torch.zeros(1), own @ latents.transpose(1, 2))
     found = late_interaction(queries, torch.tensor([[0.0, 1.0, 0.0, 0.0]]), Products(latents, mask), dots)[0]
