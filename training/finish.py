@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from export.bundle import BundleRequest, Source, export_bundle
+from export.bundle import BundleRequest, CardWriter, Source, export_bundle
 from export.parity import JudgedList
 from export.split_bundle import export_split_bundle
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
 from training.card import model_card
 from training.checks import general_check
-from training.config import DistillSettings
+from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset
 from training.evaluation.calibrate import fit_platt
 from training.evaluation.evaluate import System, baselines, evaluate
@@ -125,23 +125,27 @@ def export_run(
             licences=licences(settings),
             precisions=settings.precisions,
         )
-        stage.finish({"settings": wanted, "parity": _export(directory.path, settings, split, request)})
+        output = (bundle, model_card)
+        parity = export_student(directory.path / "student", settings.student, split, request, output)
+        stage.finish({"settings": wanted, "parity": parity})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
     write_json(directory.path / METRICS, metrics)
     write_report(directory.path)
     return metrics
 
 
-def _export(run: Path, settings: DistillSettings, split: Split, request: BundleRequest) -> dict[str, Any]:
-    """Export the student of either kind to `run/bundle`; returns the parity figures."""
-    rule = load_pair_encoder(settings.student.template, settings.student.backbone)
-    checked, output = (split.held_out, general_check()), (run / "bundle", model_card)
-    if settings.student.kind == "split":
+def export_student(
+    checkpoint: Path, student: StudentSettings, split: Split, request: BundleRequest, output: tuple[Path, CardWriter]
+) -> dict[str, Any]:
+    """Export the student of either kind in `checkpoint`, compared on held-out pairs; returns the parity figures."""
+    rule = load_pair_encoder(student.template, student.backbone)
+    checked = (split.held_out, general_check())
+    if student.kind == "split":
         learnt = split_lists(split.train, rule)
-        own = split_source(run / "student", settings.student.backbone, rule, learnt)
+        own = split_source(checkpoint, student.backbone, rule, learnt)
         return export_split_bundle(
             own, [judged for data in checked for judged in split_lists(data, rule)], request, output
         )
     learnt_from = [pair for judged in judged_lists(split.train, rule) for pair in judged.pairs]
-    source = Source(run / "student", tokenizer_file(settings.student.backbone), rule.pad_id, learnt_from)
+    source = Source(checkpoint, tokenizer_file(student.backbone), rule.pad_id, learnt_from)
     return export_bundle(source, [judged for data in checked for judged in judged_lists(data, rule)], request, output)

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from docs.scripts.served_quality import served, sets_of
 from loadtest.bench.arena import Contestant
@@ -124,6 +125,9 @@ def draw(points: Mapping[str, Point], path: Path) -> None:
         plain_axes(by_speed, "pairs/s, warm, through HTTP", "nDCG@10", title)
         kept = {name: (point.product_bytes, point.quality[title]) for name, point in points.items()}
         _scatter(by_bytes, kept, sign=-1)
+        by_bytes.set_xlim(left=min(0.0, *by_bytes.get_xlim()))
+        by_bytes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        by_bytes.xaxis.set_major_formatter(lambda bytes_kept, _: f"{bytes_kept:,.0f}" if bytes_kept >= 0 else "")
         plain_axes(by_bytes, "bytes kept of a product", "nDCG@10", title)
     save_figure(figure, path)
 

@@ -110,7 +110,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
         system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
         readings = read(laboratory.split, lambda _: {"student": system})
         save_student(student, directory)
-        stage.finish({"pairs": len(rows), "epochs": settings.epochs, **readings})
+        stage.finish({"pairs": len(rows), "student": settings.model_dump(mode="json"), **readings})
     return stage.manifest()
 
 
