@@ -90,7 +90,8 @@ def split_detail_variants(multiple: int, own: Changes) -> list[Variant]:
     """
     plain: Changes = {"initial_share": 0.0}
     details: dict[str, Changes] = {
-        "as-it-is": changed(own),
+        # The one that `split` trains, too: in the same run directory once.
+        "": changed(own, joint_layers=1),
         "narrow-joint-layer": changed(own, joint_units=384),
         "not-averaged": {**changed(own), **plain},
         "no-late-interaction": {**changed(own, late_interaction=False), **plain},
@@ -104,8 +105,8 @@ def split_detail_variants(multiple: int, own: Changes) -> list[Variant]:
         "short-text": {**changed(own), "template": STUDENT_TEMPLATE.model_dump()},
         "with-description": {**changed(own), "template": TEACHER_TEMPLATE.model_dump()},
     }
-    differ = {name: change for name, change in details.items() if name == "as-it-is" or change != own}
-    return [Variant(f"{multiple}x-split-1-{name}", multiple, change) for name, change in differ.items()]
+    differ = {name: change for name, change in details.items() if not name or change != own}
+    return [Variant("-".join(filter(None, (f"{multiple}x-split-1", name))), multiple, differ[name]) for name in differ]
 
 
 def split_settings(student: StudentSettings) -> Changes:
