@@ -2,7 +2,7 @@
 
 `SkipLayerNormalization` adds a residual and normalises a row number by number; `Sum` and `LayerNormalization` work on
 whole vectors, in a fifth of the time: in an int8 graph of MiniLM the fused kernel is 29 % of the whole
-(docs/serving.md). `Sum`, not `Add`: a session would fuse that again when it opens the graph. On
+(docs/distillation.md). `Sum`, not `Add`: a session would fuse that again when it opens the graph. On
 CUDA the fused kernel is the faster one, so this is for the graphs of a CPU alone.
 """
 

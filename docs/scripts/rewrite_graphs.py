@@ -1,0 +1,124 @@
+"""Gives a bundle whose checkpoint is no longer at hand what a new export does to its graphs.
+
+`python -m docs.scripts.rewrite_graphs residual-norms --data chorus:DIR --output NEW_BUNDLE` takes models/cross-encoder,
+rewrites each of its graphs by that step, and writes a bundle only if the logits stayed within the step's bounds: over
+all judged pairs and the general check, in batches of many sizes. `last-layer` is `export.last_layer`, `residual-norms`
+is `export.residual_norms`. Speed: `docs.scripts.last_layer_speed --graphs`. A new export does not need this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnx
+
+from docs.scripts.requantise import copied
+from export.bundle import in_building
+from export.errors import ExportError, ParityError
+from export.last_layer import last_layer_for_cls
+from export.parity import Bounds, JudgedList, Parity, batch_drift, broken_bound, compare, graph_logits
+from export.residual_norms import split_residual_norms
+from relevance.bundle import CARD, Bundle, load_bundle, save_bundle
+from training.checks import general_check
+from training.config import load_settings
+from training.finish import judged_lists
+from training.stages import load_split
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rewriting in place, how far it may move the logits, and what the card says of it."""
+
+    rewrite: Callable[[onnx.ModelProto], None]
+    bounds: Bounds
+    title: str
+    note: str
+
+
+STEPS: Mapping[str, Step] = {
+    "last-layer": Step(
+        last_layer_for_cls,
+        Bounds(logit=1e-5, ndcg=1e-4, tau=0.999, drift=1e-5, ties=0.0),
+        "The last layer",
+        "the last layer computed for [CLS] alone",
+    ),
+    "residual-norms": Step(
+        split_residual_norms,
+        # Exact to rounding in fp32, but where an activation is on the edge of a step of int8 the next step is taken.
+        Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=1e-5, ties=0.01),
+        "Sums and norms",
+        "residual sums and layer norms computed by themselves, which is faster on a CPU",
+    ),
+}
+
+
+def main() -> int:
+    """Write the new bundle and print what was compared; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--bundle", type=Path, default=Path("models/cross-encoder"))
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    split, encoder = load_split(load_settings(None, {"data": options.data})), bundle.pair_encoder()
+    lists = [
+        judged for data in (split.train, split.held_out, general_check()) for judged in judged_lists(data, encoder)
+    ]
+    try:
+        print(json.dumps(rewritten(bundle, STEPS[options.step], lists, options.output)))
+    except ExportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def rewritten(bundle: Bundle, step: Step, lists: Sequence[JudgedList], target: Path) -> dict[str, object]:
+    """Write the bundle with every graph rewritten; returns by precision what was compared."""
+    compared: dict[str, Parity] = {}
+    with in_building(target) as building:
+        for precision, name in bundle.manifest.graphs.items():
+            graph = onnx.load(str(bundle.graph_path(precision)))
+            step.rewrite(graph)
+            onnx.save(graph, str(building / name))
+            compared[precision] = parity_of((bundle.graph_path(precision), building / name), step.bounds, lists)
+        finish(bundle, building, step, compared)
+        shutil.rmtree(target, ignore_errors=True)
+        building.rename(target)
+    return {precision: asdict(parity) for precision, parity in compared.items()}
+
+
+def parity_of(graphs: tuple[Path, Path], bounds: Bounds, lists: Sequence[JudgedList]) -> Parity:
+    """The graph after on the same pairs as the one before; ParityError if it passes a bound."""
+    # One pad id is as good as another: padding is masked.
+    before, after = (graph_logits(graph, lists, 0) for graph in graphs)
+    parity = compare(lists, before, after, batch_drift(graphs[1], lists, after, 0))
+    problem = broken_bound(parity, bounds)
+    if problem:
+        raise ParityError(f"{graphs[1].name}: {problem}; bounds: {bounds}")
+    return parity
+
+
+def finish(bundle: Bundle, directory: Path, step: Step, compared: Mapping[str, Parity]) -> None:
+    """The bundle around the new graphs: a version of its own and a word in the card, all else as it was."""
+    fields = copied(bundle, directory, next(iter(bundle.manifest.graphs.values())))
+    card = (bundle.directory / CARD).read_text(encoding="utf-8").rstrip()
+    moved = "; ".join(
+        f"{precision}: mean and largest Δlogit {parity.mean_logit_difference:.1g} and "
+        f"{parity.largest_logit_difference:.1g} over {parity.pairs} pairs, nDCG@10 {parity.ndcg_torch:.4f} → "
+        f"{parity.ndcg_graph:.4f}"
+        for precision, parity in compared.items()
+    )
+    note = f"The graphs are those of version {bundle.manifest.version} with {step.note} ({moved})."
+    (directory / CARD).write_text(f"{card}\n\n## {step.title}\n\n{note}\n", encoding="utf-8")
+    save_bundle(directory, fields)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
