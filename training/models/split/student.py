@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -77,6 +77,8 @@ class SplitStudent(Scorer):
         hidden = encoder.config.hidden_size
         layers = layers or cast(list[BertLayer], list(encoder.encoder.layer[-settings.joint_layers :]))
         self.settings = settings
+        self.keep: Callable[[Products], Products] = lambda products: products
+        """What comes back of a product that was stored; docs/scripts/storage_formats.py tries other forms."""
         self.directions = nn.Linear(hidden, settings.latent_width, bias=False)
         self.joint = nn.ModuleList(JointLayer(layer, settings.latent_width, settings.joint_units) for layer in layers)
         self.match = nn.Parameter(torch.zeros(hidden), requires_grad=settings.match_vector)
@@ -110,7 +112,7 @@ class SplitStudent(Scorer):
     def _read(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """What the head reads: the joint layers' state, and the late-interaction features."""
         queries = self.queries(pairs.query_ids, pairs.query_mask)
-        products = Products(self.latents(pairs.product_ids, pairs.product_mask), pairs.product_mask)
+        products = self.keep(Products(self.latents(pairs.product_ids, pairs.product_mask), pairs.product_mask))
         chosen = Products(*(part[pairs.product_of] for part in products))
         of_pairs = Queries(
             QueryConstants(*(part[pairs.query_of] for part in queries.constants if part is not None)),

@@ -72,6 +72,17 @@ def test_the_first_layer_is_attention_over_query_and_product(rows: int) -> None:
         torch.testing.assert_close(found[pair, :kept].double(), expected[pair, :kept], atol=1e-5, rtol=1e-5)
 
 
+def test_cls_alone_attends_as_one_of_several_rows_that_is_not_matched() -> None:
+    joint = layer()
+    hidden, mask, latents, product_mask, matches, vector = inputs()
+    match = joint.match_constants(vector)
+    constants = joint.query_constants(hidden, mask, 1, match)
+    whole = product_side(constants, match, latents, product_mask)
+    alone = joint.first(constants._replace(own_row_matched=None), match, matches, whole._replace(added=None))
+    assert not matches[:, 0].any()
+    torch.testing.assert_close(alone, joint.first(constants, match, matches, whole))
+
+
 @pytest.mark.parametrize("rows", [1, 5])
 def test_a_later_layer_is_attention_over_query_and_product(rows: int) -> None:
     joint = layer()
