@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace) -> None:
         raise ConfigError("training.study runs in one process; start it without torchrun")
     study: StudyName = options.study
     settings = settings_from(options)
-    variants = variants_of(study, options.multiples, options.multiple, settings.student)
+    variants = chosen(variants_of(study, options.multiples, options.multiple, settings.student), options.only)
     by_seed = {
         number: run_seed(own, options.run_dir / f"seed-{number}", variants, options.labels_of)
         for number, own in _settings_of_seeds(settings, options).items()
@@ -84,6 +84,17 @@ def _run(options: argparse.Namespace) -> None:
     for name, figure in figures(study, by_seed, options.multiples).items():
         save_figure(figure, options.run_dir / f"{name}.png")
     print(table(rows))
+
+
+def chosen(variants: Sequence[Variant], names: Sequence[str] | None) -> list[Variant]:
+    """Those of these names, all without any; ConfigError if the study has no student of a name."""
+    if names is None:
+        return list(variants)
+    there = {variant.name: variant for variant in variants}
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise ConfigError(f"--only names {unknown[0]}, but this study's students are {', '.join(there)}")
+    return [there[name] for name in names]
 
 
 def _settings_of_seeds(settings: DistillSettings, options: argparse.Namespace) -> dict[int, DistillSettings]:
@@ -102,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--multiples", type=int, nargs="+", default=[0, 1, 4, 16, 64], help="sizes of the pool")
     parser.add_argument("--multiple", type=int, default=16, help="the part of it for losses and depth")
     parser.add_argument("--seeds", type=int, default=3, help="how many; each holds out other queries")
+    parser.add_argument("--only", nargs="+", metavar="STUDENT", help="some of the study's students, by name")
     parser.add_argument("--labels-of", type=Path, help="an earlier run whose pool, teacher and labels the one seed has")
     return parser
 

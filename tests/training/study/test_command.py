@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from training.config import DistillSettings
+from training.errors import ConfigError
 from training.study import __main__ as command
+from training.study.variants import Variant
 
 
 def test_each_seed_holds_out_other_queries_and_draws_a_pool_of_the_largest_multiple() -> None:
@@ -28,3 +30,11 @@ def test_labels_of_one_run_are_for_one_seed(tmp_path: Path, capsys: pytest.Captu
     arguments = ["split", "--run-dir", str(tmp_path / "study"), "--labels-of", str(tmp_path / "run"), "--seeds", "2"]
     assert command.main(arguments) == 1
     assert "--labels-of gives the labels of one run, but --seeds is 2" in capsys.readouterr().err
+
+
+def test_some_of_the_students_are_chosen_by_name() -> None:
+    variants = [Variant("4x-a", 4), Variant("4x-b", 4)]
+    assert command.chosen(variants, None) == variants
+    assert command.chosen(variants, ["4x-b"]) == variants[1:]
+    with pytest.raises(ConfigError, match="--only names 4x-c, but this study's students are 4x-a, 4x-b"):
+        command.chosen(variants, ["4x-b", "4x-c"])
