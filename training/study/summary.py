@@ -77,11 +77,14 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def figures(study: str, by_seed: BySeed, multiples: Sequence[int]) -> dict[str, Figure]:
     """The study's plots by file name: a curve over the pool's sizes, dots, or both."""
-    made = {} if study == "scaling" else {study: dots(summarise(by_seed))}
+    trained = next(iter(by_seed.values()))
     if study == "scaling":
-        made[study] = scaling_plot(by_seed, {"student": {multiple: f"{multiple}x" for multiple in multiples}})
-    if study == "split":
-        made["split-scaling"] = scaling_plot(by_seed, series_of(next(iter(by_seed.values())), multiples))
+        sizes = {multiple: f"{multiple}x" for multiple in multiples if f"{multiple}x" in trained}
+        return {study: scaling_plot(by_seed, {"student": sizes})}
+    made = {study: dots(summarise(by_seed))}
+    series = series_of(trained, multiples)
+    if series:
+        made[f"{study}-scaling"] = scaling_plot(by_seed, series)
     return made
 
 
