@@ -19,8 +19,9 @@ from export.errors import GraphError
 from export.one_query import one_query_attention
 from export.onnx_graph import drop_unused, replace_nodes, take_rows
 
-PRODUCTS: Final = frozenset(("MatMul", "MatMulIntegerToFloat", "QuantizeLinear"))
-ROW_BY_ROW: Final = PRODUCTS | {"Add", "Mul", "Sum", "Gelu", "BiasGelu", "LayerNormalization", "SkipLayerNormalization"}
+NORMS: Final = {"LayerNormalization", "SkipLayerNormalization"}
+MATRIX_PRODUCTS: Final = {"MatMul", "MatMulIntegerToFloat", "QuantizeLinear"}
+ROW_BY_ROW: Final = frozenset({*MATRIX_PRODUCTS, "Add", "Mul", "Sum", "Gelu", "BiasGelu", *NORMS})
 """What may stand between attention and pooler: a row of the output needs that row of the inputs alone."""
 
 Tensors = Mapping[str, onnx.TensorProto]

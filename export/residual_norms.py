@@ -1,9 +1,8 @@
 """Sums and layer norms by themselves, where ONNX Runtime's CPU kernel for both together is the slower one.
 
 `SkipLayerNormalization` adds a residual and normalises a row number by number; `Sum` and `LayerNormalization` work on
-whole vectors, in a fifth of the time: in an int8 graph of MiniLM the fused kernel is 29 % of the whole
-(docs/distillation.md). `Sum`, not `Add`: a session would fuse that again when it opens the graph. On
-CUDA the fused kernel is the faster one, so this is for the graphs of a CPU alone.
+whole vectors, in a fraction of the time (docs/distillation.md has the figures). `Sum`, not `Add`: a session would fuse
+that again when it opens the graph. On CUDA the fused kernel is the faster one, so this is for the graphs of a CPU.
 """
 
 from __future__ import annotations
@@ -18,15 +17,18 @@ from onnx import helper
 from export.errors import GraphError
 from export.onnx_graph import replace_nodes
 
+DEFAULT_EPSILON: Final = 1e-12
+"""Of a fused node that names none."""
 FUSED: Final = "SkipLayerNormalization"
-WITH_BIAS: Final = 7
-"""Inputs of a MatMulIntegerToFloat that adds a bias itself."""
+WITHOUT_BIAS: Final = 6
+"""Inputs of a MatMulIntegerToFloat with both zero points, after which a bias may come."""
 
 
 def split_residual_norms(graph: onnx.ModelProto) -> None:
     """Rewrite, in place, every norm of a sum. Exact to rounding; a residual's bias goes into the product before it."""
     made_by = {output: node for node in graph.graph.node for output in node.output}
     readers = Counter(name for node in graph.graph.node for name in node.input)
+    readers.update(item.name for item in graph.graph.output)
     norms = [node for node in graph.graph.node if node.op_type == "LayerNormalization"]
     sums = [made_by[node.input[0]] for node in norms if node.input[0] in made_by]
     replacements = {node.output[0]: [_sum(list(node.input), node.output[0])] for node in sums if node.op_type == "Add"}
@@ -44,7 +46,7 @@ def _apart(node: onnx.NodeProto, products: Sequence[onnx.NodeProto]) -> list[onn
     left, right, scale, shift, *bias = node.input
     (total, norm) = (f"{node.output[0]}_sum", node.output[0])
     terms = [left, right, *(name for name in bias if not _taken_in(name, products))]
-    (epsilon,) = [item.f for item in node.attribute if item.name == "epsilon"]
+    epsilon = next((item.f for item in node.attribute if item.name == "epsilon"), DEFAULT_EPSILON)
     return [
         _sum(terms, total),
         helper.make_node("LayerNormalization", [total, scale, shift], [norm], name=norm, axis=-1, epsilon=epsilon),
@@ -54,7 +56,7 @@ def _apart(node: onnx.NodeProto, products: Sequence[onnx.NodeProto]) -> list[onn
 def _taken_in(bias: str, products: Sequence[onnx.NodeProto]) -> bool:
     """Give the bias to the integer product among these; False if none is one, or all have one."""
     for product in products:
-        if product.op_type == "MatMulIntegerToFloat" and len(product.input) < WITH_BIAS:
+        if product.op_type == "MatMulIntegerToFloat" and len(product.input) == WITHOUT_BIAS:
             product.input.append(bias)
             return True
     return False

@@ -313,8 +313,12 @@ def load_settings(file: Path | None, overrides: dict[str, Any]) -> DistillSettin
     try:
         return DistillSettings.model_validate(_merged(content, overrides))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{file or 'command line'}: {problems}") from error
+        raise ConfigError(f"{file or 'command line'}: {problems_of(error)}") from error
+
+
+def problems_of(error: ValidationError) -> str:
+    """Each setting that is wrong, and why."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
 
 
 def _merged(content: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from export.bundle import BundleRequest
 from training.checks import general_check
 from training.command_line import settings_of_run
-from training.config import StudentSettings, load_settings
+from training.config import DistillSettings, StudentSettings, load_settings
 from training.evaluation.calibrate import fit_platt
 from training.evaluation.evaluate import evaluate
 from training.finish import export_student, student_system
@@ -36,8 +36,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
     folder = options.student or options.run_dir / "variants" / options.variant
-    settings = load_settings(options.config, {}).student if options.config else settings_of(folder)
-    split = load_split(settings_of_run(options.run_dir))
+    run = settings_of_run(options.run_dir)
+    settings = load_settings(options.config, {}).student if options.config else student_settings(folder, run)
+    split = load_split(run)
     student = student_system(load_student(folder, settings), load_pair_encoder(settings.template, settings.backbone))
     held_out = evaluate(split.held_out, {"student": student})
     request = BundleRequest(
@@ -52,9 +53,10 @@ def main() -> None:
     print(json.dumps(export_student(folder, settings, split, request, (options.output, lambda _: card))))
 
 
-def settings_of(variant: Path) -> StudentSettings:
-    """What a study trained there."""
-    return StudentSettings.model_validate(json.loads((variant / MANIFEST).read_text(encoding="utf-8"))["student"])
+def student_settings(folder: Path, run: DistillSettings) -> StudentSettings:
+    """What the student in `folder` was trained with: a study's says so itself, that of a run has the run's settings."""
+    told = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("student")
+    return run.student if told is None else StudentSettings.model_validate(told)
 
 
 if __name__ == "__main__":

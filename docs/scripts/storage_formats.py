@@ -1,8 +1,8 @@
 """What a product costs to keep, and what ranks by it: forms of storage side by side, with nothing trained again.
 
-`python -m docs.scripts.storage_formats --run-dir runs/default [--student FOLDER]` scores the run's held-out queries and
-the general check in fp32 arithmetic, with the products' latents as each form would give them back. A width that was
-trained is another student: `training.study split-details` has those of 64 and 384.
+`python -m docs.scripts.storage_formats --run-dir runs/default` scores the held-out queries of a run of
+`training.distill` and the general check in fp32 arithmetic, with the products' latents as each form would give them
+back. A width that was trained is another student: `training.study split-details` has those of 64 and 384.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from export.parity import NDCG_CUTOFF
 from export.split_runner import Logits, SplitList
 from relevance.ranking_metrics import bootstrap_interval, soft_target_ndcg
+from relevance.split_graphs import LATENT_STEPS
 from training.checks import general_check
 from training.command_line import settings_of_run
 from training.models.backbone import load_pair_encoder
@@ -30,7 +32,6 @@ from training.student.split_export import exact_logits, split_lists
 
 ID_BYTES = 4
 """Of a token's id, which matches a query's tokens in every form."""
-CUTOFF = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ def forms(width: int, scale: Tensor) -> dict[str, Form]:
     return {
         "fp32": Form(lambda products: products, 4 * width),
         "fp16": Form(lambda products: products._replace(latents=products.latents.half().float()), 2 * width),
-        "**int8**": Form(lambda products: stepped(products, scale, 127), width),
+        "**int8**": Form(lambda products: stepped(products, scale, LATENT_STEPS), width),
         "int4": Form(lambda products: stepped(products, scale, 7), width / 2),
-        "int8, half the numbers": Form(lambda products: stepped(first(products, half), scale, 127), half),
-        "int8, 2 tokens together": Form(lambda products: stepped(pooled(products, 2), scale, 127), width, 2),
-        "int8, 4 tokens together": Form(lambda products: stepped(pooled(products, 4), scale, 127), width, 4),
-        "int8, one vector": Form(lambda products: stepped(pooled(products, 10**6), scale, 127), width, 10**6),
+        "int8, half the numbers": Form(lambda products: stepped(first(products, half), scale, LATENT_STEPS), half),
+        "int8, 2 tokens together": Form(lambda products: stepped(pooled(products, 2), scale, LATENT_STEPS), width, 2),
+        "int8, 4 tokens together": Form(lambda products: stepped(pooled(products, 4), scale, LATENT_STEPS), width, 4),
+        "int8, one vector": Form(lambda products: stepped(pooled(products, 10**6), scale, LATENT_STEPS), width, 10**6),
     }
 
 
@@ -89,18 +90,20 @@ def main() -> None:
     """Print a row a form."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True)
-    parser.add_argument("--student", type=Path)
     options = parser.parse_args()
     settings = settings_of_run(options.run_dir)
-    student = load_split(options.student or options.run_dir / "student")
-    rule = load_pair_encoder(settings.student.template)
+    student = load_split(options.run_dir / "student").to("cpu")
+    rule = load_pair_encoder(settings.student.template, settings.student.backbone)
+    split = load_queries(settings)
     sets = {
         name: [judged for judged in split_lists(data, rule) if judged.targets.max() > 0]
-        for name, data in {"held out": load_queries(settings).held_out, "general": general_check()}.items()
+        for name, data in {"held out": split.held_out, "general": general_check()}.items()
     }
-    products = [torch.tensor([ids]) for lists in sets.values() for judged in lists for ids in judged.products]
-    scale = latent_scale(student, [(ids, torch.ones_like(ids)) for ids in products])
-    lengths = [ids.shape[1] for ids in products]
+    lengths = [len(ids) for lists in sets.values() for judged in lists for ids in judged.products]
+    # As the export: by the products that it learnt from.
+    learnt = {ids for judged in split_lists(split.train, rule) for ids in judged.products}
+    texts = [torch.tensor([ids]) for ids in sorted(learnt)]
+    scale = latent_scale(student, [(ids, torch.ones_like(ids)) for ids in texts])
     print(f"| kept of a product | bytes | {' | '.join(f'{name}: nDCG@10 | − fp32' for name in sets)} |")
     print(f"| --- | --: |{' --: | --: |' * len(sets)}")
     exact: dict[str, Sequence[float]] = {}
@@ -115,7 +118,7 @@ def main() -> None:
 
 def gains(lists: Sequence[SplitList], logits: Sequence[Logits]) -> list[float]:
     """nDCG@10 of each list."""
-    return [soft_target_ndcg(judged.targets, own, CUTOFF) for judged, own in zip(lists, logits, strict=True)]
+    return [soft_target_ndcg(judged.targets, own, NDCG_CUTOFF) for judged, own in zip(lists, logits, strict=True)]
 
 
 def cell(values: Sequence[float], exact: Sequence[float]) -> str:

@@ -35,7 +35,7 @@ def residual_graph(further: str = "") -> onnx.ModelProto:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["steps"]),
         helper.make_node("MatMulIntegerToFloat", product, ["raised"], domain=MICROSOFT),
-        helper.make_node("SkipLayerNormalization", first, ["first", further], **skip),
+        helper.make_node("SkipLayerNormalization", first, ["first", "", "", further], **skip),
         helper.make_node("MatMul", ["first", "plain"], ["lowered"]),
         helper.make_node("SkipLayerNormalization", second, ["second"], **skip),
         helper.make_node("Add", ["second", "first"], ["total"]),
@@ -86,4 +86,4 @@ def test_a_session_does_not_fuse_them_again(tmp_path: Path) -> None:
 
 def test_a_norm_whose_sum_is_read_elsewhere_is_refused() -> None:
     with pytest.raises(GraphError, match="gives more than its norm"):
-        split_residual_norms(residual_graph(further="mean"))
+        split_residual_norms(residual_graph(further="sum"))

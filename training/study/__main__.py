@@ -25,7 +25,7 @@ from training.run_directory import write_json
 from training.stages import labels_stage, load_split, open_run, pool_stage, teacher_stage
 from training.study.designs import StudyName, variants_of
 from training.study.summary import Readings, figures, summarise, table
-from training.study.variants import Laboratory, Variant, read_references, run_variant
+from training.study.variants import Laboratory, Variant, check_variants, read_references, run_variant
 from training.takeover import take_over
 
 LEAST_PAIRS = 25_600
@@ -39,6 +39,7 @@ def run_seed(
 ) -> dict[str, Readings]:
     """All variants of one seed; returns readings by variant, and `references`."""
     run = open_run(settings, directory)
+    check_variants(settings, variants)
     if labels_of is not None:
         take_over(run.directory, labels_of)
     pool = pool_stage(run)
@@ -80,8 +81,10 @@ def _run(options: argparse.Namespace) -> None:
         for number, own in _settings_of_seeds(settings, options).items()
     }
     rows = summarise(by_seed)
-    write_json(options.run_dir / f"{study}.json", {"rows": rows})
-    for name, figure in figures(study, by_seed, options.multiples).items():
+    # Some of the students do not take the place of what all of them gave.
+    name_of_all = f"{study}-some" if options.only else study
+    write_json(options.run_dir / f"{name_of_all}.json", {"rows": rows})
+    for name, figure in figures(name_of_all, by_seed, {*options.multiples, options.multiple}).items():
         save_figure(figure, options.run_dir / f"{name}.png")
     print(table(rows))
 
@@ -111,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("study", choices=get_args(StudyName))
     add_run_options(parser)
     parser.add_argument("--multiples", type=int, nargs="+", default=[0, 1, 4, 16, 64], help="sizes of the pool")
-    parser.add_argument("--multiple", type=int, default=16, help="the part of it for losses and depth")
+    parser.add_argument("--multiple", type=int, default=16, help="the part of it for all studies but scaling")
     parser.add_argument("--seeds", type=int, default=3, help="how many; each holds out other queries")
     parser.add_argument("--only", nargs="+", metavar="STUDENT", help="some of the study's students, by name")
     parser.add_argument("--labels-of", type=Path, help="an earlier run whose pool, teacher and labels the one seed has")

@@ -88,24 +88,25 @@ def split_detail_variants(multiple: int, own: Changes) -> list[Variant]:
 
     Those that do not score before they learn are not averaged with their start: to be read beside `not-averaged`.
     """
+    one = changed(own, joint_layers=1)
     plain: Changes = {"initial_share": 0.0}
     details: dict[str, Changes] = {
         # The one that `split` trains, too: in the same run directory once.
-        "": changed(own, joint_layers=1),
-        "narrow-joint-layer": changed(own, joint_units=384),
-        "not-averaged": {**changed(own), **plain},
-        "no-late-interaction": {**changed(own, late_interaction=False), **plain},
-        "no-fitted-head": {**changed(own, fitted_head=False), **plain},
-        "no-match": changed(own, match_vector=False),
-        "64-wide": changed(own, latent_width=64),
-        "384-wide": changed(own, latent_width=384),
-        "random-joint": changed(own, joint_start="random"),
-        "from-teacher": changed(own, start="teacher"),
-        "one-rate": changed(own, joint_rate=1.0),
-        "short-text": {**changed(own), "template": STUDENT_TEMPLATE.model_dump()},
-        "with-description": {**changed(own), "template": TEACHER_TEMPLATE.model_dump()},
+        "": one,
+        "narrow-joint-layer": changed(one, joint_units=384),
+        "not-averaged": {**one, **plain},
+        "no-late-interaction": {**changed(one, late_interaction=False), **plain},
+        "no-fitted-head": {**changed(one, fitted_head=False), **plain},
+        "no-match": changed(one, match_vector=False),
+        "64-wide": changed(one, latent_width=64),
+        "384-wide": changed(one, latent_width=384),
+        "random-joint": changed(one, joint_start="random"),
+        "from-teacher": changed(one, start="teacher"),
+        "one-rate": changed(one, joint_rate=1.0),
+        "short-text": {**one, "template": STUDENT_TEMPLATE.model_dump()},
+        "with-description": {**one, "template": TEACHER_TEMPLATE.model_dump()},
     }
-    differ = {name: change for name, change in details.items() if not name or change != own}
+    differ = {name: change for name, change in details.items() if not name or change != one}
     return [Variant("-".join(filter(None, (f"{multiple}x-split-1", name))), multiple, differ[name]) for name in differ]
 
 
@@ -122,9 +123,10 @@ def changed(own: Changes, **split: Any) -> Changes:
 
 
 def cross_encoder_changes(kept: Sequence[int]) -> Changes:
-    """A cross-encoder of the teacher's layers `kept`, which reads what a split student reads."""
+    """A cross-encoder of the teacher's layers `kept`, which reads the text of the run's own student."""
     return {
         "kind": "cross-encoder",
+        "initialise_from": "teacher",
         "layers": kept,
         "frozen_layers": min(2, len(kept) - 1),
         "learning_rate": StudentSettings().learning_rate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -75,25 +75,22 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def figures(study: str, by_seed: BySeed, multiples: Sequence[int]) -> dict[str, Figure]:
-    """The study's plots by file name: a curve over the pool's sizes, dots, or both."""
-    trained = next(iter(by_seed.values()))
-    if study == "scaling":
-        sizes = {multiple: f"{multiple}x" for multiple in multiples if f"{multiple}x" in trained}
-        return {study: scaling_plot(by_seed, {"student": sizes})}
-    made = {study: dots(summarise(by_seed))}
-    series = series_of(trained, multiples)
+def figures(name: str, by_seed: BySeed, multiples: Collection[int]) -> dict[str, Figure]:
+    """The study's plots by file name: dots for each student, and a curve for those of several sizes of pool."""
+    series = series_of(next(iter(by_seed.values())), multiples)
+    made = {} if set(series) == {"student"} else {name: dots(summarise(by_seed))}
     if series:
-        made[f"{study}-scaling"] = scaling_plot(by_seed, series)
+        made[f"{name}-scaling" if made else name] = scaling_plot(by_seed, series)
     return made
 
 
-def series_of(names: Iterable[str], multiples: Sequence[int]) -> dict[str, dict[int, str]]:
+def series_of(names: Iterable[str], multiples: Collection[int]) -> dict[str, dict[int, str]]:
     """Student → multiple → the variant's name, of those that were trained at several sizes."""
     series: dict[str, dict[int, str]] = {}
     for multiple, name in product(sorted(multiples), names):
-        if name.startswith(f"{multiple}x-"):
-            series.setdefault(name.removeprefix(f"{multiple}x-"), {})[multiple] = name
+        size, _, student = name.partition("-")
+        if size == f"{multiple}x":
+            series.setdefault(student or "student", {})[multiple] = name
     return {student: sizes for student, sizes in series.items() if len(sizes) > 1}
 
 

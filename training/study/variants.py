@@ -5,17 +5,19 @@ A study trains them on nested parts of one labelled pool and reads them on the s
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from training.checks import general_check
-from training.config import DistillSettings, StudentSettings
+from training.config import DistillSettings, StudentSettings, problems_of
 from training.datasets.schema import Dataset
 from training.errors import ConfigError
 from training.evaluation.evaluate import System, baselines, evaluate
@@ -26,11 +28,11 @@ from training.pool import Pool
 from training.run_directory import Stage
 from training.splits import Split
 from training.stages import surrounding
-from training.student import initial_student, save_student, train_student, with_human_targets
+from training.student import check_start, initial_student, save_student, train_student, with_human_targets
 from training.teacher import Teacher
 
-LABELS = "labels.sha256"
-"""Which labels a variant's folder was made from."""
+MADE_OF = "made-of.json"
+"""Which labels a variant's folder was made from, and by which settings of the student."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ class Laboratory:
         return len(self.split.train.judgements)
 
     def check_holds(self, multiple: int) -> None:
-        """ConfigError if the pool has fewer than `multiple` unjudged pairs for each judged one."""
+        """ConfigError if the pool has fewer than `multiple` unjudged pairs for each judged one: it is another run's."""
         if len(self.pool) < (1 + multiple) * self.judged_pairs:
             raise ConfigError(
                 f"the pool holds {len(self.pool)} pairs, {self.judged_pairs} of them judged: too few for {multiple} "
-                "times as many others; name smaller --multiples"
+                "times as many others; name smaller ones as --multiples and --multiple"
             )
 
 
@@ -92,14 +94,31 @@ def only_rows(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     return replace(pool, **columns, human=None if pool.human is None else pool.human[rows])
 
 
+def check_variants(settings: DistillSettings, variants: Sequence[Variant]) -> None:
+    """ConfigError, which names the variant, if one can not be trained: said before hours of training the teacher."""
+    for variant in variants:
+        try:
+            check_start(settings.model_copy(update={"student": changed_student(settings, variant)}))
+        except ConfigError as error:
+            raise ConfigError(f"{variant.name}: {error}") from error
+
+
+def changed_student(settings: DistillSettings, variant: Variant, **further: Any) -> StudentSettings:
+    """The run's student with the variant's changes; ConfigError if they do not go together."""
+    try:
+        return StudentSettings.model_validate({**settings.student.model_dump(), **variant.changes, **further})
+    except ValidationError as error:
+        raise ConfigError(problems_of(error)) from error
+
+
 def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> dict[str, Any]:
     """Train and read one variant, or load what was read; a killed one goes on from its checkpoint."""
     labels, digest = laboratory.labels
-    stage = _stage(directory, digest)
-    if stage.finished:
-        return stage.manifest()
     rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.settings.seed)
     settings = long_enough(laboratory, variant, len(rows))
+    stage = _stage(directory, {"labels": digest, "student": settings.model_dump(mode="json")})
+    if stage.finished:
+        return stage.manifest()
     changed = laboratory.settings.model_copy(update={"student": settings})
     student = initial_student(laboratory.teacher, changed, laboratory.pool.products)
     with surrounding(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
@@ -116,7 +135,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
 
 def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
     """Read the teacher and the baselines, or load what was read."""
-    stage = _stage(directory, laboratory.labels[1])
+    stage = _stage(directory, {"labels": laboratory.labels[1]})
     if not stage.finished:
         teacher = laboratory.teacher
 
@@ -140,16 +159,15 @@ def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> di
 def long_enough(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
     """The run's student settings with the variant's changes, one epoch or as many as `least_pairs` asks for."""
     epochs = max(1, -(-laboratory.least_pairs // pairs))
-    settings = {**laboratory.settings.student.model_dump(), **variant.changes, "epochs": epochs, "max_steps": None}
-    return StudentSettings.model_validate(settings)
+    return changed_student(laboratory.settings, variant, epochs=epochs, max_steps=None)
 
 
-def _stage(directory: Path, digest: str) -> Stage:
-    """The folder of what was read, emptied if that was of other labels: of a teacher that was trained again since."""
+def _stage(directory: Path, made_of: Mapping[str, Any]) -> Stage:
+    """The folder of what was read, emptied if that is of other labels or of another student under the same name."""
     directory.mkdir(parents=True, exist_ok=True)
-    marker = directory / LABELS
-    if not marker.exists() or marker.read_text(encoding="utf-8") != digest:
+    marker, content = directory / MADE_OF, json.dumps(made_of, sort_keys=True)
+    if not marker.exists() or marker.read_text(encoding="utf-8") != content:
         shutil.rmtree(directory)
         directory.mkdir()
-        marker.write_text(digest, encoding="utf-8")
+        marker.write_text(content, encoding="utf-8")
     return Stage(directory)

@@ -62,6 +62,27 @@ def test_graphs_of_another_version_are_refused(serve_split: ServeSplit, split_bu
         serve_split(bundle=older)
 
 
+def test_an_older_bundle_whose_graphs_agree_on_one_more_constant_goes_on_serving(
+    serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+) -> None:
+    older = Path(shutil.copytree(split_bundle.directory, tmp_path / "older"))
+    for part, ends in (("query", "output"), ("joint", "input")):
+        path = split_bundle.split_path("int8", part)  # type: ignore[arg-type]
+        graph = onnx.load(path)
+        (pooled,) = [item for item in getattr(graph.graph, ends) if item.name == "query_pooled"]
+        extra = onnx.ValueInfoProto()
+        extra.CopyFrom(pooled)
+        extra.name = "reach_bias"
+        getattr(graph.graph, ends).append(extra)
+        if part == "query":
+            graph.graph.node.append(onnx.helper.make_node("Identity", ["query_pooled"], ["reach_bias"]))
+        onnx.save(graph, older / path.name)
+    fields = {name: getattr(split_bundle.manifest, name) for name in type(split_bundle.manifest).model_fields}
+    save_bundle(older, {name: value for name, value in fields.items() if name != "files"})
+    found = logits(serve_split(bundle=older).score(QUERIES[0], LISTED, debug=True))
+    np.testing.assert_allclose(found, expected(split_bundle, QUERIES[0], LISTED), atol=1e-5)
+
+
 def test_a_product_is_encoded_once_and_scored_for_every_query(serve_split: ServeSplit) -> None:
     client = serve_split(score_cache_mb=0)
     assert client.metric("aisle_encoded_products_total") == 0, "measuring at the start leaves nothing behind"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,22 @@ def test_some_of_the_students_are_chosen_by_name() -> None:
     assert command.chosen(variants, ["4x-b"]) == variants[1:]
     with pytest.raises(ConfigError, match="--only names 4x-c, but this study's students are 4x-a, 4x-b"):
         command.chosen(variants, ["4x-b", "4x-c"])
+
+
+def test_labels_of_an_earlier_run_are_taken_over_before_the_pool_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def stage(run: object) -> object:
+        steps.append("pool")
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr(command, "take_over", lambda directory, earlier: steps.append(f"of {earlier.name}"))
+    monkeypatch.setattr(command, "pool_stage", stage)
+    arguments = ["split", "--run-dir", str(tmp_path / "study"), "--labels-of", str(tmp_path / "run"), "--seeds", "1"]
+    assert command.main(arguments) == 1
+    assert steps == ["of run", "pool"]
+    # The settings are the run's own: its pool is not another size because the study has sizes of its own.
+    told = json.loads((tmp_path / "study" / "seed-0" / "settings.json").read_text(encoding="utf-8"))
+    assert told["pool"] == DistillSettings().pool.model_dump(mode="json")

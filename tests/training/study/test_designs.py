@@ -70,10 +70,13 @@ def test_a_run_with_a_cross_encoder_compares_default_split_students() -> None:
     assert student == StudentSettings.model_validate({"kind": "split"})
 
 
-def test_details_differ_from_the_student_as_it_is_and_from_each_other() -> None:
-    variants = variants_of("split-details", [16], 16, SPLIT)
+@pytest.mark.parametrize("joint_layers", [1, 2])
+def test_details_differ_from_the_student_of_one_joint_layer_and_from_each_other(joint_layers: int) -> None:
+    run = SPLIT.model_copy(update={"split": SPLIT.split.model_copy(update={"joint_layers": joint_layers})})
+    variants = variants_of("split-details", [16], 16, run)
     students = [settings_of(variant, SPLIT) for variant in variants]
     assert students[0] == SPLIT
+    assert {student.split.joint_layers for student in students} == {1}
     assert len({student.model_dump_json() for student in students}) == len(students)
     # What the run's student lacks already is not trained a second time.
     narrow = SPLIT.model_copy(update={"split": SPLIT.split.model_copy(update={"joint_units": 384})})

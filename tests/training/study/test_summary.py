@@ -55,6 +55,13 @@ def test_plots_hold_both_sets_of_queries() -> None:
         assert "general check" in titles
 
 
+def test_a_curve_is_of_the_sizes_that_were_trained() -> None:
+    by_seed = {0: {**seeds()[0], "16x": seeds()[0]["4x"]}}
+    assert set(figures("scaling", by_seed, [1, 4, 16])) == {"scaling"}
+    assert set(figures("scaling", by_seed, [1, 4])) == {"scaling"}
+    assert len(figures("scaling", by_seed, [1, 4, 16])["scaling"].axes[0].get_xticks()) == 2
+
+
 def test_series_hold_the_students_of_several_sizes() -> None:
     names = ["16x-split-1", "16x-split-2", "1x-split-1", "references"]
     assert series_of(names, [16, 1]) == {"split-1": {1: "1x-split-1", 16: "16x-split-1"}}

@@ -23,6 +23,7 @@ from training.splits import Split
 from training.study.variants import (
     Laboratory,
     Variant,
+    check_variants,
     long_enough,
     only_rows,
     part_of_pool,
@@ -93,6 +94,24 @@ def test_what_was_read_of_other_labels_is_read_anew(laboratory: Laboratory, tmp_
     assert run_variant(laboratory, Variant("0x", 0), folder) == {"pairs": -1}
     relabelled = replace(laboratory, labels=(laboratory.labels[0], "of a teacher trained again"))
     assert run_variant(relabelled, Variant("0x", 0), folder)["pairs"] == JUDGED
+
+
+def test_a_student_of_other_settings_is_not_taken_for_the_one_of_its_name(
+    laboratory: Laboratory, tmp_path: Path
+) -> None:
+    folder = tmp_path / "seed-0" / "variants" / "0x"
+    first = run_variant(laboratory, Variant("0x", 0), folder)
+    other = run_variant(laboratory, Variant("0x", 0, {"anchor": 0.7}), folder)
+    assert (first["student"]["anchor"], other["student"]["anchor"]) == (0.3, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"layers": (0, 9)}, "4x-a: .*the packaged MiniLM has layers 0 to 5"), ({"anchor": -1}, "4x-a: anchor: ")],
+)
+def test_a_student_that_can_not_be_is_refused_by_name(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_variants(DistillSettings(), [Variant("4x", 4), Variant("4x-a", 4, changes)])
 
 
 def test_references_hold_the_teacher_and_what_needs_no_training(laboratory: Laboratory, tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ class QueryGraph(_OfSteps):
             queries._replace(latents=queries.latents * self.get_buffer("step")), self.match
         )
         *shared, own_row_matched = queries.constants._replace(reach=looked_for)
-        last = (own_row_matched,) if len(self.student.joint) > 1 else ()
-        constants = (*shared, queries.weights, queries.pooled, *last)
-        return tuple(part[0] for part in constants if part is not None)
+        assert own_row_matched is not None
+        last = () if self.student.cls_attends_alone else (own_row_matched,)
+        return tuple(part[0] for part in (*shared, queries.weights, queries.pooled, *last))
 
 
 class JointGraph(_OfSteps):

@@ -119,7 +119,8 @@ class JointLayer(nn.Module):
         scores = unflatten(product.reached, 1, (self.heads, rows))
         own = constants.own + columns * constants.own_column_matched[..., None]
         hidden = constants.rows
-        if product.added is not None and constants.own_row_matched is not None:
+        if product.added is not None:
+            assert constants.own_row_matched is not None
             row_matches = matches[:, None, :rows, None]
             scores = scores + row_matches * (product.added[:, :, None, :] + match.reach_bias[:, None, None])
             both = columns * (match.query * match.key).sum(-1)[:, None, None]

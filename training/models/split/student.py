@@ -146,7 +146,7 @@ class SplitStudent(Scorer):
     def queries_from(self, hidden: Tensor, mask: Tensor, match: MatchConstants) -> Queries:
         """The same from their hidden states (b, Lq, H)."""
         latents = normalize(self.directions(hidden).float(), dim=-1)
-        rows = 1 if self._cls_attends_alone else hidden.shape[1]
+        rows = 1 if self.cls_attends_alone else hidden.shape[1]
         constants = self._first.query_constants(hidden, mask, rows, match)
         content = _content(mask)
         weights = content / content.sum(1, keepdim=True).clamp(min=1.0)
@@ -155,7 +155,7 @@ class SplitStudent(Scorer):
     def looked_for(self, queries: Queries, match: MatchConstants) -> Tensor:
         """The vectors (R, D) that latents are multiplied by, of each query: `Dots`, one below the other."""
         reach = queries.constants.reach.float()
-        if self._cls_attends_alone:
+        if self.cls_attends_alone:
             return torch.cat([reach, queries.latents], dim=-2)
         of_match = match.reach.expand(*queries.latents.shape[:-2], -1, -1)
         return torch.cat([reach, of_match.float(), queries.latents], dim=-2)
@@ -164,7 +164,7 @@ class SplitStudent(Scorer):
         """Latents times `looked_for`."""
         every = looked_for @ products.latents.transpose(-1, -2)
         heads = self._first.heads
-        if self._cls_attends_alone:
+        if self.cls_attends_alone:
             return Dots(every[:, :heads], None, every[:, heads:])
         end = heads * queries.constants.own.shape[-2]
         return Dots(every[:, :end], every[:, end : end + heads], every[:, end + heads :])
@@ -194,8 +194,8 @@ class SplitStudent(Scorer):
         return 1.0 if parameter.startswith("model.") else self.settings.joint_rate
 
     @property
-    def _cls_attends_alone(self) -> bool:
-        """In the first joint layer, if that is the only one."""
+    def cls_attends_alone(self) -> bool:
+        """In the first joint layer, if that is the only one: no token that attends is ever matched."""
         return len(self.joint) == 1
 
     @property
