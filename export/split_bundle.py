@@ -83,7 +83,7 @@ def export_split_bundle(
         fields = {
             "architecture": "split_cross_encoder",
             "split": shape,
-            "version": _version(next(iter(graphs.values()))),
+            "version": version_of(next(iter(graphs.values()))),
         }
         finish_bundle((building, source.tokenizer), request, {**fields, "parity": parity}, output)
     return parity
@@ -91,19 +91,23 @@ def export_split_bundle(
 
 def _to_int8(source: SplitSource, exact: Files) -> Files:
     """The int8 graphs beside the exact ones; each learns its ranges from what the exact ones before it give."""
-    runner = SplitRunner(exact, source.pad_id)
-    lists = [judged.part(0, 16) for judged in source.lists[:: -(-len(source.lists) // LISTS_TO_LEARN_FROM)]]
-    texts = [ids for judged in lists for ids in (judged.query, *judged.products)]
-    feeds: dict[SplitPart, list[Feed]] = {
-        "encoder": [encoder_inputs([ids], source.pad_id) for ids in sample(texts)],
-        "query": [{"hidden": runner.hidden(judged.query)} for judged in lists],
-        "joint": [runner.joint_feed(judged) for judged in lists],
-    }
+    feeds = feeds_of(SplitRunner(exact, source.pad_id), source.lists, source.pad_id)
     lowered = {part: path.with_name(f"{part}.int8.onnx") for part, path in exact.items()}
     for part in SPLIT_PARTS:
         to_int8(exact[part], lowered[part], feeds[part])
         halve_weights(lowered[part])
     return lowered
+
+
+def feeds_of(runner: SplitRunner, judged_lists: Sequence[SplitList], pad_id: int) -> dict[SplitPart, list[Feed]]:
+    """Inputs of each part, from which it learns its ranges: of lists spread over all of these."""
+    lists = [judged.part(0, 16) for judged in judged_lists[:: -(-len(judged_lists) // LISTS_TO_LEARN_FROM)]]
+    texts = [ids for judged in lists for ids in (judged.query, *judged.products)]
+    return {
+        "encoder": [encoder_inputs([ids], pad_id) for ids in sample(texts)],
+        "query": [{"hidden": runner.hidden(judged.query)} for judged in lists],
+        "joint": [runner.joint_feed(judged) for judged in lists],
+    }
 
 
 def _to_fp16(source: SplitSource, exact: Files) -> Files:
@@ -122,11 +126,11 @@ def _parity(source: SplitSource, files: Files, precision: Precision, lists: Sequ
     reference = [source.reference(judged) for judged in lists]
     measured = [np.concatenate([runner.logits(part) for part in in_parts(judged, sizes)]) for judged in lists]
     judged_lists = [JudgedList((), judged.targets) for judged in lists]
-    parity = compare(judged_lists, reference, measured, _drift(runner, lists, measured))
+    parity = compare(judged_lists, reference, measured, drift_of(runner, lists, measured))
     return checked(parity, (files["joint"].name, precision), BOUNDS[precision])
 
 
-def _drift(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence[Logits]) -> float:
+def drift_of(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence[Logits]) -> float:
     """How far a pair's logit alone lies from the one it had in a batch, at most, over pairs spread over all lists."""
     pairs = [
         (judged.part(row, 1), own[row])
@@ -137,6 +141,6 @@ def _drift(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence
     return max(float(abs(runner.logits(alone)[0] - logit)) for alone, logit in spread)
 
 
-def _version(files: Files) -> str:
+def version_of(files: Files) -> str:
     """Named by content: two bundles with one version hold the same weights."""
     return hashlib.sha256("".join(sha256_of(files[part]) for part in SPLIT_PARTS).encode()).hexdigest()[:12]

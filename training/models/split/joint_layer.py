@@ -114,9 +114,9 @@ class JointLayer(nn.Module):
 
     def first(self, constants: QueryConstants, match: MatchConstants, matches: Tensor, product: ProductSide) -> Tensor:
         """Rows (n, Q, H) of the first joint layer; `matches` (n, Lq) is 0 or 1."""
-        rows = constants.rows.shape[-2]
+        rows, alone = constants.rows.shape[-2], product.added is None
         columns = matches[:, None, None, :]
-        scores = unflatten(product.reached, 1, (self.heads, rows))
+        scores = apart(product.reached, self.heads, alone)
         own = constants.own + columns * constants.own_column_matched[..., None]
         hidden = constants.rows
         if product.added is not None:
@@ -126,41 +126,44 @@ class JointLayer(nn.Module):
             both = columns * (match.query * match.key).sum(-1)[:, None, None]
             own = own + row_matches * (constants.own_row_matched[..., None, :] + both)
             hidden = hidden + matches[:, :rows, None] * match.row
-        weights, mixed = self._attend(own, scores, product)
-        mixed = mixed + per_head(weights, constants.values)
+        weights, mixed = self._attend((own, scores), product, alone)
+        mixed = mixed + per_head(weights, constants.values, alone)
         # Of one shape for every pair, however many there are.
-        matched = unflatten(weights.flatten(1, 2) @ matches.to(weights.dtype)[..., None], 1, (self.heads, rows))
-        return self._finish(hidden, mixed + matched * match.value[:, None, :])
+        matched = apart(stacked(weights, alone) @ matches.to(weights.dtype)[..., None], self.heads, alone)
+        return self._finish(hidden, mixed + matched * match.value[:, None, :], alone)
 
     def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: ProductSide) -> Tensor:
         """Rows (n, Q, H) of a later joint layer from all query tokens' hidden states (n, Lq, H) of each pair."""
         query = self._split(self.query(hidden[:, :rows])) * self._scale
         key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
         own = query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :]
-        reach = per_head(query, self._key_of_latent)
+        alone = rows == 1
+        reach = per_head(query, self._key_of_latent, alone)
         scores = (
             reach @ product.latents[:, None].transpose(-1, -2) + (query * self._key_bias[:, None, :]).sum(-1)[..., None]
         )
-        weights, mixed = self._attend(own, scores, product)
-        return self._finish(hidden[:, :rows], mixed + per_head(weights, value - self._value_bias[:, None, :]))
+        weights, mixed = self._attend((own, scores), product, alone)
+        mixed = mixed + per_head(weights, value - self._value_bias[:, None, :], alone)
+        return self._finish(hidden[:, :rows], mixed, alone)
 
-    def _attend(self, own: Tensor, scores: Tensor, product: ProductSide) -> tuple[Tensor, Tensor]:
+    def _attend(self, both: tuple[Tensor, Tensor], product: ProductSide, alone: bool) -> tuple[Tensor, Tensor]:
         """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d).
 
-        The product's value bias is in it in full: what the query's tokens give is less it.
+        `both`: scores of the query's tokens and of the product's. The product's value bias is in the result in full:
+        what the query's tokens give is less it.
         """
-        latents = product.latents
-        rows, length = scores.shape[-2:]
-        scores = scores + product.absent[:, None, None, :]
-        weights = torch.cat([own.expand(scores.shape[0], -1, -1, -1), scores], dim=-1).float().softmax(-1)
+        own, scores = both
+        latents, length = product.latents, scores.shape[-1]
+        weights = torch.cat([own, scores + product.absent[:, None, None, :]], dim=-1).float().softmax(-1)
         own_weights, product_weights = weights[..., :-length], weights[..., -length:]
-        means = unflatten(product_weights.flatten(1, 2).to(latents.dtype) @ latents, 1, (self.heads, rows))
-        value = per_head(means, unflatten(self.product_value.weight, 0, (self.heads, -1)).transpose(-1, -2))
+        means = apart(stacked(product_weights, alone).to(latents.dtype) @ latents, self.heads, alone)
+        value = per_head(means, unflatten(self.product_value.weight, 0, (self.heads, -1)).transpose(-1, -2), alone)
         return own_weights, value + self._value_bias[:, None, :]
 
-    def _finish(self, rows: Tensor, mixed: Tensor) -> Tensor:
+    def _finish(self, rows: Tensor, mixed: Tensor, alone: bool) -> Tensor:
         """The layer's two residual blocks: `mixed` (n, A, Q, d) is the attention's result."""
-        attended = self.attention_output(mixed.transpose(1, 2).flatten(2).to(rows.dtype), rows)
+        together = mixed.reshape(-1, 1, self.heads * self.head_size) if alone else mixed.transpose(1, 2).flatten(2)
+        attended = self.attention_output(together.to(rows.dtype), rows)
         finished: Tensor = self.output(self.intermediate(attended), attended)
         return finished
 
@@ -197,14 +200,26 @@ class JointLayer(nn.Module):
         return unflatten(self.product_value.bias, 0, (self.heads, -1))
 
 
-def per_head(states: Tensor, weights: Tensor) -> Tensor:
+def per_head(states: Tensor, weights: Tensor, alone: bool = False) -> Tensor:
     """Multiply (n, A, Q, K) by (A, K, N), the same for every pair, or (n, A, K, N): (n, A, Q, N)."""
     if weights.dim() == states.dim():
         return states.to(weights.dtype) @ weights
+    if alone:
+        return (states[:, :, 0].transpose(0, 1).to(weights.dtype) @ weights).transpose(0, 1)[:, :, None]
     heads, rows = states.shape[1:3]
     # One product a head, not one a head and pair: each would have a single row.
     together = states.transpose(0, 1).reshape(heads, -1, states.shape[-1])
     return unflatten(together.to(weights.dtype) @ weights, 1, (-1, rows)).transpose(0, 1)
+
+
+def apart(together: Tensor, heads: int, alone: bool) -> Tensor:
+    """(n, A · Q, K) as (n, A, Q, K). `alone`: Q is 1, which an exported graph then need not work out from shapes."""
+    return together[:, :, None] if alone else unflatten(together, 1, (heads, -1))
+
+
+def stacked(states: Tensor, alone: bool) -> Tensor:
+    """(n, A, Q, K) as (n, A · Q, K)."""
+    return states[:, :, 0] if alone else states.flatten(1, 2)
 
 
 def padding(mask: Tensor, dtype: torch.dtype) -> Tensor:

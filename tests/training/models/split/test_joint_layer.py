@@ -121,6 +121,7 @@ def test_latents_are_read_as_the_hidden_states_that_they_stand_for() -> None:
 def test_per_head_products_are_the_same_for_shared_and_repeated_weights() -> None:
     states, weights = torch.randn(3, HEADS, 2, 5), torch.randn(HEADS, 5, 7)
     torch.testing.assert_close(per_head(states, weights), per_head(states, weights.expand(3, -1, -1, -1)))
+    torch.testing.assert_close(per_head(states[:, :, :1], weights, alone=True), per_head(states, weights)[:, :, :1])
 
 
 def test_a_narrow_layer_keeps_the_units_that_move_the_result_most() -> None:
@@ -134,4 +135,4 @@ def test_a_narrow_layer_keeps_the_units_that_move_the_result_most() -> None:
     narrow, whole = (JointLayer(bert, WIDTH, units).eval() for units in (14, None))
     assert narrow.intermediate.dense.weight.shape == (14, HIDDEN)
     rows, mixed = torch.randn(3, 1, HIDDEN), torch.randn(3, HEADS, 1, HIDDEN // HEADS)
-    torch.testing.assert_close(narrow._finish(rows, mixed), whole._finish(rows, mixed))
+    torch.testing.assert_close(narrow._finish(rows, mixed, alone=True), whole._finish(rows, mixed, alone=False))
