@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Protocol
@@ -24,6 +24,9 @@ PRODUCTS_PER_BLOCK: Final = 512
 """Enough to sort by length and fill the encoder's batches."""
 
 
+Encoding = Callable[[], list[tuple[bytes, ProductRecord]]]
+
+
 class Encoder(Protocol):
     """Gives products their keys and records, each product for itself: a block's size changes nothing."""
 
@@ -35,8 +38,8 @@ class Encoder(Protocol):
     def width(self) -> int:
         """Numbers in a token's latent."""
 
-    def encode(self, products: Sequence[Product]) -> list[tuple[bytes, ProductRecord]]:
-        """Key and record of each product, in their order."""
+    def begin(self, products: Sequence[Product]) -> Encoding:
+        """Begin to encode; what comes back waits for key and record of each product, in their order."""
 
 
 def build_catalogue(
@@ -53,9 +56,8 @@ def build_catalogue(
     writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)
     with closing(writer), progress_bar("products", products.count()) as advance:
         advance(writer.products)
-        for block in products.blocks(PRODUCTS_PER_BLOCK, skip=writer.products):
-            encoded = encoder.encode(block)
-            writer.add([product.id or "" for product in block], *_columns(encoded))
+        for block, encoded in _one_ahead(products.blocks(PRODUCTS_PER_BLOCK, skip=writer.products), encoder):
+            writer.add([product.id or "" for product in block], *_columns(encoded()))
             advance(len(block))
         return writer.finish()
 
@@ -76,6 +78,23 @@ def _finished(directory: Path, source: str, encoder: Encoder) -> CatalogueManife
         )
     log.info("%s is finished already", directory)
     return manifest
+
+
+def _one_ahead(blocks: Iterable[list[Product]], encoder: Encoder) -> Iterator[tuple[list[Product], Encoding]]:
+    """Each block with its encoding, while the next one is read and begun: no core waits for the other's tokens."""
+    begun: tuple[list[Product], Encoding] | None = None
+    try:
+        for block in blocks:
+            before, begun = begun, (block, encoder.begin(block))
+            if before is not None:
+                yield before
+    except Exception:
+        # A row that is no product ends the build; what was begun before it is kept all the same.
+        if begun is not None:
+            yield begun
+        raise
+    if begun is not None:
+        yield begun
 
 
 def _columns(encoded: Sequence[tuple[bytes, ProductRecord]]) -> tuple[list[bytes], list[ProductRecord]]:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import onnxruntime
 
-from export.catalogue_build import Encoder
+from export.catalogue_build import Encoder, Encoding
 from export.errors import CheckpointError
 from export.sessions import cpu_session
 from relevance.bundle import Precision, load_bundle
@@ -32,14 +32,19 @@ class ProductEncoder:
         self._session, self._rule = session, rule
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
 
-    def encode(self, products: Sequence[Product]) -> list[tuple[bytes, ProductRecord]]:
-        """Key and record of each product, in their order."""
+    def begin(self, products: Sequence[Product]) -> Encoding:
+        """Tokenise now, and let the threads encode; what comes back waits for them."""
         texts = [text for text in self._rule.encode_products(products) if isinstance(text, ProductText)]
         batches = length_sorted([len(text.ids) for text in texts])
-        found: dict[int, ProductRecord] = {}
-        for rows, records in zip(batches, self._threads.map(lambda rows: self._run(rows, texts), batches), strict=True):
-            found.update(zip(rows, records, strict=True))
-        return [(text.key, found[row]) for row, text in enumerate(texts)]
+        running = [self._threads.submit(self._run, rows, texts) for rows in batches]
+
+        def wait() -> list[tuple[bytes, ProductRecord]]:
+            found: dict[int, ProductRecord] = {}
+            for rows, records in zip(batches, running, strict=True):
+                found.update(zip(rows, records.result(), strict=True))
+            return [(text.key, found[row]) for row, text in enumerate(texts)]
+
+        return wait
 
     def _run(self, rows: Sequence[int], texts: Sequence[ProductText]) -> list[ProductRecord]:
         ids = [self._rule.alone(texts[row]) for row in rows]

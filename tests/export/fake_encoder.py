@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from export.catalogue_build import Encoding
 from relevance.product import Product
 from relevance.product_record import ProductRecord, RecordKeys
 
@@ -16,6 +17,10 @@ class FakeEncoder:
         self.width = width
         self.encoded = 0
         self._keys = RecordKeys(version)
+
+    def begin(self, products: Sequence[Product]) -> Encoding:
+        encoded = self.encode(products)
+        return lambda: encoded
 
     def encode(self, products: Sequence[Product]) -> list[tuple[bytes, ProductRecord]]:
         self.encoded += len(products)

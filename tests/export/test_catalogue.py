@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from export.catalogue import main
-from export.catalogue_build import PRODUCTS_PER_BLOCK, build_catalogue, verify_catalogue
+from export.catalogue_build import PRODUCTS_PER_BLOCK, Encoding, build_catalogue, verify_catalogue
 from export.errors import ProductFileError
 from export.product_file import ProductFile
 from relevance.catalogue import Catalogue, CatalogueError
@@ -70,6 +70,25 @@ def test_every_product_is_found_by_its_id(products: Path, tmp_path: Path) -> Non
     assert verify_catalogue(tmp_path / "catalogue") == COUNT
 
 
+def test_the_next_block_is_begun_before_the_last_one_is_waited_for(products: Path, tmp_path: Path) -> None:
+    events: list[str] = []
+
+    class Telling(FakeEncoder):
+        def begin(self, products: Sequence[Product]) -> Encoding:
+            number, finish = len(events), super().begin(products)
+            events.append("begun")
+
+            def wait() -> list[tuple[bytes, ProductRecord]]:
+                events.append(f"waited, {number}")
+                return finish()
+
+            return wait
+
+    build(products, tmp_path / "catalogue", Telling())
+    assert events[:3] == ["begun", "begun", "waited, 0"]
+    assert sum(event == "begun" for event in events) == -(-COUNT // PRODUCTS_PER_BLOCK)
+
+
 def test_a_stopped_build_encodes_only_what_is_missing(products: Path, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         build(products, tmp_path / "stopped", StoppingEncoder())
@@ -89,11 +108,16 @@ from export.product_file import ProductFile
 from tests.export.fake_encoder import FakeEncoder
 
 class Waiting(FakeEncoder):
-    def encode(self, products):
-        if self.encoded == 2 * {PRODUCTS_PER_BLOCK}:
-            print("waiting", flush=True)
-            sys.stdin.read()
-        return super().encode(products)
+    def begin(self, products):
+        third, finish = self.encoded == 2 * {PRODUCTS_PER_BLOCK}, super().begin(products)
+
+        def wait():
+            if third:
+                print("waiting", flush=True)
+                sys.stdin.read()
+            return finish()
+
+        return wait
 
 build_catalogue(ProductFile(Path(sys.argv[1])), Path(sys.argv[2]), Waiting(), {PRODUCTS_PER_BLOCK * 3 // 2})
 """
