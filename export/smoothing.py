@@ -25,6 +25,8 @@ LARGEST_CHANNEL = 4.0
 def smooth(graph: onnx.ModelProto, names: Collection[str], feeds: Sequence[Feed]) -> None:
     """Level out the inputs of the MatMul nodes of these names, in place. Their weights are initializers (k, n)."""
     products = [node for node in graph.graph.node if node.name in names]
+    if not products:
+        return
     ranges = channel_ranges(graph, list(dict.fromkeys(node.input[0] for node in products)), feeds)
     weights = {item.name: item for item in graph.graph.initializer}
     smoothed = {}

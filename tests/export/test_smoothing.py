@@ -48,6 +48,12 @@ def test_only_the_named_products_are_touched() -> None:
     assert [node.op_type for node in graph.graph.node].count("Mul") == 1
 
 
+def test_a_graph_without_such_products_stays_as_it_is() -> None:
+    graph = perceptron()
+    smooth(graph, set(), pair_feeds(random_pairs(5)))
+    assert graph == perceptron()
+
+
 @pytest.mark.parametrize("count", [1, MOST_INPUTS, MOST_INPUTS + 1, 10 * MOST_INPUTS])
 def test_the_sample_is_spread_over_all_pairs(count: int) -> None:
     chosen = sample(random_pairs(2) * (count // 2) + random_pairs(count % 2))
