@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from docs.scripts.served_quality import served, sets_of
 from loadtest.bench.arena import Contestant
@@ -31,6 +31,8 @@ from training.evaluation.evaluate import evaluate
 from training.evaluation.measure import HEADLINE
 from training.report.canvas import BLUE, GREY, new_figure, plain_axes, save_figure
 
+MARKS = "os^vDPX*<>"
+"""Of the bundles in their order."""
 BODIES, PRODUCTS, CANDIDATES, CLIENTS = 64, 4_000, 50, 8
 
 
@@ -122,6 +124,9 @@ def draw(points: Mapping[str, Point], path: Path) -> None:
         speed = {name: (point.pairs_per_second, point.quality[title]) for name, point in points.items()}
         _scatter(by_speed, speed, sign=1)
         by_speed.set_xscale("log")
+        by_speed.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        by_speed.xaxis.set_major_formatter(lambda speed, _: f"{speed:,.0f}")
+        by_speed.xaxis.set_minor_locator(NullLocator())
         plain_axes(by_speed, "pairs/s, warm, through HTTP", "nDCG@10", title)
         kept = {name: (point.product_bytes, point.quality[title]) for name, point in points.items()}
         _scatter(by_bytes, kept, sign=-1)
@@ -129,16 +134,24 @@ def draw(points: Mapping[str, Point], path: Path) -> None:
         by_bytes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         by_bytes.xaxis.set_major_formatter(lambda bytes_kept, _: f"{bytes_kept:,.0f}" if bytes_kept >= 0 else "")
         plain_axes(by_bytes, "bytes kept of a product", "nDCG@10", title)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     save_figure(figure, path)
 
 
 def _scatter(axes: Axes, places: Mapping[str, tuple[float, float]], sign: int) -> None:
-    """Points with their names, the front in blue: no other is better in both, where more x is better by `sign`."""
-    for name, (x, gain) in places.items():
-        beaten = any(gain < its and sign * x < sign * other for other, its in places.values())
-        axes.scatter([x], [gain], color=GREY if beaten else BLUE, zorder=3)
-        axes.annotate(name, (x, gain), textcoords="offset points", xytext=(5, 5), fontsize="small")
-    axes.margins(x=0.25, y=0.2)
+    """A mark for each bundle, the front in blue: no other is as good in both and better in one, where more x is better
+    by `sign`."""
+    for (name, (x, gain)), mark in zip(places.items(), cycle(MARKS)):
+        colour = GREY if is_beaten((sign * x, gain), places.values(), sign) else BLUE
+        axes.scatter([x], [gain], marker=mark, color=colour, label=name, s=42, alpha=0.85, zorder=3)
+    axes.margins(x=0.15, y=0.15)
+
+
+def is_beaten(own: tuple[float, float], others: Iterable[tuple[float, float]], sign: int) -> bool:
+    """Whether another is as good in both and better in one."""
+    signed = [(sign * x, gain) for x, gain in others]
+    return any(x >= own[0] and gain >= own[1] and (x, gain) != own for x, gain in signed)
 
 
 def main() -> None:
