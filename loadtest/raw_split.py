@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import onnxruntime
@@ -29,6 +30,11 @@ class RawSplit:
     def ceiling(self) -> Drive:
         """A worker of one thread for each core, each running whole requests."""
         return Drive(_session(self._joint, 1), len(os.sched_getaffinity(0)), 1, self._feeds, rows="product_latents")
+
+    def runs(self) -> list[Callable[[], object]]:
+        """A run of one thread for each of the bodies."""
+        session = _session(self._joint, 1)
+        return [partial(session.run, None, feed) for feed in self._feeds]
 
     def _feed(self, body: Mapping[str, Any]) -> Feed:
         (query,) = (self._rule.alone(text) for text in self._rule.encode_queries([body["query"]]))

@@ -142,16 +142,16 @@ def draw(points: Mapping[str, Point], path: Path) -> None:
 def _scatter(axes: Axes, places: Mapping[str, tuple[float, float]], sign: int) -> None:
     """A mark for each bundle, the front in blue: no other is as good in both and better in one, where more x is better
     by `sign`."""
+    signed = [(sign * x, gain) for x, gain in places.values()]
     for (name, (x, gain)), mark in zip(places.items(), cycle(MARKS)):
-        colour = GREY if is_beaten((sign * x, gain), places.values(), sign) else BLUE
+        colour = GREY if is_beaten((sign * x, gain), signed) else BLUE
         axes.scatter([x], [gain], marker=mark, color=colour, label=name, s=42, alpha=0.85, zorder=3)
     axes.margins(x=0.15, y=0.15)
 
 
-def is_beaten(own: tuple[float, float], others: Iterable[tuple[float, float]], sign: int) -> bool:
-    """Whether another is as good in both and better in one."""
-    signed = [(sign * x, gain) for x, gain in others]
-    return any(x >= own[0] and gain >= own[1] and (x, gain) != own for x, gain in signed)
+def is_beaten(own: tuple[float, float], all_of_them: Iterable[tuple[float, float]]) -> bool:
+    """Whether another is as good in both and better in one; more is better in either."""
+    return any(x >= own[0] and gain >= own[1] and (x, gain) != own for x, gain in all_of_them)
 
 
 def main() -> None:
