@@ -20,7 +20,9 @@
 
     StartupError                      the process does not start; never seen by a client
     ├── SettingsError
-    └── BackendError                  also ProviderError, of `sessions.py`
+    └── BackendError
+        └── ProviderError             another provider may start, where settings allow one
+            └── GpuFailedError
 
     BatchError                        a micro-batch failed; the batcher turns it into an InferenceError
     ├── BatchTimeoutError
@@ -218,6 +220,14 @@ class SettingsError(StartupError):
 
 class BackendError(StartupError):
     """The model cannot be loaded or does not compute what it should."""
+
+
+class ProviderError(BackendError):
+    """What the model was to run on does not start; the graph itself may be good."""
+
+
+class GpuFailedError(ProviderError):
+    """It does not start although the machine has a GPU: that is full, or it or its driver fails."""
 
 
 class BatchError(Exception):

@@ -140,7 +140,9 @@ class Metrics:
         info = Gauge("aisle_provider_info", "What the bundle runs on.", list(names), registry=self.registry)
         info.labels(**names).set(1)
         fallback = Gauge(
-            "aisle_provider_fallback", "Whether that is not the provider asked for.", registry=self.registry
+            "aisle_provider_fallback",
+            "Whether that is not the provider asked for, or not the GPU that is there.",
+            registry=self.registry,
         )
         fallback.set(placement.fallback is not None)
 

@@ -9,17 +9,13 @@ from pathlib import Path
 import onnxruntime as ort
 
 from relevance.integer_products import ask_for_exact_products
-from service.errors import BackendError
+from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.diagnosis import explain, read_facts
-from service.gpu.faults import in_short
+from service.gpu.faults import Fault, fault_of, in_short, told_by_device, without_device
 from service.gpu.options import DEFAULT_OPTIONS, EXECUTION_PROVIDERS, GpuOptions, Provider, provider_chain
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What a cross-encoder reads."""
-
-
-class ProviderError(BackendError):
-    """A graph would not run on the provider that it was opened for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +41,7 @@ def open_session(
 ) -> ort.InferenceSession:
     """A session of that many threads; BackendError if the graph does not load, ProviderError if its provider does not.
 
+    What CUDA says while a graph is opened is the provider's: another one may load the same graph.
     Its threads look for work for `spin_microseconds` before they sleep. `diagnose` tells why a provider does not start.
     """
     told = diagnose or _diagnose
@@ -62,11 +59,25 @@ def open_session(
             graph.path, _session_options(threads, spin_microseconds), chain, enable_fallback=0
         )
     except Exception as error:
+        if graph.on_gpu and (said := told_by_device(error)):
+            raise _refusal(graph, said, told) from error
         raise BackendError(f"ONNX Runtime cannot load {graph.path} for {wanted}: {in_short(error)}") from error
     # A provider whose libraries do not load is left out with nothing but a line in ONNX Runtime's log.
     if wanted not in session.get_providers():
         raise ProviderError(f"{wanted} does not start: {told(graph.provider)}")
     return session
+
+
+def _refusal(graph: Graph, said: str, told: Callable[[Provider], str]) -> ProviderError:
+    """The error for what CUDA said when the graph was opened, with what to do."""
+    remedy = told(graph.provider)
+    if fault_of(RuntimeError(said)) is Fault.MEMORY:
+        remedy = (
+            f"there is no room for {graph.path}; end what takes it (nvidia-smi shows that), "
+            "or raise AISLE_GPU_MEMORY_MB if it is set"
+        )
+    kind = ProviderError if without_device(said) else GpuFailedError
+    return kind(f"{EXECUTION_PROVIDERS[graph.provider]} does not start: {said}; {remedy}")
 
 
 def _diagnose(provider: Provider) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from transformers import BertConfig, BertModel
 from export.bundle import BundleRequest
 from export.split_bundle import SplitSource, export_split_bundle
 from export.split_runner import SplitList
-from relevance.bundle import Bundle, load_bundle
+from relevance.bundle import Bundle, Precision, load_bundle
 from relevance.calibration import Calibration
 from relevance.product import Product
 from relevance.template import FieldBudget, Template
@@ -32,9 +33,12 @@ TITLES = (
 QUERIES = ("red shoe", "usb c cable", "table")
 
 
-def write_split_bundle(directory: Path, joint_layers: int = 1, seed: int = 0) -> Bundle:
-    """A verified bundle in `directory`, in int8."""
+def write_split_bundle(
+    directory: Path, joint_layers: int = 1, seed: int = 0, precisions: tuple[Precision, ...] = ("int8",)
+) -> Bundle:
+    """A verified bundle in `directory`."""
     source, lists, request = split_parts(directory.with_name(f"{directory.name}.checkpoint"), joint_layers, seed)
+    request = replace(request, precisions=precisions)
     export_split_bundle(source, lists, request, (directory, lambda _: "# tiny\n"))
     return load_bundle(directory)
 

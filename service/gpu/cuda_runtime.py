@@ -12,8 +12,9 @@ from typing import Any
 import onnxruntime as ort
 
 from relevance.pair_encoding import IntArray
-from service.errors import BackendError
+from service.errors import GpuFailedError, ProviderError
 from service.gpu.diagnosis import LoadLibrary
+from service.gpu.faults import without_device
 
 _NON_BLOCKING = 1
 _PORTABLE = 1
@@ -41,13 +42,20 @@ class CudaRuntime:
 
     def _check(self, status: int, message: str) -> None:
         if status:
-            raise BackendError(f"CUDA error {status}: {message}")
+            told = f"CUDA error {status}: {message}"
+            raise (ProviderError if without_device(told) else GpuFailedError)(told)
 
 
 def open_runtime(load: LoadLibrary = ctypes.CDLL) -> CudaRuntime:
-    """The runtime of the CUDA version that ONNX Runtime was built for; BackendError where it is not there."""
+    """The runtime of the CUDA version that ONNX Runtime was built for; ProviderError where it is not there."""
+    if not ort.cuda_version:
+        raise ProviderError(
+            "this ONNX Runtime was built without CUDA; install the extra 'gpu', and not 'cpu' beside it"
+        )
+    # The libraries of the wheels that the extra 'gpu' installs are on no search path.
+    ort.preload_dlls()
     name = f"libcudart.so.{str(ort.cuda_version).partition('.')[0]}"
     try:
         return CudaRuntime(load(name))
     except OSError as error:
-        raise BackendError(f"{name} cannot be loaded ({error}); install the extra 'gpu'") from error
+        raise ProviderError(f"{name} cannot be loaded ({error}); install the extra 'gpu'") from error

@@ -69,7 +69,7 @@ def explain(provider: Provider, facts: GpuFacts) -> str:
             f"{', '.join(facts.missing_libraries)} cannot be loaded, but ONNX Runtime was built for CUDA "
             f"{facts.built_for_cuda}; install those libraries of that CUDA version (the extra 'gpu' brings CUDA's)"
         )
-    return "driver, GPU and libraries seem to be there; ONNX Runtime's log above has the cause"
+    return "driver, GPU and libraries seem to be there; what ONNX Runtime says, here or in its log, has the cause"
 
 
 def _libraries(provider: Provider, built_for_cuda: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""What a failed run says of the device. Pure: ONNX Runtime has no classes for it, so its messages decide."""
+"""What a failure says of the device, be it of a run or of opening a graph.
+
+Pure: ONNX Runtime has no classes for it, so its messages decide.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,15 @@ _MEMORY_CODE = 2
 _LOST_CODES = frozenset({3, 4, 46, 100, 101, 201, 214, 219, 220, 226, 700, 702, 709, *range(714, 721), 721, 999})
 """CUDA's errors after which no call of the process succeeds: device gone, context destroyed, kernels that crashed."""
 
+_DEVICE = re.compile(
+    r"\b(?:CU[A-Z_]+|NCCL) (?:failure|error) -?\d+: [^;\n]*"
+    r"|Failed to allocate memory for requested buffer of size \d+"
+    r"|Available memory of \d+ is smaller than requested bytes of \d+"
+    r"|CUDA_PATH is set but CUDA wasn'?t able to be loaded"
+)
+_ABSENT = re.compile(r"CUDA (?:failure|error) (?:35|100):|CUDA_PATH is set")
+"""No driver that this CUDA can use, no GPU that the process may see, no libraries: a GPU's image on another machine."""
+
 
 def fault_of(error: BaseException) -> Fault:
     """What `error`, which a run raised, says."""
@@ -43,6 +55,20 @@ def fault_of(error: BaseException) -> Fault:
     if _MEMORY_CODE in codes or _MEMORY.search(message):
         return Fault.MEMORY
     return Fault.OTHER
+
+
+def told_by_device(error: BaseException) -> str | None:
+    """What CUDA and its libraries say in `error`, which opening a graph raised; None if it is the graph's own fault.
+
+    Memory of the process itself (`std::bad_alloc`) is not the device's.
+    """
+    found = _DEVICE.search(str(error))
+    return found[0].strip() if found else None
+
+
+def without_device(told: str) -> bool:
+    """Whether what the device told is only that there is none."""
+    return bool(_ABSENT.search(told))
 
 
 def in_short(error: BaseException) -> str:

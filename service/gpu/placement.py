@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from relevance.bundle import Bundle, Precision
-from service.errors import BackendError
+from relevance.bundle import SPLIT_PARTS, Bundle, Precision
+from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.cuda_runtime import open_runtime
 from service.gpu.options import DEFAULT_OPTIONS, GpuOptions, Provider
 from service.gpu.settings import AskedProvider, GpuSettings
-from service.sessions import Graph, ProviderError, open_session
+from service.sessions import Graph, open_session
 
 logger = logging.getLogger(__name__)
 
@@ -44,22 +44,24 @@ class Placement:
 
 
 def place(bundle: Bundle, settings: GpuSettings, starts: Callable[[Graph], object] | None = None) -> Placement:
-    """Open the bundle's graph on the providers that may be, in their order, and take the first that really starts.
+    """Open the bundle's graphs on the providers that may be, in their order, and take the first that really starts.
 
-    `starts(graph)` opens it. BackendError if the bundle has no graph that suits, ProviderError if what was asked
+    `starts(graph)` opens one. BackendError if the bundle has no graph that suits, ProviderError if what was asked
     for does not start and nothing else is allowed.
     """
     opens = starts or _open
-    asked, fallback = settings.provider, None
+    asked, refusal = settings.provider, None
     for provider in _wanted(bundle, asked):
-        placement = Placement(asked, provider, precision_for(bundle, provider), _options(bundle, settings, provider))
+        precision = precision_for(bundle, provider)
         try:
-            opens(placement.graph(_graph_path(bundle, placement.precision)))
+            placement = Placement(asked, provider, precision, _options(bundle, settings, provider))
+            # All are open at once, as they will be: each by itself may fit a GPU's memory.
+            _ = [opens(placement.graph(path)) for path in _graph_paths(bundle, precision)]
         except ProviderError as error:
             _check_allowed(settings, error)
-            fallback = fallback or str(error)
+            refusal = refusal or error
             continue
-        return _told(placement, fallback)
+        return _told(placement, refusal)
     raise BackendError(f"no execution provider starts for bundle {bundle.directory}. This is a bug.")
 
 
@@ -80,9 +82,10 @@ def _wanted(bundle: Bundle, asked: AskedProvider) -> tuple[Provider, ...]:
     return _ORDER[asked]
 
 
-def _graph_path(bundle: Bundle, precision: Precision) -> Path:
-    """The graph to try; a split student's joint one stands for all three."""
-    return bundle.split_path(precision, "joint") if bundle.manifest.split else bundle.graph_path(precision)
+def _graph_paths(bundle: Bundle, precision: Precision) -> list[Path]:
+    if bundle.manifest.split is None:
+        return [bundle.graph_path(precision)]
+    return [bundle.split_path(precision, part) for part in SPLIT_PARTS]
 
 
 def _options(bundle: Bundle, settings: GpuSettings, provider: Provider) -> GpuOptions:
@@ -120,14 +123,20 @@ def _check_allowed(settings: GpuSettings, error: ProviderError) -> None:
         ) from error
 
 
-def _told(placement: Placement, fallback: str | None) -> Placement:
-    fields = {"asked": placement.asked, "runs_on": placement.provider, "precision": placement.precision}
-    if fallback is None:
+def _told(placement: Placement, refusal: ProviderError | None) -> Placement:
+    fields: dict[str, str] = {
+        "asked": placement.asked,
+        "runs_on": placement.provider,
+        "precision": placement.precision,
+    }
+    if refusal is None:
         logger.info("provider chosen", extra={"fields": fields})
         return placement
-    # `auto` asked for nothing in particular, so nothing was lost; but the log says what was tried.
-    if placement.asked == "auto":
-        logger.info("no GPU is used", extra={"fields": {**fields, "reason": fallback}})
+    fields["reason"] = str(refusal)
+    # `auto` asked for nothing in particular: without a GPU nothing was lost, but the log says what was tried.
+    if placement.asked == "auto" and not isinstance(refusal, GpuFailedError):
+        logger.info("no GPU is used", extra={"fields": fields})
         return placement
-    logger.critical("THE PROVIDER THAT WAS ASKED FOR IS NOT USED", extra={"fields": {**fields, "reason": fallback}})
-    return replace(placement, fallback=fallback)
+    lost = "GPU OF THIS MACHINE" if placement.asked == "auto" else "PROVIDER THAT WAS ASKED FOR"
+    logger.critical(f"THE {lost} IS NOT USED", extra={"fields": fields})
+    return replace(placement, fallback=str(refusal))

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from service.errors import BackendError, GpuFailedError, ProviderError
 from service.sessions import Graph, open_session
+from tests.service.gpu.test_faults import ARENA, raised
 
 ROWS, DEPTH, COLUMNS = 8, 256, 32
 
@@ -39,3 +44,56 @@ def test_integer_products_are_exact_on_every_machine(tmp_path: Path) -> None:
     session = open_session(Graph(tmp_path / "product.onnx"), threads=1)
     (sums,) = session.run(None, {"values": np.full((ROWS, DEPTH), 255, dtype=np.uint8)})
     np.testing.assert_array_equal(sums, np.full((ROWS, COLUMNS), 255 * 127 * DEPTH, dtype=np.float32))
+
+
+def opened_where_cuda_says(message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open a graph for CUDA on a machine where ONNX Runtime raises that."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", refuse)
+    open_session(Graph(Path("m.onnx"), "cuda"), 1, diagnose=lambda provider: f"mend {provider}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        raised("CUDA failure 2: out of memory"),
+        f"{ARENA}Failed to allocate memory for \
+requested buffer of size 4096",
+    ],
+)
+def test_a_full_gpu_does_not_start_and_says_what_to_do(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = r"^CUDAExecutionProvider does not start: (CUDA failure 2: out|Failed to).*no room for m.onnx.*GPU_MEMORY_MB"
+    with pytest.raises(GpuFailedError, match=told):
+        opened_where_cuda_says(said, monkeypatch)
+
+
+def test_a_driver_that_fails_is_the_providers_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "does not start: CUDA failure 802: system not yet initialized; mend cuda$"
+    with pytest.raises(GpuFailedError, match=told):
+        opened_where_cuda_says(raised("CUDA failure 802: system not yet initialized"), monkeypatch)
+
+
+def test_a_machine_without_a_gpu_has_none_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ProviderError, match="failure 100: no CUDA-capable device is detected; mend cuda") as caught:
+        opened_where_cuda_says(raised("CUDA failure 100: no CUDA-capable device is detected"), monkeypatch)
+    assert not isinstance(caught.value, GpuFailedError)
+
+
+def test_a_graph_that_does_not_load_is_broken_for_every_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackendError, match=r"cannot load m.onnx for CUDAExecutionProvider: .*Protobuf") as caught:
+        opened_where_cuda_says("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Protobuf parsing failed.", monkeypatch)
+    assert not isinstance(caught.value, ProviderError)
+
+
+def test_on_a_cpu_memory_that_lacks_is_no_providers_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(f"{ARENA}Failed to allocate memory for requested buffer of size 4096")
+
+    monkeypatch.setattr(ort, "InferenceSession", refuse)
+    with pytest.raises(BackendError, match="cannot load") as caught:
+        open_session(Graph(tmp_path / "m.onnx"), 1)
+    assert not isinstance(caught.value, ProviderError)

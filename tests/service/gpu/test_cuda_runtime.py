@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import BackendError
+from service.errors import GpuFailedError, ProviderError
 from service.gpu.cuda_runtime import CudaRuntime, open_runtime
 
 
@@ -45,7 +45,7 @@ def test_a_stream_is_opened() -> None:
 
 
 def test_what_cuda_refuses_is_told() -> None:
-    with pytest.raises(BackendError, match="CUDA error 2: cannot lock 80 bytes"):
+    with pytest.raises(GpuFailedError, match="CUDA error 2: cannot lock 80 bytes"):
         CudaRuntime(FakeLibrary(status=2)).pin(np.zeros(10, dtype=np.int64))
 
 
@@ -55,5 +55,19 @@ def test_the_runtime_is_that_of_onnx_runtimes_cuda(monkeypatch: pytest.MonkeyPat
     def nothing(name: str) -> Any:
         raise OSError(name)
 
-    with pytest.raises(BackendError, match=r"libcudart\.so\.13 cannot be loaded"):
+    with pytest.raises(ProviderError, match=r"libcudart\.so\.13 cannot be loaded"):
         open_runtime(nothing)
+
+
+def test_a_stream_without_a_gpu_is_no_gpu_that_fails() -> None:
+    with pytest.raises(ProviderError, match="CUDA error 100: cannot open a CUDA stream") as caught:
+        CudaRuntime(FakeLibrary(status=100)).open_stream()
+    assert not isinstance(caught.value, GpuFailedError)
+
+
+def test_the_wheels_libraries_are_loaded_before_the_runtime_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("onnxruntime.cuda_version", "13.0")
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: order.append("preloaded"))
+    open_runtime(order.append)
+    assert order == ["preloaded", "libcudart.so.13"]

@@ -19,7 +19,7 @@ FINE = GpuFacts(("CUDAExecutionProvider", "CPUExecutionProvider"), "13.0", drive
         (replace(FINE, driver_cuda="12.4"), "runs CUDA up to 12.4, .* built for CUDA 13.0"),
         (replace(FINE, devices=0), "sees no GPU"),
         (replace(FINE, missing_libraries=("libcublas.so.13",)), "libcublas.so.13 cannot be loaded"),
-        (FINE, "log above"),
+        (FINE, "seem to be there; what ONNX Runtime says, here or in its log"),
     ],
 )
 def test_the_first_thing_to_mend_is_named(facts: GpuFacts, told: str) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from relevance.bundle import Bundle
-from service.errors import BackendError
+from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.options import Provider
 from service.gpu.placement import place
 from service.gpu.settings import GpuSettings
-from service.sessions import Graph, ProviderError
+from service.sessions import Graph
 from tests.service.tiny_bundle import write_bundle
+from tests.tiny_split import write_split_bundle
 
 
 class Machine:
@@ -114,3 +116,53 @@ def test_options_of_a_gpu_do_not_reach_the_cpu(both: Bundle) -> None:
     gpu, cpu = machine.tried
     assert (gpu.gpu.memory_mb, gpu.gpu.cuda_graphs) == (100, True)
     assert (cpu.gpu.memory_mb, cpu.gpu.cuda_graphs) == (None, False)
+
+
+def test_auto_goes_on_without_a_gpu_that_fails_and_says_so_loudly(
+    both: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(graph: Graph) -> None:
+        if graph.on_gpu:
+            raise GpuFailedError("cuda does not start: CUDA failure 2: out of memory")
+
+    placement = place(both, settings(), full)
+    assert (placement.provider, placement.precision) == ("cpu", "int8")
+    assert placement.fallback == "cuda does not start: CUDA failure 2: out of memory"
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
+    with pytest.raises(ProviderError, match=r"AISLE_PROVIDER is cuda, but .* out of memory"):
+        place(both, settings(provider="cuda"), full)
+
+
+def test_auto_on_a_machine_without_a_gpu_is_no_fallback(both: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    assert place(both, settings(), Machine("cpu")).fallback is None
+    assert not caplog.records, "an information, which is below what is captured"
+
+
+def test_a_stream_that_cannot_be_opened_is_a_provider_that_does_not_start(both: Bundle) -> None:
+    # This ONNX Runtime has no CUDA: no graph is even tried there.
+    machine = Machine("cuda", "cpu")
+    assert place(both, settings(gpu_stream=True), machine).provider == "cpu"
+    assert [graph.provider for graph in machine.tried] == ["cpu"]
+    with pytest.raises(ProviderError, match="AISLE_PROVIDER is cuda, but this ONNX Runtime was built without CUDA"):
+        place(both, settings(provider="cuda", gpu_stream=True), machine)
+
+
+def test_all_graphs_of_a_split_student_must_start_together(tmp_path: Path) -> None:
+    """A GPU that has room for one of them may not have it for three."""
+    bundle = write_split_bundle(tmp_path / "split", precisions=("int8", "fp16"))
+    tried: list[str] = []
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    class Session:
+        """Takes memory for as long as it lives."""
+
+    def full_with_two(graph: Graph) -> object:
+        tried.append(f"{graph.provider} {graph.path.name}")
+        if graph.on_gpu and len(alive) == 2:
+            raise GpuFailedError("CUDA failure 2: out of memory")
+        session = Session()
+        alive.add(session)
+        return session
+
+    assert place(bundle, settings(), full_with_two).provider == "cpu"
+    assert tried[:4] == ["cuda encoder.fp16.onnx", "cuda query.onnx", "cuda joint.onnx", "cpu encoder.int8.onnx"]
