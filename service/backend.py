@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from relevance.runtime_errors import in_short
 from service.errors import BackendError, BatchTimeoutError, DeviceLostError, WorkerDiedError
-from service.gpu.faults import Fault, fault_of, in_short
+from service.gpu.faults import Fault, fault_of
 from service.pair import Pair
 
 logger = logging.getLogger(__name__)

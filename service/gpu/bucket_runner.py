@@ -23,10 +23,11 @@ import numpy as np
 import onnxruntime as ort
 
 from relevance.pair_encoding import EncodedPair, PaddedBatch, write_pairs
+from relevance.runtime_errors import in_short
 from service.backend import BatchRun, Logits
 from service.errors import BackendError, BatchTimeoutError
 from service.gpu.binding import BindingRules, BoundShape, Staging
-from service.gpu.faults import Fault, fault_of, in_short
+from service.gpu.faults import Fault, fault_of
 from service.gpu.shapes import Shape, Shapes
 from service.pair import Pair
 

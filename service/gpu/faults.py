@@ -69,8 +69,3 @@ def told_by_device(error: BaseException) -> str | None:
 def without_device(told: str) -> bool:
     """Whether what the device told is only that there is none."""
     return bool(_ABSENT.search(told))
-
-
-def in_short(error: BaseException) -> str:
-    """Its first line, for a log: ONNX Runtime's messages go on with stack traces."""
-    return (str(error).strip().splitlines() or [repr(error)])[0][:500]

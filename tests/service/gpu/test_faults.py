@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.gpu.faults import Fault, fault_of, in_short, told_by_device, without_device
+from service.gpu.faults import Fault, fault_of, told_by_device, without_device
 
 RUNNING = "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Attention node. "
 
@@ -25,11 +25,6 @@ RUNNING = "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code ret
 )
 def test_messages_of_onnx_runtime(message: str, fault: str) -> None:
     assert fault_of(RuntimeError(message)) is Fault(fault)
-
-
-def test_a_log_gets_the_first_line() -> None:
-    assert in_short(RuntimeError("CUDA failure 2: x\nframe 1")) == "CUDA failure 2: x"
-    assert in_short(RuntimeError()) == "RuntimeError()"
 
 
 CALL = (
