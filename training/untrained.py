@@ -16,11 +16,9 @@ from typing import Any, get_args
 import torch
 
 from export.bundle import BundleRequest, Source, export_bundle
-from export.graph import Heads, export_fp32, fuse
-from export.half_precision import to_fp16
 from export.packing import to_packed
 from export.split_bundle import export_split_bundle
-from relevance.bundle import Precision
+from relevance.bundle import GRAPH_FILES, Precision
 from relevance.calibration import Calibration
 from training.command_line import run_command
 from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
@@ -68,18 +66,10 @@ def write_shape(target: Path, name: ShapeName, precisions: tuple[Precision, ...]
         export_bundle(source, lists, request, (target, lambda _: CARD))
 
 
-def write_packed(target: Path, name: ShapeName) -> None:
-    """The same model as one fp16 graph in packing mode, to measure that against padding."""
-    heads = Heads(SHAPES[name]["heads"], SHAPES[name]["hidden"])
-    with tempfile.TemporaryDirectory() as folder:
-        raw, fused, half = (Path(folder) / f"{step}.onnx" for step in ("raw", "fused", "half"))
-        checkpoint = Path(folder) / "checkpoint"
-        untrained_cross_encoder(name).save_pretrained(checkpoint)
-        export_fp32(checkpoint, raw)
-        fuse(raw, fused, heads)
-        to_fp16(fused, half)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        to_packed(half, target)
+def write_packed(target: Path, bundle: Path) -> None:
+    """The fp16 graph of a cross-encoder's bundle in packing mode, to measure that against padding."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    to_packed(bundle / GRAPH_FILES["fp16"], target)
 
 
 def _request(settings: StudentSettings, precisions: tuple[Precision, ...], training: dict[str, Any]) -> BundleRequest:
@@ -101,7 +91,7 @@ def _write(given: argparse.Namespace) -> None:
         return
     write_shape(given.output, given.kind, **precisions)
     if given.packed:
-        write_packed(given.packed, given.kind)
+        write_packed(given.packed, given.output)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.packed and options.kind == SPLIT:
         parser.error("--packed is for a cross-encoder's shape; a split student has none")
+    if options.packed and options.precisions and "fp16" not in options.precisions:
+        parser.error("--packed is the fp16 graph without padding; add fp16 to --precisions")
     return run_command(options, _write)
 
 

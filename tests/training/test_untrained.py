@@ -31,12 +31,19 @@ def test_a_shape_is_written_in_both_precisions_and_packed(tmp_path: Path, monkey
     assert set(bundle.manifest.precisions) == {"fp32", "fp16"}
     assert bundle.manifest.training["shape"] == {"name": "bert-base", **tiny}
     assert bundle.manifest.parity["fp16"]["ties_at_top"] == 0
-    kinds = [node.op_type for node in onnx.load(str(packed)).graph.node]
-    assert kinds.count("PackedAttention") == 2
-    assert (kinds.count("RemovePadding"), kinds.count("RestorePadding"), kinds.count("Attention")) == (1, 1, 0)
+    graph, padded = onnx.load(str(packed)), onnx.load(str(bundle.graph_path("fp16")))
+    kinds = [node.op_type for node in graph.graph.node]
+    assert (kinds.count("PackedAttention"), kinds.count("Attention")) == (1, 0)
+    assert list(graph.graph.initializer) == list(padded.graph.initializer), "one model, with padding and without"
 
 
-def test_a_split_student_has_no_packed_graph(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [([], "a split student has none"), (["--kind", "minilm-l6", "--precisions", "fp32"], "add fp16 to --precisions")],
+)
+def test_what_has_no_packed_graph_is_refused_at_once(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        untrained.main(["-o", "x", "--packed", "y.onnx"])
-    assert "a split student has none" in capsys.readouterr().err
+        untrained.main(["-o", "x", "--packed", "y.onnx", *arguments])
+    assert told in capsys.readouterr().err
