@@ -8,7 +8,8 @@ models.py     the bundles: of known shapes with random weights, made by training
 requests.py   requests of pairs of one length
 graph.py      a bundle's graph on the device, with bound inputs and outputs
 buckets.py    pairs per second of full batches: plain, two at a time, as a CUDA graph, packed
-correctness.py   before anything is timed: graph, service and torch against the fp32 graph
+correctness.py   the comparisons: graph, packed graph, service and torch, each with its bound
+checking.py   before anything is timed: which of them are made of which model
 http_load.py  the real service, at one client and at saturation
 torch_side.py training.torch_speed in a process of its own: ceiling and baseline
 arithmetic.py what a pair costs (pure)

@@ -11,14 +11,15 @@ from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 
 from loadtest.gpu_bench.arithmetic import Bucket, bucket_name
-from loadtest.gpu_bench.graph import DeviceGraph, Run
+from loadtest.gpu_bench.graph import MIXED, DeviceGraph, Run
 from loadtest.gpu_bench.plan import Device, Plan
 from loadtest.measured import Measured, significant
+from relevance.runtime_errors import in_short
 
 TWO = 2
 """Batches in flight, of which one can be launched while the other is computed."""
-MIXED = 0.4
-"""Rows of a mixed batch are between this share of its length and all of it."""
+CUDA_ALONE = "CUDA alone has it"
+"""Why a CPU leaves a way out."""
 
 
 @dataclass(slots=True)
@@ -33,8 +34,7 @@ class Speeds:
         try:
             measured = measure(prepare(), bucket[0], plan.seconds)
         except Exception as error:
-            reason = str(error).strip() or type(error).__name__
-            self.left_out[f"{way} {bucket_name(bucket)}"] = reason.splitlines()[0][:300]
+            self.left_out[f"{way} {bucket_name(bucket)}"] = in_short(error)
             return
         self.found.setdefault(way, {})[bucket] = significant(measured.pairs_per_second)
 
@@ -83,7 +83,10 @@ def measure(runs: Sequence[Run], pairs: int, seconds: float) -> Measured:
 
 
 def measure_ways(graph: Path, packed: Path | None, plan: Plan) -> Speeds:
-    """Every way, on the device. A way that does not work is left out, with the reason."""
+    """Every way, on the device. A way that does not work is left out, with the reason.
+
+    `packed` is the same model without padding, None where that has none that may be timed.
+    """
     speeds = Speeds()
     opened = DeviceGraph(graph, plan.device)
     for bucket in plan.buckets:
@@ -93,16 +96,14 @@ def measure_ways(graph: Path, packed: Path | None, plan: Plan) -> Speeds:
         speeds.add("two_sessions", bucket, partial(_sessions, graph, plan.device, bucket), plan)
         speeds.add("mixed_padded", bucket, partial(_bound, opened, bucket, MIXED), plan)
     if plan.device != "cuda":
-        speeds.left_out |= dict.fromkeys(("cuda_graph", "mixed_packed"), "CUDA alone has it")
+        speeds.left_out["cuda_graph"] = CUDA_ALONE
         return speeds
     for bucket in plan.few_buckets:
         # A session each: one captures one shape.
         speeds.add("cuda_graph", bucket, partial(_captured, graph, bucket), plan)
-    if packed is None:
-        speeds.left_out["mixed_packed"] = "this bundle has no packed graph"
-        return speeds
-    for bucket in plan.few_buckets:
-        speeds.add("mixed_packed", bucket, partial(_packed, packed, bucket), plan)
+    if packed is not None:
+        for bucket in plan.few_buckets:
+            speeds.add("mixed_packed", bucket, partial(_packed, packed, bucket), plan)
     return speeds
 
 

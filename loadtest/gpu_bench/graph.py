@@ -14,13 +14,18 @@ from loadtest.gpu_bench.arithmetic import Bucket
 from loadtest.gpu_bench.plan import Device
 from relevance.integer_products import ask_for_exact_products
 from relevance.pair_encoding import EncodedPair, pad_pairs
+from relevance.runtime_errors import in_short
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "logits"
 FIRST_WORD, WORDS = 1000, 28_000
 """Ids of real words in BERT's vocabulary."""
 
+MIXED = 0.4
+"""Rows of a mixed batch are between this share of its length and all of it."""
+
 Run = Callable[[], None]
+Feed = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]
 
 
@@ -37,25 +42,29 @@ class DeviceGraph:
         try:
             self._session = ort.InferenceSession(str(path), options, providers=_providers(device, captured))
         except Exception as error:
-            raise RuntimeError(f"ONNX Runtime cannot load {path.name} on {device}: {error}") from error
+            raise RuntimeError(f"ONNX Runtime cannot load {path.name} on {device}: {in_short(error)}") from error
         # ONNX Runtime goes on with the CPU when CUDA does not start, and the figures would be the CPU's.
         if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
             raise RuntimeError("CUDA does not start: see ONNX Runtime's message above")
-        self._device = device
+        self._device, self._name = device, path.name
 
     def logits(self, pairs: Sequence[EncodedPair], pad_id: int) -> Logits:
-        """Logits (n,) of real pairs in one batch."""
+        """Logits (n,) of real pairs in one batch; RuntimeError if they cannot be computed."""
         batch = pad_pairs(pairs, pad_id)
-        values = self._session.run([OUTPUT], {name: getattr(batch, name) for name in INPUTS})
+        return self.logits_of({name: getattr(batch, name) for name in INPUTS})
+
+    def logits_of(self, feed: Feed) -> Logits:
+        """Logits (n,) of a batch; RuntimeError if they cannot be computed."""
+        try:
+            values = self._session.run([OUTPUT], feed)
+        except Exception as error:
+            raise RuntimeError(f"{self._name} does not run on {self._device}: {in_short(error)}") from error
         return np.asarray(values[0], dtype=np.float32).reshape(-1)
 
     def bound(self, bucket: Bucket, fill: float = 1.0) -> Run:
-        """A full batch of random words as a call. `fill`: the share of each row's tokens that is no padding, at least.
-
-        Shares are spread evenly between `fill` and 1, as lengths are in a bucket.
-        """
+        """A batch as of `feed_of`, as a call."""
         binding = self._session.io_binding()
-        for name, values in _feed(bucket, fill).items():
+        for name, values in feed_of(bucket, fill).items():
             binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(values, self._device, 0))
         if self._device == "cuda":
             # A captured graph writes where it wrote before: the output's place has to be fixed.
@@ -72,7 +81,11 @@ def _providers(device: Device, captured: bool) -> list[Any]:
     return [("CUDAExecutionProvider", {"enable_cuda_graph": "1"} if captured else {}), "CPUExecutionProvider"]
 
 
-def _feed(bucket: Bucket, fill: float) -> dict[str, npt.NDArray[np.int64]]:
+def feed_of(bucket: Bucket, fill: float) -> Feed:
+    """Random words. `fill`: the share of each row's tokens that is no padding, at least.
+
+    Shares are spread evenly between `fill` and 1, as lengths are in a bucket.
+    """
     rng = np.random.default_rng(0)
     lengths = np.linspace(fill, 1.0, bucket[0]) * bucket[1]
     mask = (np.arange(bucket[1]) < np.round(lengths)[:, None]).astype(np.int64)

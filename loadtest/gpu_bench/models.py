@@ -39,11 +39,13 @@ class Model:
 
 def made(name: str, folder: Path, plan: Plan) -> Model:
     """The untrained model of that shape in `folder`; RuntimeError if it is not there and cannot be made."""
-    directory, packed = folder / name, folder / f"{name}.packed.onnx"
-    if not (directory / "manifest.json").exists():
+    directory = folder / name
+    # A CPU has no use for it. Named by its form, so that one of an earlier form is not taken for it.
+    packed = folder / f"{name}.packed-but-last.onnx" if plan.device == "cuda" else None
+    if not (directory / "manifest.json").exists() or (packed and not packed.exists()):
         print(f"making {directory}: a bundle of that shape, with random weights", file=sys.stderr)
-        _make(("--kind", name, "-o", str(directory), "--packed", str(packed)))
-    return opened(name, directory, plan, packed if packed.exists() else None)
+        _make(("--kind", name, "-o", str(directory), *(("--packed", str(packed)) if packed else ())))
+    return opened(name, directory, plan, packed)
 
 
 def opened(name: str, directory: Path, plan: Plan, packed: Path | None = None) -> Model:
@@ -51,13 +53,28 @@ def opened(name: str, directory: Path, plan: Plan, packed: Path | None = None) -
     bundle = load_bundle(directory)
     if bundle.manifest.split is not None:
         raise RuntimeError(f"{directory} is a split student, whose graphs are measured through HTTP alone: use --split")
+    shape = bundle.manifest.training.get("shape")
+    known = Shape(shape["layers"], shape["hidden"], shape["intermediate"]) if shape else None
+    return Model(name, bundle, precision_on(bundle, plan), known, packed)
+
+
+def opened_split(directory: Path, plan: Plan) -> Bundle:
+    """The split student in `directory`; RuntimeError if it is none, or has nothing that the device runs."""
+    bundle = load_bundle(directory)
+    if bundle.manifest.split is None:
+        raise RuntimeError(f"{directory} is a cross-encoder: use --bundle")
+    precision_on(bundle, plan)
+    return bundle
+
+
+def precision_on(bundle: Bundle, plan: Plan) -> Precision:
+    """That in which the service runs the bundle on the device; RuntimeError if it has none."""
     for precision in plan.precisions:
         if precision in bundle.manifest.precisions:
-            shape = bundle.manifest.training.get("shape")
-            known = Shape(shape["layers"], shape["hidden"], shape["intermediate"]) if shape else None
-            return Model(name, bundle, precision, known, packed)
+            return precision
     there = ", ".join(bundle.manifest.precisions)
-    raise RuntimeError(f"{directory} has {there}, and {plan.device} runs {' or '.join(plan.precisions)}: export those")
+    wanted = " or ".join(plan.precisions)
+    raise RuntimeError(f"{bundle.directory} has {there}, and {plan.device} runs {wanted}: export those")
 
 
 def made_split(folder: Path, plan: Plan) -> Bundle:
@@ -65,6 +82,7 @@ def made_split(folder: Path, plan: Plan) -> Bundle:
     precision = "fp16" if plan.device == "cuda" else "int8"
     directory = folder / f"split-{precision}"
     if not (directory / "manifest.json").exists():
+        print(f"making {directory}: a split student as it starts", file=sys.stderr)
         _make(("--kind", "split", "-o", str(directory), "--precisions", precision))
     return load_bundle(directory)
 

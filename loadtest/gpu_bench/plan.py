@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadtest.gpu_bench.arithmetic import Bucket
+from relevance.bundle import Precision
 
 Device = Literal["cuda", "cpu"]
 CANDIDATES, LENGTH = 100, 32
@@ -28,7 +29,7 @@ class Plan:
     candidates: int = CANDIDATES
 
     @property
-    def precisions(self) -> tuple[str, ...]:
+    def precisions(self) -> tuple[Precision, ...]:
         """In the order in which the service prefers them on the device."""
         return ("fp16", "fp32") if self.device == "cuda" else ("int8", "fp32", "fp16")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,20 @@ import onnxruntime as ort
 from loadtest.bench.arena import NO_CACHES
 from loadtest.bench.split_arena import NO_SCORES
 from loadtest.gpu_bench.buckets import measure_ways
-from loadtest.gpu_bench.correctness import WrongModelError, check_graph, check_scores, check_torch
+from loadtest.gpu_bench.checking import check_models, packed_to_time
+from loadtest.gpu_bench.correctness import WrongModelError, check_scores, check_split, check_torch
 from loadtest.gpu_bench.http_load import figures, served
 from loadtest.gpu_bench.machine import describe_machine
-from loadtest.gpu_bench.models import Model, made, made_split, opened
+from loadtest.gpu_bench.models import Model, made, made_split, opened, opened_split, precision_on
 from loadtest.gpu_bench.plan import LENGTH, Plan
 from loadtest.gpu_bench.report import Report, show
 from loadtest.gpu_bench.requests import bodies_of_length
 from loadtest.gpu_bench.torch_side import measure_torch
 from loadtest.workload import Body
-from relevance.bundle import Bundle, load_bundle
+from relevance.bundle import Bundle
+from relevance.pair_encoding import PairEncoder
 
-BODIES, CHECKED = 32, 8
+BODIES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,53 +40,63 @@ class Options:
 
 
 def run_bench(options: Options) -> dict[str, Any]:
-    """Everything; RuntimeError if a model computes something else than its fp32 graph, or there is no device."""
+    """Everything; RuntimeError if a model computes something else than it should, or there is no device."""
     started = time.monotonic()
     plan, machine = options.plan, describe_machine()
     if plan.device == "cuda" and "CUDAExecutionProvider" not in ort.get_available_providers():
-        there = ", ".join(ort.get_available_providers())
-        raise RuntimeError(f"this ONNX Runtime has {there}: install the extra 'gpu', or take --device cpu")
+        raise RuntimeError(f"{_without_cuda(machine['packages'])}, or take --device cpu")
     print(f"{machine['gpu'] or machine['cpu']}, {machine['packages']}\n", flush=True)
     report = Report(plan)
-    models = _models(options, report)
-    if not models:
-        raise RuntimeError("there is no model to measure: install the extra 'train', or give --bundle")
-    bodies = bodies_of_length(models[0].bundle.pair_encoder(), LENGTH, plan.candidates, BODIES)
-    _check(models, bodies, report)
+    # What was named and cannot be used is told before minutes go into making models.
+    own = [opened(options.bundle.name, options.bundle, plan)] if options.bundle else []
+    split = opened_split(options.split, plan) if options.split else None
+    models = [*_made(options, report), *own]
+    split = split or _made_split(options, report)
+    if (rule := _rule(models, split)) is None:
+        raise RuntimeError("there is no model to measure: install the extra 'train', or give --bundle or --split")
+    bodies = bodies_of_length(rule, LENGTH, plan.candidates, BODIES)
+    check_models(models, bodies, report)
     _torch(models, bodies, report)
     for model in models:
-        report.add_speeds(model, measure_ways(model.graph, model.packed, plan))
+        report.add_speeds(model, measure_ways(model.graph, packed_to_time(model, report), plan))
     for model in models:
         _serve(model.name, model.bundle, bodies, report, model)
-    _serve_split(options, bodies, report)
+    if split is not None:
+        _serve("split", split, bodies, report)
     report.show_end()
     return {"machine": machine, "seconds": round(time.monotonic() - started, 1), **report.as_json()}
 
 
-def _models(options: Options, report: Report) -> list[Model]:
+def _without_cuda(packages: Mapping[str, str | None]) -> str:
+    """Why ONNX Runtime has no CUDA, and what to do."""
+    there = f"this ONNX Runtime has {', '.join(ort.get_available_providers())}"
+    if packages["onnxruntime"] and packages["onnxruntime-gpu"]:
+        return f"{there}: 'onnxruntime' lies over 'onnxruntime-gpu', uninstall both and install the extra 'gpu' again"
+    return f"{there}: install the extra 'gpu', and not 'cpu' beside it"
+
+
+def _rule(models: Sequence[Model], split: Bundle | None) -> PairEncoder | None:
+    """The pair rule of any of them: they are made with one template."""
+    bundles = [*(model.bundle for model in models), *([split] if split else [])]
+    return bundles[0].pair_encoder() if bundles else None
+
+
+def _made(options: Options, report: Report) -> list[Model]:
     models = []
     for shape in options.plan.shapes:
         try:
             models.append(made(shape, options.models, options.plan))
         except RuntimeError as error:
             report.leave_out(shape, error)
-    if options.bundle is not None:
-        models.append(opened(options.bundle.name, options.bundle, options.plan))
     return models
 
 
-def _check(models: list[Model], bodies: list[Body], report: Report) -> None:
-    for model in models:
-        if model.exact is None:
-            report.leave_out(f"{model.name}: correctness", "the bundle has no fp32 graph to compare with")
-            continue
-        report.correctness[model.name] = check_graph(model, report.plan.device, bodies[:CHECKED])
-    if report.correctness:
-        rows: dict[str, dict[str, float | None]] = {
-            figure: {name: found[figure] for name, found in report.correctness.items()}
-            for figure in next(iter(report.correctness.values()))
-        }
-        show("checked", f"{CHECKED} lists against fp32 on the CPU", rows)
+def _made_split(options: Options, report: Report) -> Bundle | None:
+    try:
+        return made_split(options.models, options.plan)
+    except RuntimeError as error:
+        report.leave_out("split student", error)
+        return None
 
 
 def _torch(models: list[Model], bodies: list[Body], report: Report) -> None:
@@ -116,22 +129,14 @@ def _serve(name: str, bundle: Bundle, bodies: list[Body], report: Report, model:
     try:
         with served(bundle.directory, plan, **settings) as service:
             scores = service.scores(bodies[0])
-            if model:
-                report.correctness.setdefault(name, {})["score_difference"] = check_scores(
-                    model, plan.device, bodies[0], scores
-                )
+            report.correctness.setdefault(name, {})["score_difference"] = (
+                check_scores(model, plan.device, bodies[0], scores)
+                if model
+                else check_split(bundle, precision_on(bundle, plan), bodies[0], scores)
+            )
             report.http[f"{name} x1"] = figures(service.load(bodies, 1, plan))
             report.http[f"{name} x{plan.clients}"] = figures(service.load(bodies, plan.clients, plan))
     except WrongModelError:
         raise
     except RuntimeError as error:
         report.leave_out(f"{name}: HTTP", error)
-
-
-def _serve_split(options: Options, bodies: list[Body], report: Report) -> None:
-    try:
-        bundle = load_bundle(options.split) if options.split else made_split(options.models, options.plan)
-    except RuntimeError as error:
-        report.leave_out("split student", error)
-        return
-    _serve("split", bundle, bodies, report)

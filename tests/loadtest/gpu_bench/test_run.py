@@ -36,6 +36,7 @@ def test_what_is_missing_is_named_and_the_rest_is_measured(
     assert {"minilm-l6", "split student", "matmul ceiling and torch baseline"} <= set(report["left_out"])
     assert report["left_out"]["own: cuda_graph"] == "CUDA alone has it"
     assert set(report["raw"]["own"]["bound"]) == {"2x16", "8x32"}
+    assert report["left_out"]["own: mixed_packed"] == "CUDA alone has it"
     assert set(report["http"]) == {"own x1", "own x2"}
     assert all(figures["requests"] > 0 for figures in report["http"].values())
     assert report["correctness"]["own"]["score_difference"] < 1e-3
@@ -66,7 +67,53 @@ def test_a_gpu_that_is_not_there_is_said_at_once(
     monkeypatch.setattr(run.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(run, "made", lambda *_: pytest.fail("nothing is made for a device that is not there"))
     assert main(["--models", str(tmp_path)]) == 1
-    assert "install the extra 'gpu', or take --device cpu" in capsys.readouterr().err
+    assert "install the extra 'gpu', and not 'cpu' beside it, or take --device cpu" in capsys.readouterr().err
+
+
+def test_a_split_student_alone_is_measured_through_http(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "made", absent)
+    monkeypatch.setattr(run, "measure_torch", absent)
+    monkeypatch.setattr(run, "made_split", lambda *_: pytest.fail("one was named"))
+    report = run_bench(Options(PLAN, tmp_path, split=Path("models/default")))
+    assert set(report["http"]) == {"split x1", "split x2"}
+    assert report["correctness"]["split"]["score_difference"] < 1e-5
+    assert report["raw"] == {}
+
+
+def test_without_any_model_the_run_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("made", "made_split"):
+        monkeypatch.setattr(run, part, absent)
+    assert main(["--device", "cpu", "--models", str(tmp_path)]) == 1
+    assert "install the extra 'train', or give --bundle or --split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        (["--bundle", "models/default"], "use --split"),
+        (["--split", "models/cross-encoder"], "use --bundle"),
+        (["--bundle", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_was_named_and_cannot_be_used_is_told_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], named: list[str], told: str
+) -> None:
+    for part in ("made", "made_split"):
+        monkeypatch.setattr(run, part, lambda *_: pytest.fail("made too soon"))
+    assert main(["--device", "cpu", "--models", str(tmp_path), *named]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_an_onnx_runtime_for_cpus_over_the_one_for_gpus_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"}
+    monkeypatch.setattr(run, "describe_machine", lambda: {"gpu": "H200", "packages": packages})
+    monkeypatch.setattr(run.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert main(["--models", str(tmp_path)]) == 1
+    assert "'onnxruntime' lies over 'onnxruntime-gpu', uninstall both" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
