@@ -110,7 +110,7 @@ def create_service(engine: Engine) -> Service:
     if engine.split is not None:
         watch_split(metrics, engine.split)
     if isinstance(backend.runner, BucketRunner):
-        watch_buckets(metrics, backend.runner)
+        watch_buckets(metrics, [backend.runner.fitting])
     limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
     reader = BodyReader(limits, manifest.template, texts.candidates)
     return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from service.gpu.bucket_runner import BucketRunner
+from collections.abc import Sequence
+
+from service.gpu.fitting import FittingShapes
 from service.metrics import Metrics
 
 
-def watch_buckets(metrics: Metrics, runner: BucketRunner) -> None:
-    """Show how many shapes there are, and what the device had no memory for."""
-    metrics.watch("aisle_bucket_shapes", "Shapes that micro-batches run in.", lambda: len(list(runner.shapes)))
+def watch_buckets(metrics: Metrics, graphs: Sequence[FittingShapes]) -> None:
+    """Show how many shapes there are, of all graphs together, and what the device had no memory for."""
+    metrics.watch(
+        "aisle_bucket_shapes",
+        "Shapes that micro-batches run in.",
+        lambda: sum(len(list(graph.left)) for graph in graphs),
+    )
     metrics.watch_total(
-        "aisle_bucket_splits", "Micro-batches run in smaller shapes for want of memory.", lambda: runner.splits
+        "aisle_bucket_splits",
+        "Micro-batches run in smaller shapes for want of memory.",
+        lambda: sum(graph.splits for graph in graphs),
     )

@@ -93,18 +93,18 @@ def test_the_next_micro_batch_is_written_while_one_is_on_the_device(
     runner: BucketRunner, session: FaultySession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_device, written = threading.Event(), threading.Event()
-    write = runner._device.submit
+    run = runner._device.run
 
-    def submit(*args: Any) -> Any:
+    def noted(*args: Any) -> Any:
         if on_device.is_set():
             written.set()
-        return write(*args)
+        return run(*args)
 
     def wait_for_the_next(_: int) -> None:
         on_device.set()
         assert written.wait(10)
 
-    monkeypatch.setattr(runner._device, "submit", submit)
+    monkeypatch.setattr(runner._device, "run", noted)
     session.before = wait_for_the_next
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(runner.run, [pair("good", 4)])
@@ -119,7 +119,7 @@ def test_without_memory_smaller_shapes_are_run_and_that_is_said_once(
     session.before = no_memory_for(2)
     for _ in range(3):
         assert runner.run([pair("good", 8)] * 4 + [pair("bad", 2)]).logits.tolist() == [6.0] * 4 + [-1.0]
-    assert runner.splits == 1
+    assert runner.fitting.splits == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert set(runner.shapes) == {shape for shape in SHAPES if shape.tokens < 32}
 
