@@ -141,13 +141,17 @@ def write_pairs(pairs: Sequence[EncodedPair], pad_id: int, batch: PaddedBatch) -
         batch.attention_mask[row, :width] = 1
 
 
-def pad_texts(texts: Sequence[Sequence[int]], pad_id: int) -> tuple[IntArray, IntArray]:
-    """Token ids and attention mask (n, longest) of `n` texts, padded on the right."""
-    input_ids = np.full((len(texts), max(map(len, texts))), pad_id, dtype=np.int64)
+def pad_texts(
+    texts: Sequence[Sequence[int]], pad_id: int, shape: tuple[int, int] | None = None
+) -> tuple[IntArray, IntArray]:
+    """Token ids and attention mask (n, longest) of `n` texts, or of a larger `shape`, padded on the right."""
+    input_ids = np.full(shape or (len(texts), max(map(len, texts))), pad_id, dtype=np.int64)
     attention_mask = np.zeros_like(input_ids)
     for row, ids in enumerate(texts):
         input_ids[row, : len(ids)] = ids
         attention_mask[row, : len(ids)] = 1
+    # A row without any token may give NaN, and some kernels refuse it.
+    attention_mask[len(texts) :, 0] = 1
     return input_ids, attention_mask
 
 

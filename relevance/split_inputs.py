@@ -22,9 +22,9 @@ Constants = Mapping[str, npt.NDArray[np.float32]]
 """The constants of a request, by the names that the graph `query` gives them."""
 
 
-def encoder_inputs(texts: Sequence[Sequence[int]], pad_id: int) -> Feed:
-    """Inputs of `encoder` for n texts, special tokens included."""
-    return dict(zip(ENCODER_INPUTS, pad_texts(texts, pad_id), strict=True))
+def encoder_inputs(texts: Sequence[Sequence[int]], pad_id: int, shape: tuple[int, int] | None = None) -> Feed:
+    """Inputs of `encoder` for n texts, special tokens included; padded to `shape` (rows, tokens) if one is given."""
+    return dict(zip(ENCODER_INPUTS, pad_texts(texts, pad_id, shape), strict=True))
 
 
 def records_of(texts: Sequence[Sequence[int]], latents: Latents, truncated: Sequence[bool]) -> list[ProductRecord]:
@@ -42,16 +42,21 @@ def query_ids(ids: Sequence[int]) -> npt.NDArray[np.int64]:
     return own
 
 
-def joint_inputs(constants: Constants, ids: npt.NDArray[np.int64], records: Sequence[ProductRecord]) -> Feed:
-    """Inputs of `joint` for one query, `ids` as of `query_ids`, and n products, padded to the longest.
+def joint_inputs(
+    constants: Constants,
+    ids: npt.NDArray[np.int64],
+    records: Sequence[ProductRecord],
+    shape: tuple[int, int] | None = None,
+) -> Feed:
+    """Inputs of `joint` for one query, `ids` as of `query_ids`, and n products, padded to the longest or to `shape`.
 
-    A lone product comes twice: matrices of a single row are multiplied by other code, which adds in another order, and
-    the product's logit would not be the one that it has among others.
+    Rows that are left over repeat the last product: one without tokens would divide by zero. A lone product comes twice
+    in any case: matrices of a single row are multiplied by other code, which adds in another order, and the product's
+    logit would not be the one that it has among others.
     """
-    if len(records) == 1:
-        records = (records[0], records[0])
+    rows, longest = shape or (len(records), max(map(len, records)))
+    records = [*records, *[records[-1]] * (max(rows, 2) - len(records))]
     lengths = [len(record) for record in records]
-    longest = max(lengths)
     latents = _padded([record.latents for record in records], longest, np.zeros_like(records[0].latents[:1]))
     ids_between = [record.token_ids[1:-1].view(np.int32) for record in records]
     product_ids = np.full((len(records), longest), NO_PRODUCT_TOKEN, dtype=np.int64)

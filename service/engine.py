@@ -117,11 +117,13 @@ def _bucketed(graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Sett
 
 
 def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Engine:
-    if settings.lone_threads is not None:
-        raise SettingsError(f"{PREFIX}LONE_THREADS is for cross-encoders, but {settings.bundle} is a split student")
+    # A captured graph has one shape, and what a request's query gives has as many as a query has lengths.
+    for name, given in (("LONE_THREADS", settings.lone_threads), ("CUDA_GRAPHS", settings.cuda_graphs or None)):
+        if given is not None:
+            raise SettingsError(f"{PREFIX}{name} is for cross-encoders, but {settings.bundle} is a split student")
     _pair_encoder(bundle)
-    tuning = split_tuning(settings, usable_cores())
-    split = open_split(bundle, placement, tuning.layout, settings)
+    tuning = split_tuning(settings, usable_cores(), placement.provider != "cpu")
+    split = open_split(bundle, placement, tuning, settings)
     speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
     pairing, keys, threads = split.pairing, SplitPairKeys(), tuning.threads
     return Engine(settings, bundle, split.backend, pairing, keys, tuning, speed, placement, threads, split)

@@ -21,7 +21,7 @@ from service.engine import load
 from service.reading import BodyReader
 from service.scorer import Scorer
 from service.settings import Settings
-from service.split import runner
+from service.split import graphs
 from service.validation import Limits
 
 ROUNDS = 3
@@ -62,7 +62,7 @@ async def main(bundle: Path) -> None:
     )
     print(f"predict the cost {milliseconds(lambda body: predicted_tokens(body.requests[0], template), bodies):.3f}")
     for size in (25, 50):
-        runner.PAIRS_AT_ONCE = size
+        graphs.PAIRS_AT_ONCE = size
         print(f"graph, {size} pairs at once {milliseconds(service.engine.backend.runner.run, pairs):.3f}")
     print(f"all between body and reply {median(whole):.3f}")
     await service.close()

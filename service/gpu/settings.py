@@ -29,18 +29,18 @@ class GpuSettings(BaseModel):
     gpu_stream: bool = False
     """Run on a CUDA stream of the service's own, which waits for no other, and not on ONNX Runtime's."""
     buckets: Literal["auto", "on", "off"] = "auto"
-    """Run cross-encoders in few, warmed shapes with buffers that are bound once; `auto`: on a GPU."""
+    """Run in few, warmed shapes, a cross-encoder's with buffers that are bound once; `auto`: on a GPU."""
     bucket_lengths: Counts = ()
     """Tokens of a row that micro-batches are padded to; empty: steps of a third or half up to the longest pair."""
     bucket_pairs: Counts = ()
     """Pairs that micro-batches are padded to; empty: steps of a third or half up to a full micro-batch."""
     cuda_graphs: bool = False
-    """Capture each bucket as a CUDA graph; a graph of which a part must run on the CPU stops the start."""
+    """Capture a cross-encoder's buckets as CUDA graphs; a graph of which a part must run on the CPU stops the start."""
     tensorrt_cache: Path | None = None
     """Directory of TensorRT's engines, which take minutes to build; None: `tensorrt` in the bundle's directory."""
 
     def use_buckets(self, on_gpu: bool) -> bool:
-        """Whether cross-encoders run in buckets there."""
+        """Whether graphs run in buckets there."""
         return self.buckets == "on" or (self.buckets == "auto" and on_gpu)
 
     @model_validator(mode="after")

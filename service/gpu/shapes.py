@@ -95,6 +95,12 @@ def make_shapes(longest: int, tokens: int, ladders: Ladders) -> Shapes:
     )
 
 
+def make_grid(longest: int, most_pairs: int, ladders: Ladders) -> Shapes:
+    """Shapes for pairs of up to `longest` tokens, up to `most_pairs` of them whatever their length."""
+    lengths, pairs = _lengths(longest, ladders.lengths), _pairs(most_pairs, ladders.pairs)
+    return Shapes(Shape(count, length) for length in lengths for count in pairs)
+
+
 def _lengths(longest: int, wished: Sequence[int]) -> list[int]:
     # The longest pair must have a row, whatever was wished for.
     end = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.gpu.watching import watch_buckets
 from service.metrics import Metrics
 from service.split.opening import SplitEngine
 
@@ -14,6 +15,8 @@ def watch_split(metrics: Metrics, split: SplitEngine) -> None:
     metrics.watch_cache("query", split.queries)
     if split.shared is not None:
         split.shared.watch(metrics)
+    if split.runner.graphs.fitting:
+        watch_buckets(metrics, split.runner.graphs.fitting)
     metrics.watch_total("aisle_product_cache_evictions", "Records that had to go.", lambda: store.memory.evictions)
     metrics.watch_total("aisle_catalogue_damaged_reads", "Records that were not whole.", lambda: store.disk.damaged)
     metrics.watch_total("aisle_late_lookups", "Lookups that took too long.", lambda: pairing.late_lookups)

@@ -4,7 +4,7 @@ import numpy as np
 
 from relevance.product_record import ProductRecord
 from relevance.split_graphs import NO_PRODUCT_TOKEN
-from relevance.split_inputs import joint_inputs, query_ids, records_of
+from relevance.split_inputs import encoder_inputs, joint_inputs, query_ids, records_of
 
 WIDTH = 4
 QUERY = query_ids([101, 7, 8, 102])
@@ -29,3 +29,22 @@ def test_shorter_products_are_padded_with_what_matches_nothing() -> None:
     assert not feed["product_latents"][0, 3:].any()
     gap = NO_PRODUCT_TOKEN
     np.testing.assert_array_equal(feed["product_ids"], [[gap, 5, gap, gap, gap], [gap, 5, 6, 7, gap]])
+
+
+def test_rows_that_a_shape_leaves_over_repeat_the_last_product() -> None:
+    given = [record(101, 5, 102), record(101, 6, 7, 102)]
+    feed = joint_inputs({}, QUERY, given, (4, 8))
+    assert feed["product_latents"].shape == (4, 8, WIDTH)
+    np.testing.assert_array_equal(feed["product_lengths"], [3, 4, 4, 4])
+    plain = joint_inputs({}, QUERY, given)
+    for name in ("product_latents", "product_ids"):
+        np.testing.assert_array_equal(feed[name][:2, :4], plain[name])
+        np.testing.assert_array_equal(feed[name][2:], feed[name][[1, 1]])
+    assert not feed["product_latents"][:, 4:].any()
+    assert (feed["product_ids"][:, 4:] == NO_PRODUCT_TOKEN).all()
+
+
+def test_texts_are_padded_to_a_shape_in_which_no_row_is_without_a_token() -> None:
+    feed = encoder_inputs([[101, 5, 102]], 9, (3, 4))
+    np.testing.assert_array_equal(feed["input_ids"], [[101, 5, 102, 9], [9] * 4, [9] * 4])
+    np.testing.assert_array_equal(feed["attention_mask"], [[1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0]])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.gpu.shapes import Cut, Ladders, NoShapeError, Shape, Shapes, make_shapes
+from service.gpu.shapes import Cut, Ladders, NoShapeError, Shape, Shapes, make_grid, make_shapes
 
 COUNTS = st.lists(st.integers(1, 200), max_size=5)
 
@@ -35,6 +35,12 @@ def test_the_ladders_of_a_usual_bundle() -> None:
 def test_what_settings_wish_for_is_taken_and_the_longest_pair_still_has_a_row() -> None:
     shapes = make_shapes(93, 1024, Ladders(lengths=[32], pairs=[8]))
     assert list(shapes) == [(32, 32), (10, 96), (8, 96), (8, 32), (1, 96), (1, 32)]
+
+
+def test_a_grid_has_as_many_pairs_of_every_length() -> None:
+    assert set(make_grid(93, 12, Ladders(lengths=[32]))) == {
+        (pairs, length) for pairs in (1, 2, 4, 8, 12) for length in (32, 96)
+    }
 
 
 def test_the_smallest_shape_that_fits_is_taken() -> None:
