@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from export.errors import ProductFileError
 from relevance.product import Product
@@ -83,7 +84,7 @@ class ProductFile:
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.isspace():
-                    yield f"line {number}", line
+                    yield f"line {number}", line.removeprefix(BOM_UTF8) if number == 1 else line
 
     def _product(self, row: Any, place: str) -> Product:
         where = f"{self.path}, {place}"
@@ -105,15 +106,16 @@ class ProductFile:
             raise ProductFileError(f"{where}: {field}: {first['msg']}") from error
 
     def _tell_unused(self, names: Any) -> None:
-        unused = sorted(set(names) - {*FIELDS, "prior"})
-        if unused and not self._has_told:
+        if self._has_told:
+            return
+        if unused := sorted(set(names) - {*FIELDS, "prior"}):
             self._has_told = True
             log.warning("%s: no field of a product and left out: %s", self.path, ", ".join(unused))
 
 
 def _parsed(line: bytes, where: str) -> Mapping[str, Any]:
     try:
-        fields = json.loads(line)
+        fields = from_json(line)  # twice as fast as json's, while the encoder takes both cores
     except ValueError as error:
         raise ProductFileError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(fields, dict):
@@ -125,7 +127,7 @@ def _attributes(value: Any) -> Any:
     """Attributes as a mapping without nulls, from a struct, a map, or JSON text; pydantic judges what is none."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = from_json(value)
         except ValueError:
             return value
     if value is None:

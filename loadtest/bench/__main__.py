@@ -18,7 +18,7 @@ from loadtest.bench.closed_loads import ClosedLoad
 from loadtest.bench.curve import latency_curve
 from loadtest.bench.ending import print_report
 from loadtest.bench.machine import describe_machine
-from loadtest.bench.memory_load import memory
+from loadtest.bench.memory_load import memory, memory_split
 from loadtest.bench.mixed_load import mixed
 from loadtest.bench.options import Options, parse_options
 from loadtest.bench.overload import overload
@@ -28,6 +28,7 @@ from loadtest.bench.split_loads import SPLIT_LOADS
 from relevance.bundle import load_bundle
 
 CLOSED_LOADS = (ClosedLoad(50, 8), ClosedLoad(1, 1), ClosedLoad(10, 4))
+OF_SPLITS: Mapping[str, Callable[[Arena], LoadResult]] = {**SPLIT_LOADS, "memory_split": memory_split}
 LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
     **{load.name: load.run for load in CLOSED_LOADS},
     "mixed": mixed,
@@ -37,7 +38,7 @@ LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
     SCORE_CACHE.name: SCORE_CACHE.run,
     ALL_CACHES.name: ALL_CACHES.run,
     "memory": memory,
-    **SPLIT_LOADS,
+    **OF_SPLITS,
 }
 
 
@@ -49,7 +50,7 @@ def bench(options: Options) -> dict[str, Any]:
     for name, reason in options.missing.items():
         print(f"{name} is not measured: {reason}\n", flush=True)
     report: dict[str, Any] = {"machine": machine, "missing": underscored(options.missing), "loads": {}}
-    split = load_bundle(options.split) if set(options.loads) & set(SPLIT_LOADS) else None
+    split = load_bundle(options.split) if set(options.loads) & set(OF_SPLITS) else None
     with opened(bundle, options.peers, options.pace, split) as arena:
         report["mean_tokens"] = round(arena.raw.mean_tokens, 1)
         if options.peers:

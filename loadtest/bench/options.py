@@ -74,8 +74,8 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
 def _loads(parser: argparse.ArgumentParser, given: argparse.Namespace, loads: Sequence[str]) -> tuple[str, ...]:
     if given.quick and not given.only:
         return QUICK_LOADS
-    splits = tuple(load for load in loads if load.startswith(f"{SPLIT}_"))
-    asked = ",".join(splits) if given.only == SPLIT else given.only
+    splits = tuple(load for load in loads if SPLIT in load.split("_"))
+    asked = ",".join(load for load in splits if load.startswith(SPLIT)) if given.only == SPLIT else given.only
     chosen = _chosen(parser, asked, loads) if asked else tuple(loads)
     if given.split is None:
         return chosen if asked else tuple(load for load in chosen if load not in splits)

@@ -67,6 +67,12 @@ def test_empty_lines_are_no_products(tmp_path: Path) -> None:
     assert read(products, skip=1) == PRODUCTS[1:2]
 
 
+def test_a_byte_order_mark_before_the_first_line_is_none_of_its_json(tmp_path: Path) -> None:
+    path = tmp_path / "products.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)), encoding="utf-8-sig")
+    assert [product.id for product in read(ProductFile(path))] == [str(row["id"]) for row in ROWS]
+
+
 def test_columns_that_are_left_out_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     products = json_lines(tmp_path, *(json.dumps({**row, "price": 3, "prior": 0.5}) for row in ROWS))
     assert read(products) == PRODUCTS

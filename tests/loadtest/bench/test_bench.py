@@ -12,14 +12,13 @@ import pytest
 from loadtest.bench import __main__ as program
 from loadtest.bench.arena import Pace
 from loadtest.bench.options import Options
-from loadtest.bench.split_loads import SPLIT_LOADS
 from loadtest.peers.environments import Environment
 from loadtest.peers.launch import PEERS, Peer
 from loadtest.server import Launch, free_port
 from loadtest.systems import Infinity
 from relevance.bundle import Bundle
 
-OF_A_CROSS_ENCODER = tuple(name for name in program.LOADS if name not in SPLIT_LOADS)
+OF_A_CROSS_ENCODER = tuple(name for name in program.LOADS if name not in program.OF_SPLITS)
 TINY = Pace(rounds=2, seconds=0.1, open_seconds=0.2, warm_up_seconds=0.02, trial_seconds=0.02, memory_requests=40)
 
 

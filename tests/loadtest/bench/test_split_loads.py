@@ -13,8 +13,8 @@ from loadtest.raw_split import RawSplit
 from tests.service.tiny_bundle import write_bundle
 from tests.tiny_split import write_split_bundle
 
-LOADS = ("c50x8", "mixed", *SPLIT_LOADS)
-PACE = ["--rounds", "1", "--seconds", "0.2", "--open-seconds", "0.2"]
+LOADS = ("c50x8", "mixed", *SPLIT_LOADS, "memory_split")
+PACE = ["--rounds", "1", "--seconds", "0.2", "--open-seconds", "0.2", "--memory-requests", "40"]
 
 
 def test_split_stands_for_all_of_its_loads_and_is_left_out_where_it_is_not_asked_for() -> None:
@@ -25,10 +25,12 @@ def test_split_stands_for_all_of_its_loads_and_is_left_out_where_it_is_not_asked
 
 def test_every_split_load_is_measured_on_real_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cross, split = write_bundle(tmp_path / "cross").directory, write_split_bundle(tmp_path / "split").directory
-    given = ["--bundle", str(cross), "--split", str(split), "--peers", "none", "--only", "split", *PACE]
+    given = ["--bundle", str(cross), "--split", str(split), "--peers", "none", "--only", ",".join(LOADS[2:]), *PACE]
     assert main(given) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert set(report["loads"]) == set(SPLIT_LOADS)
+    assert set(report["loads"]) == {*SPLIT_LOADS, "memory_split"}
+    memory = report["loads"].pop("memory_split")
+    assert memory["growth"] == pytest.approx(memory["after"] - memory["before"], abs=0.11)
     for name, load in report["loads"].items():
         assert load["aisle"] > 0, name
     assert report["loads"]["split_warm_c50x8"]["raw"] > 0
