@@ -47,13 +47,18 @@ def margin_mse(student: Tensor, teacher: Tensor, group: Tensor, queries: int | N
     With d = s − t the sum is n Σ d² − (Σ d)² = n · Σ (d − mean d)², so it costs O(n), not O(n²); the
     centred form is used because the other one cancels catastrophically in low precision.
     """
-    difference = student - teacher
-    zeros = difference.new_zeros(int(group.max()) + 1)
-    count = zeros.index_add(0, group, torch.ones_like(difference))
-    mean = zeros.index_add(0, group, difference) / count.clamp(min=1)
-    squares = zeros.index_add(0, group, (difference - mean[group]) ** 2)
+    difference, count = centred(student - teacher, group)
+    squares = torch.zeros_like(count).index_add(0, group, difference**2)
     per_query = 2.0 * squares / (count - 1).clamp(min=1)
     return _mean_over_queries(per_query, count, queries)
+
+
+def centred(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """`values` (n, ...) less the mean of their query's, which leaves all margins; products (q,) of each query."""
+    count = values.new_zeros(int(group.max()) + 1).index_add(0, group, values.new_ones(len(values)))
+    sums = values.new_zeros(len(count), *values.shape[1:]).index_add(0, group, values)
+    means = sums / count.clamp(min=1).reshape(-1, *[1] * (values.ndim - 1))
+    return values - means[group], count
 
 
 def ranknet(student: Tensor, teacher: Tensor, group: Tensor, queries: int | None = None) -> Tensor:

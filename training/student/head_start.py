@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from training.models.split.student import SplitStudent
+from training.optimise.losses import centred
 from training.optimise.trainer import BatchSource
 
 BATCHES = 48
@@ -27,18 +27,9 @@ def fit_head(student: SplitStudent, batches: BatchSource) -> None:
     targets = [batch.targets.double()[:, None] for batch in chosen]
     groups = [batch.group for batch in chosen]
     inside = [
-        torch.cat([centred(rows, group) for rows, group in zip(part, groups, strict=True)])
+        torch.cat([centred(rows, group)[0] for rows, group in zip(part, groups, strict=True)])
         for part in (features, targets)
     ]
     weights = torch.linalg.lstsq(inside[0], inside[1], driver="gelsd").solution.squeeze(-1)
     bias = (torch.cat(targets).squeeze(-1) - torch.cat(features) @ weights).mean()
     student.start_head(weights.float().to(student.device), float(bias))
-
-
-def centred(rows: Tensor, group: Tensor) -> Tensor:
-    """Each row (n, m) less the mean of its query's rows; all-pairs margins are those of what is left."""
-    count = int(group.max()) + 1
-    sums = torch.zeros(count, rows.shape[1], dtype=rows.dtype).index_add_(0, group, rows)
-    sizes = torch.bincount(group, minlength=count)[:, None]
-    means: Tensor = sums / sizes
-    return rows - means[group]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from training.optimise.losses import (
+    centred,
     grade_distribution,
     human_cross_entropy,
     listwise_kl,
@@ -173,6 +174,15 @@ def test_margin_mse_does_not_cancel_in_fp32() -> None:
     teacher = torch.tensor([0.0, 0.001, 0.002])
     loss = margin_mse(teacher + 1000.0, teacher.flip(0), torch.zeros(3, dtype=torch.long))
     assert float(loss) == pytest.approx(plain_margin_mse([0, 0.001, 0.002], [0.002, 0.001, 0]), rel=0.1)
+
+
+def test_rows_are_taken_less_the_mean_of_their_query() -> None:
+    rows = torch.tensor([[1.0, 0.0], [3.0, 0.0], [10.0, 5.0], [4.0, 1.0], [6.0, 3.0]])
+    for values in (rows, rows[:, 0]):
+        less, count = centred(values, torch.tensor([0, 0, 1, 2, 2]))
+        assert count.tolist() == [2, 1, 2]
+        assert less.reshape(5, -1)[:, 0].tolist() == [-1.0, 1.0, 0.0, -1.0, 1.0]
+    assert centred(rows, torch.tensor([0, 0, 1, 2, 2]))[0][:, 1].tolist() == [0.0, 0.0, 0.0, -1.0, 1.0]
 
 
 def test_soft_targets_are_minimised_at_the_target() -> None:

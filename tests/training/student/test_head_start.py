@@ -19,7 +19,7 @@ from training.optimise.losses import margin_mse
 from training.optimise.trainer import TrainingHooks
 from training.pool import Pool
 from training.student import train_student
-from training.student.head_start import centred, fit_head
+from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
 
 POOL = tiny_pool(queries=30)
@@ -74,12 +74,6 @@ def test_no_other_weights_of_the_features_have_less_of_margin_mse(rule: PairEnco
             for step in (-0.05, 0.05):
                 student.features.weight.copy_(fitted + step * direction)
                 assert loss() > least
-
-
-def test_rows_are_taken_less_the_mean_of_their_query() -> None:
-    rows = torch.tensor([[1.0], [3.0], [10.0], [4.0], [6.0]], dtype=torch.float64)
-    centre = centred(rows, torch.tensor([0, 0, 1, 2, 2]))
-    assert centre.squeeze(-1).tolist() == [-1.0, 1.0, 0.0, -1.0, 1.0]
 
 
 def trained(rule: PairEncoder, pool: Pool, share: float, **split: object) -> SplitStudent:
