@@ -1,51 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper
-from transformers import BertConfig, BertForSequenceClassification
 
 from export.calibration_feeds import pair_feeds
 from export.errors import GraphError
-from export.graph import Heads, export_fp32, fuse, fuse_cross_encoder, to_int8
+from export.graph import fuse, fuse_cross_encoder, to_int8
 from export.last_layer import last_layer_for_cls
-from relevance.pair_encoding import EncodedPair
 from tests.export.hand_made_graph import activation, logits, perceptron
-
-HEADS = Heads(4, 32)
-BATCHES = ([1], [9, 4], [40, 3, 17, 64], [5] * 30)
-"""Lengths of the pairs of some batches."""
-
-
-def pairs_of(lengths: Sequence[int], seed: int) -> list[EncodedPair]:
-    rng = np.random.default_rng(seed)
-    return [EncodedPair(tuple(map(int, rng.integers(1, 500, size=n))), (0,) * n) for n in lengths]
+from tests.export.random_bert import BATCHES, HEADS, pairs_of, random_bert
 
 
 @pytest.fixture(scope="module", params=[1, 3])
 def raw(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT of one and of three layers, exported and not fused."""
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=500,
-        hidden_size=HEADS.hidden,
-        num_hidden_layers=request.param,
-        num_attention_heads=HEADS.count,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        # Weights large enough that attention is no plain mean and every token moves the logit.
-        initializer_range=0.4,
-        num_labels=1,
-    )
-    folder = tmp_path_factory.mktemp("bert")
-    BertForSequenceClassification(config).save_pretrained(folder)
-    export_fp32(folder, folder / "raw.onnx")
-    return folder / "raw.onnx"
+    return random_bert(tmp_path_factory.mktemp("bert"), request.param)
 
 
 @pytest.fixture(scope="module")

@@ -5,33 +5,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification
 
 from export.errors import GraphError
-from export.graph import Heads, export_fp32, fuse, fuse_cross_encoder
+from export.graph import fuse, fuse_cross_encoder
 from export.half_precision import to_fp16
 from export.packing import pack, to_packed
 from tests.export.hand_made_graph import activation, logits, perceptron
 from tests.export.packed_operators import runs_here
-from tests.export.test_last_layer import BATCHES, pairs_of
+from tests.export.random_bert import BATCHES, HEADS, pairs_of, random_bert
 
-HEADS = Heads(4, 32)
 LAYERS = 3
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT, exported and not fused."""
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=500, hidden_size=HEADS.hidden, num_hidden_layers=LAYERS, num_attention_heads=HEADS.count,
-        intermediate_size=64, max_position_embeddings=64, initializer_range=0.4, num_labels=1,
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("bert")
-    BertForSequenceClassification(config).save_pretrained(folder)
-    export_fp32(folder, folder / "raw.onnx")
-    return folder / "raw.onnx"
+    return random_bert(tmp_path_factory.mktemp("bert"), LAYERS)
 
 
 @pytest.fixture(scope="module")
