@@ -15,7 +15,7 @@ from service.cores import usable_cores
 from service.cross_encoder import load_backend, load_bucket_runner, open_runner
 from service.errors import BackendError, SettingsError
 from service.gpu.options import range_of
-from service.gpu.placement import Placement, place
+from service.gpu.placement import Placement, open_placed
 from service.gpu.shapes import Ladders, make_shapes
 from service.lone import Lone, lone_of
 from service.pair import CrossPairing, Pairing
@@ -56,7 +56,7 @@ def load(settings: Settings) -> Engine:
     bundle = load_bundle(settings.bundle)
     settings.queue_tokens_for(bundle.manifest.template)
     opener = _open_split if bundle.manifest.split else _open_cross_encoder
-    opened = opener(bundle, settings, place(bundle, settings))
+    opened = open_placed(bundle, settings, partial(opener, bundle, settings))
     fields = {
         "bundle": bundle.manifest.name,
         "version": bundle.manifest.version,

@@ -6,15 +6,19 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from relevance.bundle import SPLIT_PARTS, Bundle, Precision
 from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.cuda_runtime import open_runtime
-from service.gpu.options import DEFAULT_OPTIONS, GpuOptions, Provider
+from service.gpu.faults import told_by_device
+from service.gpu.options import DEFAULT_OPTIONS, EXECUTION_PROVIDERS, GpuOptions, Provider
 from service.gpu.settings import AskedProvider, GpuSettings
 from service.sessions import Graph, open_session
 
 logger = logging.getLogger(__name__)
+
+OpenedT = TypeVar("OpenedT")
 
 # int8 dynamic graphs fall back to the CPU on a GPU; fp16 is slower than fp32 on a CPU.
 _CPU_PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")
@@ -43,26 +47,48 @@ class Placement:
         return Graph(path, self.provider, self.gpu)
 
 
-def place(bundle: Bundle, settings: GpuSettings, starts: Callable[[Graph], object] | None = None) -> Placement:
-    """Open the bundle's graphs on the providers that may be, in their order, and take the first that really starts.
+def open_placed(
+    bundle: Bundle,
+    settings: GpuSettings,
+    open_on: Callable[[Placement], OpenedT],
+    starts: Callable[[Graph], object] | None = None,
+) -> OpenedT:
+    """What `open_on` gives for the first of the providers that may be, in their order, which starts and holds.
 
-    `starts(graph)` opens one. BackendError if the bundle has no graph that suits, ProviderError if what was asked
-    for does not start and nothing else is allowed.
+    `starts(graph)` opens a graph of the bundle. A GPU that fails while `open_on` measures and warms is as one that does
+    not start. BackendError if the bundle has no graph that suits, or as of `open_on`; ProviderError if what was asked
+    for fails and nothing else is allowed.
     """
-    opens = starts or _open
     asked, refusal = settings.provider, None
     for provider in _wanted(bundle, asked):
-        precision = precision_for(bundle, provider)
         try:
-            placement = Placement(asked, provider, precision, _options(bundle, settings, provider))
-            # All are open at once, as they will be: each by itself may fit a GPU's memory.
-            _ = [opens(placement.graph(path)) for path in _graph_paths(bundle, precision)]
-        except ProviderError as error:
-            _check_allowed(settings, error)
-            refusal = refusal or error
-            continue
-        return _told(placement, refusal)
+            started = _started(bundle, settings, provider, starts or _open)
+            return open_on(_told(started, refusal))
+        except BackendError as error:
+            refused = _refused(provider, error)
+            _check_allowed(settings, refused)
+            refusal = refusal or refused
     raise BackendError(f"no execution provider starts for bundle {bundle.directory}. This is a bug.")
+
+
+def _started(bundle: Bundle, settings: GpuSettings, provider: Provider, opens: Callable[[Graph], object]) -> Placement:
+    precision = precision_for(bundle, provider)
+    placement = Placement(settings.provider, provider, precision, _options(bundle, settings, provider))
+    # All are open at once, as they will be: each by itself may fit a GPU's memory.
+    _ = [opens(placement.graph(path)) for path in _graph_paths(bundle, precision)]
+    return placement
+
+
+def _refused(provider: Provider, error: BackendError) -> ProviderError:
+    """The error as the provider's; raises `error` where it is not.
+
+    A new one, without the traceback whose frames hold what was opened: the next provider may need that memory.
+    """
+    if isinstance(error, ProviderError):
+        return type(error)(str(error))
+    if provider == "cpu" or told_by_device(error) is None:
+        raise error
+    return GpuFailedError(f"{EXECUTION_PROVIDERS[provider]} starts, but {error}")
 
 
 def precision_for(bundle: Bundle, provider: Provider) -> Precision:

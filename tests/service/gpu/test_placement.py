@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from relevance.bundle import Bundle
 from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.options import Provider
-from service.gpu.placement import place
+from service.gpu.placement import Placement, open_placed
 from service.gpu.settings import GpuSettings
 from service.sessions import Graph
 from tests.service.tiny_bundle import write_bundle
@@ -34,6 +35,11 @@ class Machine:
 
 def settings(**given: Any) -> GpuSettings:
     return GpuSettings.model_validate(given)
+
+
+def place(bundle: Bundle, given: GpuSettings, starts: Callable[[Graph], object]) -> Placement:
+    """Where the bundle is opened, if opening it there succeeds."""
+    return open_placed(bundle, given, lambda placement: placement, starts)
 
 
 @pytest.fixture
@@ -167,3 +173,50 @@ def test_all_graphs_of_a_split_student_must_start_together(tmp_path: Path) -> No
 
     assert place(bundle, settings(), full_with_two).provider == "cpu"
     assert tried[:4] == ["cuda encoder.fp16.onnx", "cuda query.onnx", "cuda joint.onnx", "cpu encoder.int8.onnx"]
+
+
+class Failing:
+    """Opens on the CPU alone; notes where it tried, and what of earlier tries was still there then."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        self.tried: list[str] = []
+        self.left: list[int] = []
+        self._alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __call__(self, placement: Placement) -> Placement:
+        class Session:
+            """Takes memory for as long as it lives."""
+
+        self.tried.append(placement.provider)
+        self.left.append(len(self._alive))
+        session = Session()
+        self._alive.add(session)
+        if placement.provider != "cpu":
+            raise BackendError(self.message)
+        return placement
+
+
+def test_a_gpu_that_fails_while_it_is_warmed_is_left_loudly_and_with_nothing_in_its_memory(
+    both: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = Failing("the model fails on 8 pairs of 96 tokens: CUDA failure 2: out of memory ; GPU=0")
+    starts = Machine("tensorrt", "cuda", "cpu")
+    placement = open_placed(both, settings(provider="tensorrt", provider_fallback=True), failing, starts)
+    assert (failing.tried, failing.left) == (["tensorrt", "cuda", "cpu"], [0, 0, 0])
+    assert placement.provider == "cpu"
+    assert placement.fallback == f"TensorrtExecutionProvider starts, but {failing.message}"
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.CRITICAL]
+
+
+def test_a_gpu_that_was_asked_for_and_fails_while_it_is_warmed_stops_the_service(both: Bundle) -> None:
+    failing = Failing("the model fails on one pair alone: CUDA failure 700: an illegal memory access was encountered")
+    with pytest.raises(ProviderError, match="AISLE_PROVIDER is cuda, but CUDAExecutionProvider starts, but the model"):
+        open_placed(both, settings(provider="cuda"), failing, Machine("cuda", "cpu"))
+
+
+def test_a_model_that_fails_by_itself_is_no_reason_to_take_another_provider(both: Bundle) -> None:
+    failing = Failing("the model gives no finite logit for each of 8 pairs of 96 tokens")
+    with pytest.raises(BackendError, match="no finite logit"):
+        open_placed(both, settings(), failing, Machine("cuda", "cpu"))
+    assert failing.tried == ["cuda"]
