@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from loadtest.bench.curve import CANDIDATES, Curve
 
@@ -25,6 +26,9 @@ def draw_curve(curve: Curve, path: Path) -> None:
             loads, [_or_gap(point.p50_ms) for point in points], color=colour, linestyle="--", label=f"{name}, p50"
         )
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("offered load, pairs/s")
     axes.set_ylabel("latency, ms")
     axes.set_title(f"requests of {CANDIDATES} candidates, Poisson arrivals", loc="left", fontsize="medium")
