@@ -179,7 +179,27 @@ class StudentSettings(_Settings):
     """Softens both sides of `listwise_kl`; the other losses have none."""
     human_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the soft-target BCE to people's judgements, on the judged pairs of the pool."""
+    overlap_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of telling which share of the query's words the product's short fields hold: an auxiliary head on [CLS],
+    thrown away after training (student/auxiliary.py)."""
+    match_weight: Annotated[float, Field(ge=0)] = 0.0
+    """The same of the words that name the product's brand, type, colour or another property."""
     title_only_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+    @property
+    def auxiliary_weights(self) -> tuple[float, float] | None:
+        """Of the two auxiliary tasks; None where the student learns neither."""
+        weights = (self.overlap_weight, self.match_weight)
+        return weights if any(weights) else None
+
+    @model_validator(mode="after")
+    def _auxiliary_heads_read_a_pair(self) -> Self:
+        if self.kind == "split" and self.auxiliary_weights:
+            raise ValueError(
+                "student.overlap_weight and student.match_weight are for cross-encoders: a split student has features "
+                "of its own for what a product repeats (student.split.late_interaction)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _averages_with_what_scores(self) -> Self:

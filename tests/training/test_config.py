@@ -127,6 +127,7 @@ def test_a_split_student_reads_what_the_teacher_reads_unless_told_otherwise() ->
             {"student": {"kind": "split", "split": {"start": "teacher"}}, "teacher": {"members": [DECODER]}},
             "are no BERT's",
         ),
+        ({"student": {"kind": "split", "match_weight": 0.3}}, "overlap_weight and .* are for cross-encoders"),
     ],
 )
 def test_what_does_not_suit_a_split_student_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -23,13 +23,15 @@ GroupNumbers = npt.NDArray[np.int32]
 class PairGroup:
     """Pairs of one query with one target each (a soft label or a teacher logit).
 
-    `human` holds the soft targets of people, nan for an unjudged pair; None: no pair is judged. `query` is
-    the text, where the batch source can not tell it otherwise.
+    `human` holds the soft targets of people, nan for an unjudged pair; None: no pair is judged. `auxiliary`
+    (pairs, tasks) holds targets of further tasks, where there are any. `query` is the text, where the batch source
+    can not tell it otherwise.
     """
 
     pairs: Sequence[EncodedPair]
     targets: npt.NDArray[np.float32]
     human: npt.NDArray[np.float32] | None = None
+    auxiliary: npt.NDArray[np.float32] | None = None
     query: str = ""
 
 
@@ -45,7 +47,8 @@ class Counts:
 class Batch:
     """Model inputs (n, length), targets (n,) and the query number of each pair (n,), ascending.
 
-    `human` (n,) holds the soft targets of people, nan where there is no judgement. `judged` tells whether
+    `human` (n,) holds the soft targets of people, nan where there is no judgement, `auxiliary` (n, tasks) those of
+    further tasks, of which there may be none. `judged` tells whether
     `targets` are soft labels or a model's logits. `whole` counts the batch that this one is a part of; None:
     it is no part (see micro_batches.py).
     """
@@ -56,6 +59,7 @@ class Batch:
     targets: Tensor
     group: Tensor
     human: Tensor
+    auxiliary: Tensor
     judged: bool = False
     whole: Counts | None = None
 
@@ -64,8 +68,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch with what the loss needs on `device`, where it is computed."""
-        targets, group, human = (tensor.to(device) for tensor in (self.targets, self.group, self.human))
-        return replace(self, targets=targets, group=group, human=human)
+        names = ("targets", "group", "human", "auxiliary")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     @property
     def pairs(self) -> int | None:
@@ -89,12 +93,17 @@ def collate(groups: Sequence[PairGroup], pad_id: int, *, judged: bool = False) -
         torch.from_numpy(np.concatenate([group.targets for group in groups])),
         torch.from_numpy(numbers),
         torch.from_numpy(np.concatenate([_human(group) for group in groups])),
+        torch.from_numpy(np.concatenate([_auxiliary(group) for group in groups])),
         judged,
     )
 
 
 def _human(group: PairGroup) -> npt.NDArray[np.float32]:
     return np.full(len(group.pairs), np.nan, np.float32) if group.human is None else group.human
+
+
+def _auxiliary(group: PairGroup) -> npt.NDArray[np.float32]:
+    return np.empty((len(group.pairs), 0), np.float32) if group.auxiliary is None else group.auxiliary
 
 
 class EpochPlan:

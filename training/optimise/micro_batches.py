@@ -56,4 +56,5 @@ def _rows(batch: Batch, start: int, end: int) -> Batch:
         targets=batch.targets[rows],
         group=batch.group[rows] - batch.group[start],
         human=batch.human[rows],
+        auxiliary=batch.auxiliary[rows],
     )

@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import BertForSequenceClassification
+from transformers.models.bert.modeling_bert import BertPooler
 
 from training.optimise.batches import Batch
 from training.optimise.precision import autocast
@@ -101,6 +102,14 @@ class DecoderScorer(Scorer):
 
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def cls_vectors(model: BertForSequenceClassification, batch: Batch) -> Tensor:
+    """What the head of a BERT reads: its pooled [CLS] vectors (n, width) in fp32."""
+    with autocast(model.device):
+        output = model.bert(**{name: getattr(batch, name).to(model.device) for name in INPUTS})
+    pooled: Tensor = cast(BertPooler, model.bert.pooler)(output.last_hidden_state.float())
+    return pooled
 
 
 def _mixed_precision(forward: Callable[..., Any], device: Callable[[], torch.device]) -> Callable[..., Any]:

@@ -6,21 +6,19 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
-from transformers.models.bert.modeling_bert import BertPooler
 
 from training.optimise import distributed
 from training.optimise.batches import Batch
 from training.optimise.checkpoint import CheckpointStore, TrainerState
 from training.optimise.divergence import check_finite
 from training.optimise.micro_batches import micro_batches
-from training.optimise.precision import autocast
-from training.optimise.scorers import CrossEncoder, Scorer
+from training.optimise.scorers import CrossEncoder, Scorer, cls_vectors
 
 LossFunction = Callable[[Tensor, Batch], Tensor]
 """Loss of a batch from its logits (n,). Means are over `batch.pairs` or `batch.queries` where these are not
@@ -112,16 +110,7 @@ def forward(model: CrossEncoder, batch: Batch) -> Tensor:
     if isinstance(model, Scorer):
         scored: Tensor = model(batch)
         return scored
-    device = model.device
-    with autocast(device):
-        output = model.bert(
-            input_ids=batch.input_ids.to(device),
-            attention_mask=batch.attention_mask.to(device),
-            token_type_ids=batch.token_type_ids.to(device),
-        )
-    pooler = cast(BertPooler, model.bert.pooler)
-    pooled = pooler(output.last_hidden_state.float())
-    logits: Tensor = model.classifier(model.dropout(pooled)).squeeze(-1)
+    logits: Tensor = model.classifier(model.dropout(cls_vectors(model, batch))).squeeze(-1)
     return logits
 
 

@@ -3,6 +3,7 @@
 initial.py       the student before it learns
 files.py         saved and loaded
 pool_batches.py  the labelled pool as its batches
+auxiliary.py     further tasks while it learns, whose heads are thrown away
 distillation.py  train_student: its loss, its training, the averaging of its weights
 """
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from training.optimise.losses import human_cross_entropy, listwise_kl, margin_ms
 from training.optimise.scorers import CrossEncoder, Scorer
 from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
+from training.student.auxiliary import AuxiliaryHeads, Loss, with_auxiliary_tasks
 from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
 
@@ -95,9 +97,13 @@ def train_student(
     if isinstance(student, SplitStudent) and settings.split.scores_at_its_start:
         fit_head(student, batches)
     initial = {name: weights.clone() for name, weights in student.state_dict().items()}
-    loss = partial(distillation_loss, settings=settings)
+    loss: Loss = partial(distillation_loss, settings=settings)
+    learner = student
+    if weights := settings.auxiliary_weights:
+        learner = AuxiliaryHeads(cast(BertForSequenceClassification, student))
+        loss = with_auxiliary_tasks(loss, weights)
     optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
-    train(student, batches, loss, optimisation, hooks)
+    train(learner, batches, loss, optimisation, hooks)
     average_weights(student, initial, settings.initial_share)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,17 @@ from training.models.cross_encoder import Logits
 from training.optimise.batches import Batch, EpochPlan, GroupNumbers, PairGroup, collate, plan_epoch
 from training.optimise.divergence import name_queries
 from training.pool import Pool
+from training.student.auxiliary import RepeatedWords
 
 GROUPS_AT_ONCE = 1 << 15
 """How many queries' pairs are looked at together to tell the longest of each."""
+
+
+class _Rendered(NamedTuple):
+    """All products as they are shown: their tokens, and what auxiliary tasks ask of their words."""
+
+    texts: Sequence[EncodedText]
+    words: RepeatedWords | None
 
 
 class PoolBatches:
@@ -31,9 +40,10 @@ class PoolBatches:
 
     def __init__(self, pool: Pool, labels: Logits, encoder: PairEncoder, settings: StudentSettings, seed: int) -> None:
         self._pool, self._labels, self._encoder = pool, labels, encoder
-        self._full = encoder.encode_products(pool.products)
-        self._bare = encoder.encode_products([Product(title=product.title) for product in pool.products])
-        lengths, sizes = longest_of_groups([len(text.ids) for text in self._full], pool), np.diff(pool.starts)
+        tasks = settings.auxiliary_weights is not None
+        self._full = _rendered(pool.products, encoder, tasks)
+        self._bare = _rendered([Product(title=product.title) for product in pool.products], encoder, tasks)
+        lengths, sizes = longest_of_groups([len(text.ids) for text in self._full.texts], pool), np.diff(pool.starts)
         limit = settings.max_steps or sys.maxsize
         self._wanted = settings.epochs
         self._epochs: list[tuple[EpochPlan, npt.NDArray[np.bool_]]] = []
@@ -52,10 +62,11 @@ class PoolBatches:
     def __getitem__(self, step: int) -> Batch:
         epoch, groups = self._place(step)
         rows = [self._pool.groups[group] for group in groups.tolist()]
-        queries = self._encoder.encode_queries([self._pool.queries[self._pool.query_of[r.start]] for r in rows])
+        texts = [self._pool.queries[self._pool.query_of[r.start]] for r in rows]
+        queries = self._encoder.encode_queries(texts)
         chosen = [
-            self._group(query, r, self._bare if title_only else self._full)
-            for query, r, title_only in zip(queries, rows, self._epochs[epoch][1][groups], strict=True)
+            self._group((text, query), r, self._bare if title_only else self._full)
+            for text, query, r, title_only in zip(texts, queries, rows, self._epochs[epoch][1][groups], strict=True)
         ]
         return collate(chosen, self._encoder.pad_id)
 
@@ -72,10 +83,16 @@ class PoolBatches:
         epoch = bisect_right(self._ends, step)
         return epoch, self._epochs[epoch][0][step - (self._ends[epoch - 1] if epoch else 0)]
 
-    def _group(self, query: EncodedText, rows: slice, products: Sequence[EncodedText]) -> PairGroup:
-        pairs = [self._encoder.pair(query, products[row]) for row in self._pool.product_of[rows].tolist()]
+    def _group(self, query: tuple[str, EncodedText], rows: slice, products: _Rendered) -> PairGroup:
+        (text, encoded), numbers = query, self._pool.product_of[rows].tolist()
+        pairs = [self._encoder.pair(encoded, products.texts[number]) for number in numbers]
         human = None if self._pool.human is None else self._pool.human[rows]
-        return PairGroup(pairs, self._labels[rows], human)
+        auxiliary = products.words.targets(text, numbers) if products.words else None
+        return PairGroup(pairs, self._labels[rows], human, auxiliary)
+
+
+def _rendered(products: Sequence[Product], encoder: PairEncoder, tasks: bool) -> _Rendered:
+    return _Rendered(encoder.encode_products(products), RepeatedWords(products) if tasks else None)
 
 
 def longest_of_groups(product_lengths: npt.ArrayLike, pool: Pool) -> npt.NDArray[np.int32]:

@@ -12,7 +12,7 @@ from training.study.variants import Variant
 
 Changes = dict[str, Any]
 """Settings of a student that differ from the run's, as of `Variant.changes`."""
-StudyName = Literal["scaling", "losses", "depth", "inputs", "split", "split-details"]
+StudyName = Literal["scaling", "losses", "depth", "inputs", "auxiliary", "split", "split-details"]
 
 
 def variants_of(
@@ -31,7 +31,12 @@ def variants_of(
         return split_variants(multiples, multiple, own)
     if study == "split-details":
         return split_detail_variants(multiple, own)
-    designs = {"losses": loss_variants, "depth": depth_variants, "inputs": input_variants}
+    designs = {
+        "losses": loss_variants,
+        "depth": depth_variants,
+        "inputs": input_variants,
+        "auxiliary": auxiliary_variants,
+    }
     return designs[study](multiple)
 
 
@@ -67,6 +72,15 @@ def input_variants(multiple: int) -> list[Variant]:
     return [short] + [
         Variant(f"{multiple}x-{tokens}-tokens-of-description", multiple, {"template": template.model_dump()})
         for tokens, template in templates.items()
+    ]
+
+
+def auxiliary_variants(multiple: int) -> list[Variant]:
+    """One student without auxiliary heads, one with each, and one with both."""
+    weights = {"none": (0.0, 0.0), "overlap": (0.3, 0.0), "match": (0.0, 0.3), "overlap-match": (0.3, 0.3)}
+    return [
+        Variant(f"{multiple}x-{name}", multiple, {"overlap_weight": overlap, "match_weight": match})
+        for name, (overlap, match) in weights.items()
     ]
 
 

@@ -25,7 +25,8 @@ def batch_of(sizes: list[int], *, judged: bool = False) -> Batch:
         lengths = rng.integers(4, 12, size)
         pairs = [EncodedPair(tuple(rng.integers(1, 99, n).tolist()), (0,) * int(n)) for n in lengths]
         human = np.where(rng.random(size) < 0.3, rng.random(size), np.nan).astype(np.float32)
-        groups.append(PairGroup(pairs, rng.random(size).astype(np.float32), human))
+        auxiliary = rng.random((size, 2)).astype(np.float32)
+        groups.append(PairGroup(pairs, rng.random(size).astype(np.float32), human, auxiliary))
     return collate(groups, 0, judged=judged)
 
 
@@ -37,6 +38,7 @@ def test_every_pair_is_in_one_part_and_queries_stay_whole(sizes: list[int], pair
     parts = [part for share in shares for part in share]
     assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
     assert torch.equal(torch.cat([part.human for part in parts]).nan_to_num(-1), batch.human.nan_to_num(-1))
+    assert torch.equal(torch.cat([part.auxiliary for part in parts]), batch.auxiliary)
     assert [size for part in parts for size in torch.bincount(part.group).tolist()] == sizes
     row = 0
     for part in parts:

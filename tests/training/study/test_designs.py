@@ -8,7 +8,7 @@ from training.study.designs import variants_of
 from training.study.variants import Variant
 
 
-@pytest.mark.parametrize("study", ["losses", "depth", "inputs"])
+@pytest.mark.parametrize("study", ["losses", "depth", "inputs", "auxiliary"])
 def test_equal_data_and_settings_that_exist(study: str) -> None:
     variants = variants_of(study, [0, 16], 4)  # type: ignore[arg-type]
     assert {variant.multiple for variant in variants} == {4}
