@@ -117,10 +117,13 @@ def create_service(engine: Engine) -> Service:
 
 
 def _limits(engine: Engine) -> BatchLimits:
-    """Micro-batches that a bucket holds, where there are buckets."""
-    runner = engine.backend.runner
-    widths = runner.shapes.lengths if isinstance(runner, BucketRunner) else ()
-    return BatchLimits(engine.tuning.micro_batch_tokens, widths=widths)
+    """Micro-batches that a bucket holds, where there are buckets, and parts for every session, where each has cores."""
+    runner, tokens = engine.backend.runner, engine.tuning.micro_batch_tokens
+    if isinstance(runner, BucketRunner):
+        return BatchLimits(tokens, widths=runner.shapes.lengths)
+    # A split student's list is too little work to be shared, and a GPU is one for all.
+    shared = engine.placement.provider == "cpu" and engine.split is None
+    return BatchLimits(tokens, sessions=engine.tuning.sessions if shared else 1)
 
 
 def _open_tracing() -> RequestObserver:

@@ -62,8 +62,11 @@ class Backend(Protocol):
     def stuck(self) -> int:
         """Runs that were given up and still hold a thread."""
 
-    async def run(self, pairs: Sequence[Pair]) -> BatchRun:
-        """Score `n` pairs: `n` logits in order. May raise anything; the batcher deals with it."""
+    async def run(self, pairs: Sequence[Pair], alone: bool = False) -> BatchRun:
+        """Score `n` pairs: `n` logits in order. `alone`: nothing else waits.
+
+        May raise anything; the batcher deals with it.
+        """
 
     def close(self) -> None:
         """Wait for running batches and free the threads."""
@@ -89,7 +92,8 @@ class Runner(Protocol):
 class OnnxBackend:
     """Runs micro-batches in threads, as many at once as there are sessions.
 
-    `lone` runs one that is handed over while no other runs; it may be wider than `runner`, which runs all others.
+    `lone` runs one that is handed over while no other runs or waits; it may be wider than `runner`, which runs all
+    others.
     """
 
     def __init__(self, runner: Runner, concurrency: int, batch_seconds: float = math.inf) -> None:
@@ -102,11 +106,14 @@ class OnnxBackend:
         self._batch_seconds = batch_seconds
         self._threads = self._new_threads()
 
-    async def run(self, pairs: Sequence[Pair]) -> BatchRun:
-        """Score `n` pairs in one of the backend's threads; BatchTimeoutError if that takes too long."""
+    async def run(self, pairs: Sequence[Pair], alone: bool = False) -> BatchRun:
+        """Score `n` pairs in one of the backend's threads; BatchTimeoutError if that takes too long.
+
+        `alone`: no other micro-batch waits that will run beside it in a moment.
+        """
         options = ort.RunOptions()
         # What was given up has left `_running` and still holds a core.
-        runner = self.runner if self._running or self.stuck else self.lone
+        runner = self.lone if alone and not (self._running or self.stuck) else self.runner
         self._running += 1
         try:
             running = self._threads.submit(self._in_thread, runner, pairs, options)

@@ -6,7 +6,8 @@ The rule, in order:
    time the earliest deadline goes first.
 3. The first entry gives its longest waiting pair, then as many shorter ones as fit: longest × count
    stays within the token budget and every pair fills at least `row_fill` of its row. Where all are of one
-   length and do not fit into one batch, they go in equal parts.
+   length and do not fit into one batch, they go in equal parts. So does an entry that finds the engine idle, some for
+   each session, until others come.
 4. Room that is left goes to the next entries, of any priority, with pairs no longer than the longest.
 5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
@@ -51,12 +52,16 @@ class Entry:
     dead: DropReason | None = None
     windows: deque[list[int]] = field(default_factory=deque, init=False)
     finish: float = field(default=0.0, init=False)
+    parts: int = field(default=0, init=False)
     sort_key: tuple[int, float, float, float, int] = field(default=(0, 0.0, 0.0, 0.0, 0), init=False)
 
     def waiting(self) -> Iterable[int]:
         """Pair indexes not yet taken."""
         return (row for window in self.windows for row in window)
 
+
+LEAST_PART = 40
+"""Tokens, some two pairs, that are worth a hand-over to another thread."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 Claim = Callable[[EntryT, int], bool]
@@ -80,11 +85,24 @@ class BatchLimits:
     """Lengths, ascending, that rows are padded to; empty: rows are as long as their longest pair."""
     slice_batches: int = 4
     """Batches' worth of fair time within which the earliest deadline goes first."""
+    sessions: int = 1
+    """Batches that run side by side, each on cores of its own."""
 
     def rows(self, longest: int) -> int:
         """Most pairs of a batch whose longest has so many tokens."""
         width = next((width for width in self.widths if width >= longest), longest)
         return max(1, self.tokens // width)
+
+    def parts(self, tokens: int) -> int:
+        """In how many equal batches an entry of so many tokens goes that has the engine to itself; 0: as it comes.
+
+        As many for each session, which all are busy until it is done: a full batch and a rest leave cores idle beside
+        the last one. What is too small to be shared runs on all cores at once (lone.py).
+        """
+        if self.sessions == 1:
+            return 0
+        rounds = -(-tokens // (self.sessions * self.tokens))
+        return min(rounds * self.sessions, max(1, tokens // LEAST_PART))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +142,14 @@ class BatchQueue(Generic[EntryT]):
         """Tokens that wait in entries at least as urgent as `priority`."""
         return sum(tokens for level, tokens in self._tokens.items() if level <= priority)
 
-    def push(self, entry: EntryT, rows: Sequence[int] | None = None) -> None:
-        """Take in an entry's pairs, or only `rows` of them, at least one.
+    def push(self, entry: EntryT, rows: Sequence[int] | None = None, idle: bool = False) -> None:
+        """Take in an entry's pairs, or only `rows` of them, at least one. `idle`: the engine has nothing to do.
 
         An entry that still waits keeps its place; the rows come behind those that it has.
         """
         rows = range(len(entry.lengths)) if rows is None else rows
         tokens = sum(entry.lengths[row] for row in rows)
+        entry.parts = self._limits.parts(tokens) if idle else 0
         windows = self._windows(entry, rows)
         if not entry.windows:
             self._enter(entry, tokens)
@@ -188,11 +207,25 @@ class BatchQueue(Generic[EntryT]):
     def _room(self, leader: EntryT, longest: int) -> int:
         """How many pairs of `longest` tokens a batch that begins with `leader` may hold."""
         room, window = self._limits.rows(longest), leader.windows[0]
+        if leader.parts and len(self._entries) == 1:
+            return min(room, self._next_part(leader))
+        leader.parts = 0
         if len(window) <= room or leader.lengths[window[-1]] != longest:
             return room
         # Equals are cut into equal parts: side by side they are done sooner than a full one and a rest.
         parts = -(-len(window) // room)
         return -(-len(window) // parts)
+
+    def _next_part(self, entry: EntryT) -> int:
+        """How many pairs the next of the equal parts has that are left of `entry`, which waits alone."""
+        part, filled, count = self.tokens / entry.parts, 0.0, 0
+        entry.parts -= 1
+        for row in entry.windows[0]:
+            if count and filled + entry.lengths[row] / 2 > part:
+                break
+            filled += entry.lengths[row]
+            count += 1
+        return count
 
     def _windows(self, entry: EntryT, rows: Sequence[int]) -> list[list[int]]:
         def longest_first(rows: Iterable[int]) -> list[int]:
@@ -201,12 +234,14 @@ class BatchQueue(Generic[EntryT]):
         if entry.order is None:
             return [longest_first(rows)]
         windows: list[list[int]] = []
-        room = 0
-        chosen = set(rows)
+        room, chosen = 0, set(rows)
+        size = self._limits.tokens
+        if entry.parts:
+            size = min(size, -(-sum(entry.lengths[row] for row in rows) // entry.parts))
         for row in (row for row in entry.order if row in chosen):
             if not windows or room < entry.lengths[row]:
                 windows.append([])
-                room = self._limits.tokens
+                room = size
             windows[-1].append(row)
             room -= entry.lengths[row]
         return [longest_first(window) for window in windows]

@@ -140,7 +140,7 @@ class Batcher:
         self._reused(Source.SCORE_CACHE, job.wanted - len(waiting))
         if not waiting:
             return
-        self._queue.push(job, waiting)
+        self._queue.push(job, waiting, idle=not self._running_tokens)
         self._pushed.set()
         if job.deadline != float("inf"):
             timer = loop.call_later(max(0.0, job.deadline - job.submitted), self._expire, job)
@@ -150,7 +150,7 @@ class Batcher:
         while True:
             await self._slots.acquire()
             parts = await self._next_batch()
-            task = asyncio.create_task(self._run_batch(parts))
+            task = asyncio.create_task(self._run_batch(parts, alone=not self._queue.pairs))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
 
@@ -175,20 +175,20 @@ class Batcher:
             if dropped.reason is DropReason.DEADLINE:
                 self._expire(job)
 
-    async def _run_batch(self, parts: Sequence[Part]) -> None:
+    async def _run_batch(self, parts: Sequence[Part], alone: bool) -> None:
         tokens = sum(part.job.lengths[row] for part in parts for row in part.rows)
         self._running_tokens += tokens
         try:
-            await self._infer_or_retry(parts)
+            await self._infer_or_retry(parts, alone)
         except DeviceLostError as error:
             self._lose_device(error)
         finally:
             self._running_tokens -= tokens
             self._slots.release()
 
-    async def _infer_or_retry(self, parts: Sequence[Part]) -> None:
+    async def _infer_or_retry(self, parts: Sequence[Part], alone: bool) -> None:
         try:
-            await self._infer(parts)
+            await self._infer(parts, alone)
         except DeviceLostError:
             raise
         except Exception as error:
@@ -211,9 +211,9 @@ class Batcher:
             except Exception as part_error:
                 self._fail(part, part_error)
 
-    async def _infer(self, parts: Sequence[Part]) -> None:
+    async def _infer(self, parts: Sequence[Part], alone: bool = False) -> None:
         pairs = [part.job.pairs[row] for part in parts for row in part.rows]
-        run = await self._backend.run(pairs)
+        run = await self._backend.run(pairs, alone)
         if run.logits.shape != (len(pairs),):
             raise ValueError(f"{len(pairs)} pairs gave logits of shape {run.logits.shape}. This is a bug.")
         if not np.isfinite(run.logits).all():

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,18 +33,24 @@ def batch_lengths(batch: Sequence[Share[Entry]]) -> list[int]:
     return [share.entry.lengths[row] for share in batch for row in share.rows]
 
 
-@given(lengths_lists, st.booleans())
-def test_nothing_is_lost_and_nothing_comes_twice(lengths: list[list[int]], ordered: bool) -> None:
+@given(lengths_lists, st.booleans(), st.integers(1, 4))
+def test_nothing_is_lost_and_nothing_comes_twice(lengths: list[list[int]], ordered: bool, sessions: int) -> None:
     entries = [Entry(lengths=item, order=range(len(item)) if ordered else None) for item in lengths]
     served: Counter[tuple[int, int]] = Counter()
-    for batch in drain(make_queue(*entries)):
+    queue = make_queue(limits=BatchLimits(tokens=64, sessions=sessions))
+    for entry in entries:
+        queue.push(entry, idle=True)
+    for batch in drain(queue):
         served.update((entries.index(share.entry), row) for share in batch for row in share.rows)
     assert served == Counter({(index, row): 1 for index, item in enumerate(lengths) for row in range(len(item))})
 
 
-@given(lengths_lists)
-def test_a_batch_stays_within_the_budget_unless_it_is_one_long_pair(lengths: list[list[int]]) -> None:
-    for batch in drain(make_queue(*(Entry(lengths=item) for item in lengths))):
+@given(lengths_lists, st.integers(1, 4))
+def test_a_batch_stays_within_the_budget_unless_it_is_one_long_pair(lengths: list[list[int]], sessions: int) -> None:
+    queue = make_queue(limits=BatchLimits(tokens=64, sessions=sessions))
+    for item in lengths:
+        queue.push(Entry(lengths=item), idle=True)
+    for batch in drain(queue):
         found = batch_lengths(batch)
         assert max(found) * len(found) <= LIMITS.tokens or len(found) == 1
 
@@ -57,6 +64,44 @@ def test_equals_that_do_not_fit_into_one_batch_go_in_equal_parts() -> None:
     assert [len(batch) for batch in small] == [2]
     mixed = drain(make_queue(Entry(lengths=[4, 4, 4, 3]), limits=limits))
     assert [batch_lengths(batch) for batch in mixed] == [[4, 4, 4], [3]]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sessions", "batches"),
+    [
+        ([26] * 10, 2, [5, 5]),
+        ([26] * 50, 2, [8, 8, 9, 8, 9, 8]),
+        ([26] * 50, 4, [6, 6, 6, 6, 7, 6, 7, 6]),
+        ([26] * 50, 1, [9, 9, 8, 8, 8, 8]),
+        ([26, 26, 26], 2, [3]),
+        ([26] * 4, 4, [2, 2]),
+        ([40, 35, 33, 32, 30, 30], 2, [3, 3]),
+        ([90], 2, [1]),
+    ],
+)
+def test_an_entry_that_finds_the_engine_idle_goes_in_equal_parts_to_all_sessions(
+    lengths: list[int], sessions: int, batches: list[int]
+) -> None:
+    queue = make_queue(limits=BatchLimits(tokens=256, sessions=sessions))
+    queue.push(Entry(lengths=lengths), idle=True)
+    assert [len(batch_lengths(batch)) for batch in drain(queue)] == batches
+    ordered = Entry(lengths=lengths, order=range(len(lengths)))
+    queue.push(ordered, idle=True)
+    (share,) = queue.next_batch()
+    assert sorted(share.rows) == list(range(len(share.rows)))
+
+
+def test_an_entry_that_finds_others_running_or_waiting_goes_in_full_batches() -> None:
+    def sizes(idle: bool, others: int) -> list[int]:
+        queue = make_queue(limits=BatchLimits(tokens=256, sessions=2))
+        queue.push(Entry(lengths=[26] * 11 + [25]), idle=idle)
+        for _ in range(others):
+            queue.push(Entry(lengths=[10] * 99))
+        return [len(queue.next_batch()[0].rows) for _ in range(2)]
+
+    assert sizes(idle=True, others=0) == [6, 6]
+    assert sizes(idle=False, others=0) == [9, 3]
+    assert sizes(idle=True, others=1) == [9, 3]
 
 
 @given(lengths_lists)

@@ -38,13 +38,15 @@ class FakeBackend:
     def __init__(self, concurrency: int = 1) -> None:
         self.concurrency = concurrency
         self.batches: list[list[int]] = []
+        self.alone: list[bool] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.called = asyncio.Event()
 
-    async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+    async def run(self, pairs: Sequence[EncodedPair], alone: bool = False) -> BatchRun:
         values = [p.ids[0] for p in pairs]
         self.batches.append(values)
+        self.alone.append(alone)
         self.called.set()
         await self.gate.wait()
         if POISON in values:
@@ -116,6 +118,16 @@ def test_an_idle_server_starts_at_once_and_load_makes_batches() -> None:
         await asyncio.gather(*scoring)
         # One batch waited ahead of the backend; the others were cut when it came free.
         assert [len(batch) for batch in bench.backend.batches] == [1, 4, 4]
+
+    scenario(run)
+
+
+def test_a_batch_is_alone_where_nothing_waits_behind_it() -> None:
+    async def run(bench: Bench) -> None:
+        await bench.batcher.score([job(1, 2)])
+        await bench.batcher.score([job(*range(10, 16))])
+        assert bench.backend.batches == [[1, 2], [10, 11, 12], [13, 14, 15]]
+        assert bench.backend.alone == [True, False, True]
 
     scenario(run)
 

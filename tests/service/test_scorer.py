@@ -39,7 +39,7 @@ class SlowBackend:
         self.steps = 10**9
         self.order: list[int] = []
 
-    async def run(self, pairs: Sequence[EncodedPair]) -> BatchRun:
+    async def run(self, pairs: Sequence[EncodedPair], alone: bool = False) -> BatchRun:
         self.order += [len(pair) for pair in pairs]
         self.steps -= 1
         if self.steps < 0:
