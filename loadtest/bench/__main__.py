@@ -27,7 +27,7 @@ from loadtest.bench.result import LoadResult, underscored
 from loadtest.bench.split_loads import SPLIT_LOADS
 from relevance.bundle import load_bundle
 
-CLOSED_LOADS = (ClosedLoad(50, 8), ClosedLoad(1, 1), ClosedLoad(10, 4))
+CLOSED_LOADS = (ClosedLoad(50, 8), ClosedLoad(1, 1), ClosedLoad(10, 4), ClosedLoad(10, 1))
 OF_SPLITS: Mapping[str, Callable[[Arena], LoadResult]] = {**SPLIT_LOADS, "memory_split": memory_split}
 LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
     **{load.name: load.run for load in CLOSED_LOADS},

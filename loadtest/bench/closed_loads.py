@@ -1,4 +1,4 @@
-"""c50x8, c1x1, c10x4: so many candidates a request, so many clients without think time."""
+"""c50x8, c1x1, c10x4, c10x1: so many candidates a request, so many clients without think time."""
 
 from __future__ import annotations
 

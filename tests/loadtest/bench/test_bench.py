@@ -38,7 +38,7 @@ def test_every_load_has_its_headline_and_json_can_hold_it(finished: tuple[dict[s
     assert report["machine"]["cores"] >= 1
     figures = {name: load["figure"] for name, load in report["loads"].items()}
     assert figures == {
-        **dict.fromkeys(("c50x8", "c1x1", "c10x4"), "pairs_per_s"),
+        **dict.fromkeys(("c50x8", "c1x1", "c10x4", "c10x1"), "pairs_per_s"),
         "mixed": "small_p99_ms",
         "overload": "goodput_to_aisles_capacity",
         "token_cache": "tokenize_ms",
@@ -50,7 +50,7 @@ def test_every_load_has_its_headline_and_json_can_hold_it(finished: tuple[dict[s
 
 
 def test_closed_loads_compare_the_service_with_the_graph(finished: tuple[dict[str, Any], Path]) -> None:
-    for name in ("c50x8", "c1x1", "c10x4"):
+    for name in ("c50x8", "c1x1", "c10x4", "c10x1"):
         load = finished[0]["loads"][name]
         # The tiny graph takes no time beside HTTP.
         assert 0 < load["aisle"] < load["raw"]
