@@ -85,7 +85,7 @@ def create_service(engine: Engine) -> Service:
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
     texts, scores = _caches(settings, metrics)
-    queue: BatchQueue[Job] = BatchQueue(_limits(engine))
+    queue: BatchQueue[Job] = BatchQueue(batch_limits(engine))
     reuse = PairReuse(engine.keys, scores)
     speed = EngineSpeed(engine.tuning.sessions, engine.tokens_per_second)
     batcher = Batcher(backend, queue, reuse, [metrics, speed])
@@ -116,7 +116,7 @@ def create_service(engine: Engine) -> Service:
     return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None)
 
 
-def _limits(engine: Engine) -> BatchLimits:
+def batch_limits(engine: Engine) -> BatchLimits:
     """Micro-batches that a bucket holds, where there are buckets, and parts for every session, where each has cores."""
     runner, tokens = engine.backend.runner, engine.tuning.micro_batch_tokens
     if isinstance(runner, BucketRunner):

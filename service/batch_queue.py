@@ -6,8 +6,8 @@ The rule, in order:
    time the earliest deadline goes first.
 3. The first entry gives its longest waiting pair, then as many shorter ones as fit: longest × count
    stays within the token budget and every pair fills at least `row_fill` of its row. Where all are of one
-   length and do not fit into one batch, they go in equal parts. So does an entry that finds the engine idle, some for
-   each session, until others come.
+   length and do not fit into one batch, they go in equal parts. So does an entry that finds the engine idle: as many
+   parts for each session, until another entry waits beside it.
 4. Room that is left goes to the next entries, of any priority, with pairs no longer than the longest.
 5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
@@ -52,7 +52,7 @@ class Entry:
     dead: DropReason | None = None
     windows: deque[list[int]] = field(default_factory=deque, init=False)
     finish: float = field(default=0.0, init=False)
-    parts: int = field(default=0, init=False)
+    shared: bool = field(default=False, init=False)
     sort_key: tuple[int, float, float, float, int] = field(default=(0, 0.0, 0.0, 0.0, 0), init=False)
 
     def waiting(self) -> Iterable[int]:
@@ -61,7 +61,7 @@ class Entry:
 
 
 LEAST_PART = 40
-"""Tokens, some two pairs, that are worth a hand-over to another thread."""
+"""Tokens, some two pairs, for which a hand-over to a thread of their own is worth it."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 Claim = Callable[[EntryT, int], bool]
@@ -93,16 +93,17 @@ class BatchLimits:
         width = next((width for width in self.widths if width >= longest), longest)
         return max(1, self.tokens // width)
 
-    def parts(self, tokens: int) -> int:
-        """In how many equal batches an entry of so many tokens goes that has the engine to itself; 0: as it comes.
+    def parts(self, lengths: Sequence[int]) -> int:
+        """In how many equal parts pairs of these lengths go that find the engine idle: as many for each session.
 
-        As many for each session, which all are busy until it is done: a full batch and a rest leave cores idle beside
-        the last one. What is too small to be shared runs on all cores at once (lone.py).
+        A full batch and a rest would leave cores idle beside the last one. 0: they go as they come, for there is
+        too little to share, or one pair that is longer than a part.
         """
-        if self.sessions == 1:
+        tokens = sum(lengths)
+        if self.sessions == 1 or tokens < self.sessions * LEAST_PART:
             return 0
-        rounds = -(-tokens // (self.sessions * self.tokens))
-        return min(rounds * self.sessions, max(1, tokens // LEAST_PART))
+        parts = self.sessions * -(-tokens // (self.sessions * self.tokens))
+        return parts if parts * max(lengths) <= tokens else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,11 @@ class BatchQueue(Generic[EntryT]):
         """
         rows = range(len(entry.lengths)) if rows is None else rows
         tokens = sum(entry.lengths[row] for row in rows)
-        entry.parts = self._limits.parts(tokens) if idle else 0
-        windows = self._windows(entry, rows)
+        parts = self._limits.parts([entry.lengths[row] for row in rows]) if idle and not self._entries else 0
+        for other in self._entries:
+            other.shared = False
+        entry.shared = parts > 0
+        windows = self._windows(entry, rows, parts)
         if not entry.windows:
             self._enter(entry, tokens)
         entry.windows.extend(windows)
@@ -207,41 +211,30 @@ class BatchQueue(Generic[EntryT]):
     def _room(self, leader: EntryT, longest: int) -> int:
         """How many pairs of `longest` tokens a batch that begins with `leader` may hold."""
         room, window = self._limits.rows(longest), leader.windows[0]
-        if leader.parts and len(self._entries) == 1:
-            return min(room, self._next_part(leader))
-        leader.parts = 0
+        if leader.shared:
+            return min(room, len(window))
         if len(window) <= room or leader.lengths[window[-1]] != longest:
             return room
         # Equals are cut into equal parts: side by side they are done sooner than a full one and a rest.
         parts = -(-len(window) // room)
         return -(-len(window) // parts)
 
-    def _next_part(self, entry: EntryT) -> int:
-        """How many pairs the next of the equal parts has that are left of `entry`, which waits alone."""
-        part, filled, count = self.tokens / entry.parts, 0.0, 0
-        entry.parts -= 1
-        for row in entry.windows[0]:
-            if count and filled + entry.lengths[row] / 2 > part:
-                break
-            filled += entry.lengths[row]
-            count += 1
-        return count
-
-    def _windows(self, entry: EntryT, rows: Sequence[int]) -> list[list[int]]:
+    def _windows(self, entry: EntryT, rows: Sequence[int], parts: int) -> list[list[int]]:
         def longest_first(rows: Iterable[int]) -> list[int]:
             return sorted(rows, key=lambda row: -entry.lengths[row])
 
+        chosen = set(rows)
+        order = longest_first(rows) if entry.order is None else [row for row in entry.order if row in chosen]
+        if parts:
+            return [longest_first(part) for part in _equal_parts(order, entry.lengths, parts)]
         if entry.order is None:
-            return [longest_first(rows)]
+            return [order]
         windows: list[list[int]] = []
-        room, chosen = 0, set(rows)
-        size = self._limits.tokens
-        if entry.parts:
-            size = min(size, -(-sum(entry.lengths[row] for row in rows) // entry.parts))
-        for row in (row for row in entry.order if row in chosen):
+        room = 0
+        for row in order:
             if not windows or room < entry.lengths[row]:
                 windows.append([])
-                room = size
+                room = self._limits.tokens
             windows[-1].append(row)
             room -= entry.lengths[row]
         return [longest_first(window) for window in windows]
@@ -276,6 +269,16 @@ class BatchQueue(Generic[EntryT]):
         """Let the clock of a priority start anew when nothing of it waits."""
         for level in [level for level, tokens in self._tokens.items() if not tokens]:
             del self._tokens[level], self._clocks[level]
+
+
+def _equal_parts(rows: Sequence[int], lengths: Sequence[int], parts: int) -> list[list[int]]:
+    """`rows` in at most `parts` runs of about as many tokens each: a row goes to where its middle lies."""
+    total, before = sum(lengths[row] for row in rows), 0
+    cut: list[list[int]] = [[] for _ in range(parts)]
+    for row in rows:
+        cut[(2 * before + lengths[row]) * parts // (2 * total)].append(row)
+        before += lengths[row]
+    return [part for part in cut if part]
 
 
 def _sort_key(entry: Entry) -> tuple[int, float, float, float, int]:

@@ -140,7 +140,7 @@ class Batcher:
         self._reused(Source.SCORE_CACHE, job.wanted - len(waiting))
         if not waiting:
             return
-        self._queue.push(job, waiting, idle=not self._running_tokens)
+        self._queue.push(job, waiting, idle=not self._running_tokens and not self._backend.stuck)
         self._pushed.set()
         if job.deadline != float("inf"):
             timer = loop.call_later(max(0.0, job.deadline - job.submitted), self._expire, job)
@@ -150,7 +150,9 @@ class Batcher:
         while True:
             await self._slots.acquire()
             parts = await self._next_batch()
-            task = asyncio.create_task(self._run_batch(parts, alone=not self._queue.pairs))
+            tokens = sum(part.job.lengths[row] for part in parts for row in part.rows)
+            self._running_tokens += tokens
+            task = asyncio.create_task(self._run_batch(parts, tokens, alone=not self._queue.pairs))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
 
@@ -175,9 +177,7 @@ class Batcher:
             if dropped.reason is DropReason.DEADLINE:
                 self._expire(job)
 
-    async def _run_batch(self, parts: Sequence[Part], alone: bool) -> None:
-        tokens = sum(part.job.lengths[row] for part in parts for row in part.rows)
-        self._running_tokens += tokens
+    async def _run_batch(self, parts: Sequence[Part], tokens: int, alone: bool) -> None:
         try:
             await self._infer_or_retry(parts, alone)
         except DeviceLostError as error:

@@ -84,6 +84,9 @@ def loss_in_words(student: StudentSettings) -> str:
     words += " on teacher logits"
     if student.human_weight:
         words += f" + {student.human_weight:g} · soft-target BCE on judgements"
+    for task, weight in (("lexical overlap", student.overlap_weight), ("attribute match", student.match_weight)):
+        if weight:
+            words += f" + {weight:g} · BCE on {task}"
     if student.initial_share:
         words += f"; averaged with {student.initial_share:g} of the weights it started from"
     return words

@@ -71,7 +71,7 @@ class RunDirectory:
 
     def changed_since(self, earlier: Path) -> list[str]:
         """Dotted names of the settings and data in which the run in `earlier` was started otherwise."""
-        return sorted(_differences(_completed(_read_json(earlier / FINGERPRINT), self._defaults), self.fingerprint))
+        return sorted(_differences(completed(_read_json(earlier / FINGERPRINT), self._defaults), self.fingerprint))
 
     def stage(self, name: StageName, independent: Collection[StageName] = ()) -> Stage:
         """The folder of a stage, made if need be.
@@ -147,11 +147,11 @@ def _read_json(path: Path) -> Any:
         raise RunDirectoryError(f"{path} cannot be read ({error}), so {path.parent} is no run directory") from error
 
 
-def _completed(old: Any, defaults: Any) -> Any:
+def completed(old: Any, defaults: Any) -> Any:
     """The old JSON tree with the values of `defaults` where it says nothing."""
     if not (isinstance(old, dict) and isinstance(defaults, dict)):
         return old
-    return {**defaults, **{key: _completed(value, defaults.get(key)) for key, value in old.items()}}
+    return {**defaults, **{key: completed(value, defaults.get(key)) for key, value in old.items()}}
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> set[str]:

@@ -58,7 +58,7 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def told_by_device(error: BaseException) -> str | None:
-    """What CUDA and its libraries say in `error`, which opening a graph raised; None if it is the graph's own fault.
+    """What CUDA and its libraries say in `error`, which a graph raised at the start; None if it is its own fault.
 
     Memory of the process itself (`std::bad_alloc`) is not the device's.
     """

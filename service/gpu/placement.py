@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from relevance.bundle import SPLIT_PARTS, Bundle, Precision
+from relevance.runtime_errors import in_short
 from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.cuda_runtime import open_runtime
-from service.gpu.faults import told_by_device
+from service.gpu.faults import Fault, fault_of, told_by_device
 from service.gpu.options import DEFAULT_OPTIONS, EXECUTION_PROVIDERS, GpuOptions, Provider
 from service.gpu.settings import AskedProvider, GpuSettings
 from service.sessions import Graph, open_session
@@ -59,15 +61,20 @@ def open_placed(
     not start. BackendError if the bundle has no graph that suits, or as of `open_on`; ProviderError if what was asked
     for fails and nothing else is allowed.
     """
-    asked, refusal = settings.provider, None
-    for provider in _wanted(bundle, asked):
+    refusals: list[ProviderError] = []
+    for provider in _wanted(bundle, settings.provider):
         try:
-            started = _started(bundle, settings, provider, starts or _open)
-            return open_on(_told(started, refusal))
+            placement = _started(bundle, settings, provider, starts or _open)
+            placement = replace(placement, fallback=_fallback(settings, refusals))
+            opened = open_on(placement)
         except BackendError as error:
-            refused = _refused(provider, error)
-            _check_allowed(settings, refused)
-            refusal = refusal or refused
+            refusals.append(_refused(provider, error))
+            _check_allowed(settings, refusals[-1])
+        else:
+            _tell(placement, refusals)
+            return opened
+        # Frames that refer to their own error hold what was opened, and the next provider may need that memory.
+        gc.collect()
     raise BackendError(f"no execution provider starts for bundle {bundle.directory}. This is a bug.")
 
 
@@ -80,15 +87,15 @@ def _started(bundle: Bundle, settings: GpuSettings, provider: Provider, opens: C
 
 
 def _refused(provider: Provider, error: BackendError) -> ProviderError:
-    """The error as the provider's; raises `error` where it is not.
-
-    A new one, without the traceback whose frames hold what was opened: the next provider may need that memory.
-    """
+    """The error as the provider's, without the traceback that holds what was opened; raises `error` where it is not."""
     if isinstance(error, ProviderError):
         return type(error)(str(error))
-    if provider == "cpu" or told_by_device(error) is None:
+    if provider == "cpu" or (told_by_device(error) is None and fault_of(error) is not Fault.LOST):
         raise error
-    return GpuFailedError(f"{EXECUTION_PROVIDERS[provider]} starts, but {error}")
+    return GpuFailedError(
+        f"{EXECUTION_PROVIDERS[provider]} starts, but {in_short(error)}; nvidia-smi shows the GPU's state, and "
+        "AISLE_PROVIDER=cpu does without it"
+    )
 
 
 def precision_for(bundle: Bundle, provider: Provider) -> Precision:
@@ -149,20 +156,26 @@ def _check_allowed(settings: GpuSettings, error: ProviderError) -> None:
         ) from error
 
 
-def _told(placement: Placement, refusal: ProviderError | None) -> Placement:
+def _fallback(settings: GpuSettings, refusals: Sequence[ProviderError]) -> str | None:
+    """Why the next provider is not what was asked for; None if it is, or if `auto` met a machine without a GPU."""
+    if settings.provider == "auto" and not any(isinstance(refusal, GpuFailedError) for refusal in refusals):
+        return None
+    return "; ".join(map(str, refusals)) or None
+
+
+def _tell(placement: Placement, refusals: Sequence[ProviderError]) -> None:
     fields: dict[str, str] = {
         "asked": placement.asked,
         "runs_on": placement.provider,
         "precision": placement.precision,
     }
-    if refusal is None:
+    if not refusals:
         logger.info("provider chosen", extra={"fields": fields})
-        return placement
-    fields["reason"] = str(refusal)
-    # `auto` asked for nothing in particular: without a GPU nothing was lost, but the log says what was tried.
-    if placement.asked == "auto" and not isinstance(refusal, GpuFailedError):
+        return
+    fields["reason"] = "; ".join(map(str, refusals))
+    if placement.fallback is None:
+        # `auto` asked for nothing in particular: without a GPU nothing was lost, but the log says what was tried.
         logger.info("no GPU is used", extra={"fields": fields})
-        return placement
+        return
     lost = "GPU OF THIS MACHINE" if placement.asked == "auto" else "PROVIDER THAT WAS ASKED FOR"
     logger.critical(f"THE {lost} IS NOT USED", extra={"fields": fields})
-    return replace(placement, fallback=str(refusal))

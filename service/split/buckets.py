@@ -18,6 +18,7 @@ from relevance.product_record import ProductRecord
 from relevance.split_inputs import encoder_inputs, joint_inputs, records_of
 from relevance.template import Template
 from service.backend import Logits
+from service.errors import BackendError
 from service.gpu.device_thread import DeviceThread
 from service.gpu.fitting import FittingShapes
 from service.gpu.shapes import Cut, Ladders, Shape, Shapes, make_grid, make_shapes
@@ -61,7 +62,10 @@ class BucketedGraphs:
     def warm(self, query_tokens: int) -> None:
         """Run every shape, and queries of up to so many tokens; errors as of `FittingShapes.warm`."""
         self._encoder.warm(lambda shape: self.records([(0,) * shape.length] * shape.pairs, [False] * shape.pairs))
-        queries = [self.query((0,) * length) for length in range(SPECIAL_TOKENS, query_tokens + SPECIAL_TOKENS + 1)]
+        try:
+            queries = [self.query((0,) * length) for length in range(SPECIAL_TOKENS, query_tokens + SPECIAL_TOKENS + 1)]
+        except Exception as error:
+            raise BackendError(f"the model fails on a query of at most {query_tokens} tokens: {error}") from error
         # The longest has the largest constants.
         self._joint.warm(lambda shape: self.logits(queries[-1], self._samples(shape)))
 

@@ -2,23 +2,43 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from relevance.bundle import Bundle, BundleError
-from service.app import create_app
+from service.app import batch_limits, create_app
 from service.engine import load
 from service.errors import BackendError, SettingsError
 from service.settings import Settings
 from tests.service.app_client import AppClient
 from tests.service.conftest import MakeService
 from tests.service.tiny_bundle import tokenizer, write_bundle
+from tests.tiny_split import write_split_bundle
 
 
 def test_loading_warms_the_backend(bundle: Bundle) -> None:
     engine = load(Settings(bundle=bundle.directory, autotune=False, sessions=2, micro_batch_tokens=64))
     assert engine.tokens_per_second > 0
     assert (engine.backend.concurrency, engine.tuning.micro_batch_tokens) == (2, 64)
+    engine.backend.close()
+
+
+@pytest.mark.parametrize(("settings", "sessions"), [({"sessions": 2}, 2), ({"sessions": 1}, 1), ({"buckets": "on"}, 1)])
+def test_a_request_is_shared_by_the_sessions_where_each_has_its_cores(
+    bundle: Bundle, settings: dict[str, Any], sessions: int
+) -> None:
+    engine = load(Settings(bundle=bundle.directory, autotune=False, micro_batch_tokens=64, **settings))
+    assert batch_limits(engine).sessions == sessions
+    assert bool(batch_limits(engine).widths) == ("buckets" in settings)
+    engine.backend.close()
+
+
+@pytest.mark.parametrize("buckets", ["off", "on"])
+def test_a_split_students_list_is_not_shared(tmp_path: Path, buckets: str) -> None:
+    bundle = write_split_bundle(tmp_path / "split")
+    engine = load(Settings(bundle=bundle.directory, sessions=None if buckets == "on" else 2, buckets=buckets))
+    assert batch_limits(engine).sessions == 1
     engine.backend.close()
 
 

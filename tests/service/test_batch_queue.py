@@ -70,13 +70,15 @@ def test_equals_that_do_not_fit_into_one_batch_go_in_equal_parts() -> None:
     ("lengths", "sessions", "batches"),
     [
         ([26] * 10, 2, [5, 5]),
-        ([26] * 50, 2, [8, 8, 9, 8, 9, 8]),
-        ([26] * 50, 4, [6, 6, 6, 6, 7, 6, 7, 6]),
-        ([26] * 50, 1, [9, 9, 8, 8, 8, 8]),
+        ([26] * 50, 2, [8, 9, 8, 8, 9, 8]),
+        ([26] * 50, 4, [6, 6, 7, 6, 6, 6, 7, 6]),
         ([26, 26, 26], 2, [3]),
-        ([26] * 4, 4, [2, 2]),
+        ([26] * 4, 4, [4]),
+        ([30] * 6, 4, [1, 2, 1, 2]),
         ([40, 35, 33, 32, 30, 30], 2, [3, 3]),
         ([90], 2, [1]),
+        ([100, 20], 2, [1, 1]),
+        ([80, 20, 20, 20, 20], 2, [1, 4]),
     ],
 )
 def test_an_entry_that_finds_the_engine_idle_goes_in_equal_parts_to_all_sessions(
@@ -85,10 +87,10 @@ def test_an_entry_that_finds_the_engine_idle_goes_in_equal_parts_to_all_sessions
     queue = make_queue(limits=BatchLimits(tokens=256, sessions=sessions))
     queue.push(Entry(lengths=lengths), idle=True)
     assert [len(batch_lengths(batch)) for batch in drain(queue)] == batches
-    ordered = Entry(lengths=lengths, order=range(len(lengths)))
-    queue.push(ordered, idle=True)
-    (share,) = queue.next_batch()
-    assert sorted(share.rows) == list(range(len(share.rows)))
+    queue.push(Entry(lengths=lengths, order=range(len(lengths))), idle=True)
+    ordered = [sorted(row for share in batch for row in share.rows) for batch in drain(queue)]
+    assert [len(rows) for rows in ordered] == batches
+    assert [row for rows in ordered for row in rows] == list(range(len(lengths)))
 
 
 def test_an_entry_that_finds_others_running_or_waiting_goes_in_full_batches() -> None:
@@ -102,6 +104,13 @@ def test_an_entry_that_finds_others_running_or_waiting_goes_in_full_batches() ->
     assert sizes(idle=True, others=0) == [6, 6]
     assert sizes(idle=False, others=0) == [9, 3]
     assert sizes(idle=True, others=1) == [9, 3]
+
+
+def test_an_entry_that_others_overtook_goes_on_in_full_batches() -> None:
+    queue = make_queue(limits=BatchLimits(tokens=256, sessions=2))
+    queue.push(Entry(lengths=[26] * 11 + [25], priority=1), idle=True)
+    queue.push(Entry(lengths=[200]), idle=True)
+    assert [len(batch_lengths(queue.next_batch())) for _ in range(3)] == [1, 9, 3]
 
 
 @given(lengths_lists)

@@ -30,6 +30,9 @@ def job(*values: int, deadline: float | None = None, priority: int = 0) -> Job:
     return Job(pairs=pairs, lengths=lengths, order=range(len(pairs)), deadline=deadline)
 
 
+LIMITS = BatchLimits(tokens=16)
+
+
 class FakeBackend:
     """The logit of a pair is its first id. While `gate` is closed, batches wait."""
 
@@ -74,22 +77,22 @@ class Observer:
 
 
 class Bench:
-    """A batcher with everything around it made of test parts; four pairs of `pair` fit a micro-batch."""
+    """A batcher with everything around it made of test parts; four pairs of `pair` fit a micro-batch of `LIMITS`."""
 
-    def __init__(self, cached: bool = False) -> None:
+    def __init__(self, cached: bool = False, limits: BatchLimits = LIMITS) -> None:
         self.backend = FakeBackend()
         self.observer = Observer()
         self.now = 0.0
-        self.queue: BatchQueue[Job] = BatchQueue(BatchLimits(tokens=16))
+        self.queue: BatchQueue[Job] = BatchQueue(limits)
         self.cache = ScoreCache(max_bytes=4000, ttl_seconds=60.0, clock=lambda: self.now)
         reuse = PairReuse(CrossPairKeys("1"), self.cache if cached else None)
         self.batcher = Batcher(self.backend, self.queue, reuse, [self.observer], lambda: self.now)
         self.batcher.start()
 
 
-def scenario(run: Callable[[Bench], Awaitable[None]], cached: bool = False) -> None:
+def scenario(run: Callable[[Bench], Awaitable[None]], cached: bool = False, limits: BatchLimits = LIMITS) -> None:
     async def main() -> None:
-        bench = Bench(cached)
+        bench = Bench(cached, limits)
         async with asyncio.timeout(10):
             await run(bench)
             await bench.batcher.stop()
@@ -130,6 +133,24 @@ def test_a_batch_is_alone_where_nothing_waits_behind_it() -> None:
         assert bench.backend.alone == [True, False, True]
 
     scenario(run)
+
+
+def test_a_job_that_finds_the_engine_idle_is_shared_by_its_sessions() -> None:
+    async def run(bench: Bench) -> None:
+        await bench.batcher.score([job(*range(24))])
+        bench.backend.gate.clear()
+        scoring = [asyncio.create_task(bench.batcher.score([job(*range(30, 54))]))]
+        while len(bench.backend.batches) < 4:
+            await asyncio.sleep(0)
+        scoring.append(asyncio.create_task(bench.batcher.score([job(*range(60, 83))])))
+        bench.backend.gate.set()
+        await asyncio.gather(*scoring)
+        bench.backend.stuck = 1
+        await bench.batcher.score([job(*range(90, 114))])
+        # The third found others at work, and the fourth a core that is taken by what was given up.
+        assert [len(batch) for batch in bench.backend.batches] == [12, 12, 12, 12, 23, 24]
+
+    scenario(run, limits=BatchLimits(tokens=256, sessions=2))
 
 
 def test_times_ride_on_the_job() -> None:
@@ -281,7 +302,7 @@ def test_the_rest_of_a_failed_request_is_dropped_and_counted() -> None:
 
 def test_a_wrong_number_of_logits_is_a_failure() -> None:
     async def run(bench: Bench) -> None:
-        async def too_few(pairs: Sequence[EncodedPair]) -> BatchRun:
+        async def too_few(pairs: Sequence[EncodedPair], alone: bool) -> BatchRun:
             return BatchRun(np.zeros(1, dtype=np.float32), 0.0, 0.0, 1, 1)
 
         bench.backend.run = too_few  # type: ignore[method-assign]

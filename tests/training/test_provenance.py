@@ -55,6 +55,10 @@ def test_a_bundle_tells_the_loss_and_the_split_that_it_was_made_with(tmp_path: P
         ({"loss": "ranknet", "anchor": 0}, "all-pairs RankNet on teacher logits"),
         ({"loss": "listwise_kl", "temperature": 2}, "listwise KL at temperature 2 + 0.3 · MSE on teacher logits"),
         (
+            {"loss": "pointwise_mse", "overlap_weight": 0.1, "match_weight": 2},
+            "MSE on teacher logits + 0.1 · BCE on lexical overlap + 2 · BCE on attribute match",
+        ),
+        (
             {"initial_share": 0.25, "layers": range(6)},
             "all-pairs MarginMSE + 0.3 · MSE on teacher logits; averaged with 0.25 of the weights it started from",
         ),

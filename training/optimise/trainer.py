@@ -21,8 +21,10 @@ from training.optimise.micro_batches import micro_batches
 from training.optimise.scorers import CrossEncoder, Scorer, cls_vectors
 
 LossFunction = Callable[[Tensor, Batch], Tensor]
-"""Loss of a batch from its logits (n,). Means are over `batch.pairs` or `batch.queries` where these are not
-None: the losses of a batch's parts then add up to the batch's own."""
+"""Loss of a batch from what the model gives for it, for most logits (n,).
+
+Means are over `batch.pairs` or `batch.queries` where these are not None: the losses of a batch's parts then add up to
+the batch's own."""
 CHECKPOINT_SECONDS = 60.0
 
 

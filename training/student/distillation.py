@@ -22,9 +22,9 @@ from training.models.split.student import SplitStudent
 from training.optimise.batches import Batch
 from training.optimise.losses import human_cross_entropy, listwise_kl, margin_mse, pointwise_mse, ranknet
 from training.optimise.scorers import CrossEncoder, Scorer
-from training.optimise.trainer import Optimisation, TrainingHooks, train
+from training.optimise.trainer import LossFunction, Optimisation, TrainingHooks, train
 from training.pool import Pool
-from training.student.auxiliary import AuxiliaryHeads, Loss, with_auxiliary_tasks
+from training.student.auxiliary import AuxiliaryHeads, with_auxiliary_tasks
 from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
 
@@ -97,7 +97,7 @@ def train_student(
     if isinstance(student, SplitStudent) and settings.split.scores_at_its_start:
         fit_head(student, batches)
     initial = {name: weights.clone() for name, weights in student.state_dict().items()}
-    loss: Loss = partial(distillation_loss, settings=settings)
+    loss: LossFunction = partial(distillation_loss, settings=settings)
     learner = student
     if weights := settings.auxiliary_weights:
         learner = AuxiliaryHeads(cast(BertForSequenceClassification, student))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +22,6 @@ GROUPS_AT_ONCE = 1 << 15
 """How many queries' pairs are looked at together to tell the longest of each."""
 
 
-class _Rendered(NamedTuple):
-    """All products as they are shown: their tokens, and what auxiliary tasks ask of their words."""
-
-    texts: Sequence[EncodedText]
-    words: RepeatedWords | None
-
-
 class PoolBatches:
     """The labelled pool as batches: whole queries, several epochs, each in its own order.
 
@@ -40,10 +32,10 @@ class PoolBatches:
 
     def __init__(self, pool: Pool, labels: Logits, encoder: PairEncoder, settings: StudentSettings, seed: int) -> None:
         self._pool, self._labels, self._encoder = pool, labels, encoder
-        tasks = settings.auxiliary_weights is not None
-        self._full = _rendered(pool.products, encoder, tasks)
-        self._bare = _rendered([Product(title=product.title) for product in pool.products], encoder, tasks)
-        lengths, sizes = longest_of_groups([len(text.ids) for text in self._full.texts], pool), np.diff(pool.starts)
+        self._words = RepeatedWords(settings.template) if settings.auxiliary_weights else None
+        self._full = encoder.encode_products(pool.products)
+        self._bare = encoder.encode_products([_bare(product) for product in pool.products])
+        lengths, sizes = longest_of_groups([len(text.ids) for text in self._full], pool), np.diff(pool.starts)
         limit = settings.max_steps or sys.maxsize
         self._wanted = settings.epochs
         self._epochs: list[tuple[EpochPlan, npt.NDArray[np.bool_]]] = []
@@ -65,7 +57,7 @@ class PoolBatches:
         texts = [self._pool.queries[self._pool.query_of[r.start]] for r in rows]
         queries = self._encoder.encode_queries(texts)
         chosen = [
-            self._group((text, query), r, self._bare if title_only else self._full)
+            self._group((text, query), r, title_only)
             for text, query, r, title_only in zip(texts, queries, rows, self._epochs[epoch][1][groups], strict=True)
         ]
         return collate(chosen, self._encoder.pad_id)
@@ -83,16 +75,24 @@ class PoolBatches:
         epoch = bisect_right(self._ends, step)
         return epoch, self._epochs[epoch][0][step - (self._ends[epoch - 1] if epoch else 0)]
 
-    def _group(self, query: tuple[str, EncodedText], rows: slice, products: _Rendered) -> PairGroup:
+    def _group(self, query: tuple[str, EncodedText], rows: slice, title_only: bool) -> PairGroup:
         (text, encoded), numbers = query, self._pool.product_of[rows].tolist()
-        pairs = [self._encoder.pair(encoded, products.texts[number]) for number in numbers]
+        shown = self._bare if title_only else self._full
+        pairs = [self._encoder.pair(encoded, shown[number]) for number in numbers]
         human = None if self._pool.human is None else self._pool.human[rows]
-        auxiliary = products.words.targets(text, numbers) if products.words else None
-        return PairGroup(pairs, self._labels[rows], human, auxiliary)
+        return PairGroup(pairs, self._labels[rows], human, self._auxiliary(text, numbers, title_only))
+
+    def _auxiliary(self, query: str, numbers: Sequence[int], title_only: bool) -> npt.NDArray[np.float32] | None:
+        """Targets of the auxiliary tasks, of what the student is shown; None without such tasks."""
+        if self._words is None:
+            return None
+        products = [self._pool.products[number] for number in numbers]
+        return self._words.targets(query, [_bare(product) for product in products] if title_only else products)
 
 
-def _rendered(products: Sequence[Product], encoder: PairEncoder, tasks: bool) -> _Rendered:
-    return _Rendered(encoder.encode_products(products), RepeatedWords(products) if tasks else None)
+def _bare(product: Product) -> Product:
+    """What is left of it for a shop that sends nothing but titles."""
+    return Product(title=product.title)
 
 
 def longest_of_groups(product_lengths: npt.ArrayLike, pool: Pool) -> npt.NDArray[np.int32]:

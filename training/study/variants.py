@@ -25,7 +25,7 @@ from training.finish import student_system
 from training.models.backbone import load_pair_encoder
 from training.models.cross_encoder import Logits
 from training.pool import Pool
-from training.run_directory import Stage
+from training.run_directory import Stage, completed
 from training.splits import Split
 from training.stages import surrounding
 from training.student import check_start, initial_student, save_student, train_student, with_human_targets
@@ -166,8 +166,14 @@ def _stage(directory: Path, made_of: Mapping[str, Any]) -> Stage:
     """The folder of what was read, emptied if that is of other labels or of another student under the same name."""
     directory.mkdir(parents=True, exist_ok=True)
     marker, content = directory / MADE_OF, json.dumps(made_of, sort_keys=True)
-    if not marker.exists() or marker.read_text(encoding="utf-8") != content:
+    if not marker.exists() or _made_before(marker, made_of) != json.loads(content):
         shutil.rmtree(directory)
         directory.mkdir()
         marker.write_text(content, encoding="utf-8")
     return Stage(directory)
+
+
+def _made_before(marker: Path, made_of: Mapping[str, Any]) -> Any:
+    """What an earlier start made; a setting that there was not yet had the value that it has by default."""
+    defaults = {"student": StudentSettings().model_dump(mode="json")} if "student" in made_of else {}
+    return completed(json.loads(marker.read_text(encoding="utf-8")), defaults)

@@ -74,11 +74,13 @@ def test_a_gpu_that_was_asked_for_and_does_not_start_stops_the_service(both: Bun
 
 
 @pytest.mark.parametrize(("working", "provider"), [(["cpu"], "cpu"), (["cuda", "cpu"], "cuda")])
-def test_an_allowed_fallback_is_told_loudly_with_its_first_cause(
+def test_an_allowed_fallback_is_told_loudly_with_its_causes(
     both: Bundle, caplog: pytest.LogCaptureFixture, working: list[Provider], provider: Provider
 ) -> None:
     placement = place(both, settings(provider="tensorrt", provider_fallback=True), Machine(*working))
-    assert (placement.provider, placement.fallback) == (provider, "tensorrt does not start: no driver")
+    causes = {"cuda": "tensorrt does not start: no driver"}
+    causes["cpu"] = f"{causes['cuda']}; cuda does not start: no driver"
+    assert (placement.provider, placement.fallback) == (provider, causes[provider])
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
 
 
@@ -193,30 +195,50 @@ class Failing:
         session = Session()
         self._alive.add(session)
         if placement.provider != "cpu":
-            raise BackendError(self.message)
+            # A frame that refers to its own error, as one does that looks at it before it raises it again.
+            error = BackendError(f"{self.message} of {placement.provider}\nand a stack trace")
+            raise error
         return placement
+
+
+FULL = "the model fails on 8 pairs of 96 tokens: CUDA failure 2: out of memory ; GPU=0"
+ADVICE = "; nvidia-smi shows the GPU's state, and AISLE_PROVIDER=cpu does without it"
 
 
 def test_a_gpu_that_fails_while_it_is_warmed_is_left_loudly_and_with_nothing_in_its_memory(
     both: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failing = Failing("the model fails on 8 pairs of 96 tokens: CUDA failure 2: out of memory ; GPU=0")
+    failing = Failing(FULL)
     starts = Machine("tensorrt", "cuda", "cpu")
     placement = open_placed(both, settings(provider="tensorrt", provider_fallback=True), failing, starts)
     assert (failing.tried, failing.left) == (["tensorrt", "cuda", "cpu"], [0, 0, 0])
     assert placement.provider == "cpu"
-    assert placement.fallback == f"TensorrtExecutionProvider starts, but {failing.message}"
-    assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.CRITICAL]
+    assert placement.fallback == (
+        f"TensorrtExecutionProvider starts, but {FULL} of tensorrt{ADVICE}; "
+        f"CUDAExecutionProvider starts, but {FULL} of cuda{ADVICE}"
+    )
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
 
 
-def test_a_gpu_that_was_asked_for_and_fails_while_it_is_warmed_stops_the_service(both: Bundle) -> None:
-    failing = Failing("the model fails on one pair alone: CUDA failure 700: an illegal memory access was encountered")
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the model fails on one pair alone: CUDA failure 700: an illegal memory access was encountered",
+        "the model fails on one pair alone: GPU has fallen off the bus",
+    ],
+)
+def test_a_gpu_that_was_asked_for_and_fails_while_it_is_warmed_stops_the_service(both: Bundle, message: str) -> None:
     with pytest.raises(ProviderError, match="AISLE_PROVIDER is cuda, but CUDAExecutionProvider starts, but the model"):
-        open_placed(both, settings(provider="cuda"), failing, Machine("cuda", "cpu"))
+        open_placed(both, settings(provider="cuda"), Failing(message), Machine("cuda", "cpu"))
 
 
-def test_a_model_that_fails_by_itself_is_no_reason_to_take_another_provider(both: Bundle) -> None:
+def test_a_model_that_fails_by_itself_is_no_reason_to_take_another_provider(
+    both: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     failing = Failing("the model gives no finite logit for each of 8 pairs of 96 tokens")
     with pytest.raises(BackendError, match="no finite logit"):
         open_placed(both, settings(), failing, Machine("cuda", "cpu"))
     assert failing.tried == ["cuda"]
+    # Nothing was chosen that does not run.
+    assert not caplog.records

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from relevance.product import Product
 from tests.training.tiny import random_batches, tiny_cross_encoder, tiny_pool
-from training.config import StudentSettings
+from training.config import STUDENT_TEMPLATE, TEACHER_TEMPLATE, StudentSettings
 from training.models.backbone import load_pair_encoder
 from training.optimise.losses import soft_binary_cross_entropy
 from training.optimise.trainer import TrainingHooks, forward
@@ -32,14 +32,20 @@ CASE = Product(
     [
         ("red CASE", 1.0, 0.5),
         ("acme phone 12", 1.0, 1.0),
+        ("fits acme", 0.5, 0.5),
         ("blue case case", 0.5, 0.0),
         ("lamp", 0.0, 0.0),
         ("?!", 0.0, 0.0),
     ],
 )
 def test_shares_of_the_querys_words_by_hand(query: str, overlap: float, match: float) -> None:
-    words = RepeatedWords([Product(title="Lampshade"), CASE])
-    assert words.targets(query, [1, 0]).tolist() == [[overlap, match], [0.0, 0.0]]
+    words = RepeatedWords(TEACHER_TEMPLATE)
+    assert words.targets(query, [CASE, Product(title="Lampshade")]).tolist() == [[overlap, match], [0.0, 0.0]]
+
+
+def test_what_the_student_does_not_read_is_not_asked_of_it() -> None:
+    """The student's own template has no attributes."""
+    assert RepeatedWords(STUDENT_TEMPLATE).targets("acme phone", [CASE]).tolist() == [[0.5, 0.5]]
 
 
 def test_the_relevance_logit_is_the_students_own() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from training.models.pair_rule import EncoderInput
 from training.run_directory import MANIFEST
 from training.splits import Split
 from training.study.variants import (
+    MADE_OF,
     Laboratory,
     Variant,
     check_variants,
@@ -103,6 +105,17 @@ def test_a_student_of_other_settings_is_not_taken_for_the_one_of_its_name(
     first = run_variant(laboratory, Variant("0x", 0), folder)
     other = run_variant(laboratory, Variant("0x", 0, {"anchor": 0.7}), folder)
     assert (first["student"]["anchor"], other["student"]["anchor"]) == (0.3, 0.7)
+
+
+def test_what_was_read_before_a_setting_existed_is_kept(laboratory: Laboratory, tmp_path: Path) -> None:
+    folder = tmp_path / "seed-0" / "variants" / "0x"
+    run_variant(laboratory, Variant("0x", 0), folder)
+    (folder / MANIFEST).write_text('{"pairs": -1}', encoding="utf-8")
+    made_of = json.loads((folder / MADE_OF).read_text(encoding="utf-8"))
+    del made_of["student"]["overlap_weight"]
+    (folder / MADE_OF).write_text(json.dumps(made_of), encoding="utf-8")
+    assert run_variant(laboratory, Variant("0x", 0), folder) == {"pairs": -1}
+    assert run_variant(laboratory, Variant("0x", 0, {"overlap_weight": 0.3}), folder)["pairs"] == JUDGED
 
 
 @pytest.mark.parametrize(
