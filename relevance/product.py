@@ -37,12 +37,13 @@ class Product(BaseModel):
 def field_text(product: Product, field: ProductField) -> str:
     """Return the text that a model reads for `field`; an absent field is the empty string."""
     if field == "attributes":
-        return ", ".join(f"{name}: {_as_text(value)}" for name, value in product.attributes.items())
+        return ", ".join(f"{name}: {attribute_text(value)}" for name, value in product.attributes.items())
     text: str | None = getattr(product, field)
     return text or ""
 
 
-def _as_text(value: AttributeValue) -> str:
+def attribute_text(value: AttributeValue) -> str:
+    """What a model reads of an attribute's value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

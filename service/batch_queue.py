@@ -42,7 +42,8 @@ class Entry:
     """One request's pairs. `lengths[i]` is the token count of pair i, `deadline` is in the caller's clock.
 
     `order` lists pair indexes in the order to serve; None leaves the order to the queue. `priority` 0 is the
-    most urgent. Whoever pushed the entry sets `dead` when its result is no longer wanted.
+    most urgent. Whoever pushed the entry sets `dead` when its result is no longer wanted. `shared`: its windows are
+    the parts for all sessions, each a batch by itself.
     """
 
     lengths: Sequence[int]

@@ -7,33 +7,18 @@ caches off, rounds in turn. Each row has medians over the rounds, and of the rou
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, chdir, contextmanager
 from itertools import cycle
 from pathlib import Path
 from statistics import median
 
+from docs.scripts.checkouts import named_checkout, services
 from loadtest.bench.arena import BODIES, NO_CACHES, Contestant
 from loadtest.measured import Measured, quantile_ms
-from loadtest.server import launch_aisle, started
-from loadtest.systems import Aisle
 from loadtest.workload import Workload
 
 BUNDLE = Path("models/cross-encoder")
 LOADS = ("4x1", "10x1", "20x1", "10x4", "50x8")
 COLUMNS = ("load", "checkout", "p50 ms", "p99 ms", "p50, ratio", "pairs/s", "ratio")
-
-
-@contextmanager
-def services(checkouts: Sequence[tuple[str, Path]], bundle: Path) -> Iterator[dict[str, Contestant]]:
-    """Each checkout's service on the bundle, started one after the other: each tunes itself with the machine alone."""
-    with ExitStack() as stack:
-        made: dict[str, Contestant] = {}
-        for name, checkout in checkouts:
-            with chdir(checkout):
-                made[name] = Contestant(Aisle(), stack.enter_context(started(launch_aisle(bundle, **NO_CACHES))))
-            made[name].server.wait_until_ready()
-        yield made
 
 
 def compare(made: dict[str, Contestant], load: str, options: argparse.Namespace) -> None:
@@ -56,7 +41,10 @@ def compare(made: dict[str, Contestant], load: str, options: argparse.Namespace)
 
 
 def _quantile(measured: Measured, quantile: float) -> float:
-    return quantile_ms(measured.latencies, quantile) or 0.0
+    milliseconds = quantile_ms(measured.latencies, quantile)
+    if milliseconds is None:
+        raise RuntimeError("a round ended before its first answer; raise --seconds")
+    return milliseconds
 
 
 def main() -> None:
@@ -65,14 +53,11 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument(
-        "--loads", nargs="+", default=["4x1", "10x1", "20x1", "10x4", "50x8"], metavar="CANDIDATESxCLIENTS"
-    )
-    parser.add_argument("checkouts", nargs="+", metavar="NAME=CHECKOUT")
+    parser.add_argument("--loads", nargs="+", default=LOADS, metavar="CANDIDATESxCLIENTS")
+    parser.add_argument("checkouts", nargs="+", type=named_checkout, metavar="NAME=CHECKOUT")
     options = parser.parse_args()
-    checkouts = [(name, Path(path)) for name, _, path in (text.partition("=") for text in options.checkouts)]
     print(f"| {' | '.join(COLUMNS)} |\n|{' --: |' * len(COLUMNS)}")
-    with services(checkouts, options.bundle.resolve()) as made:
+    with services(dict(options.checkouts), options.bundle.resolve(), **NO_CACHES) as made:
         for load in options.loads:
             compare(made, load, options)
 

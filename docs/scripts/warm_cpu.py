@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, chdir, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import median
 
+from docs.scripts.checkouts import named_checkout, services
 from loadtest.bench.arena import Contestant
 from loadtest.bench.split_arena import NO_SCORES, shop, write_catalogue
 from loadtest.bench.split_loads import as_ids
 from loadtest.measured import quantile_ms
-from loadtest.server import launch_aisle, started
-from loadtest.systems import Aisle, Call
+from loadtest.systems import Call
 from loadtest.usage import ProcessUsage
 from loadtest.workload import Body
-from relevance.bundle import Bundle, load_bundle
+from relevance.bundle import load_bundle
 
 BODIES, PRODUCTS = 64, 4_000
 LOADS = {"full_c50x8": (50, 8, False), "ids_c50x8": (50, 8, True), "full_c200x1": (200, 1, False)}
@@ -49,25 +48,12 @@ def measure(contestant: Contestant, calls: Sequence[Call], clients: int, seconds
     return Round(1000 * cpu / len(measured.latencies), measured.pairs_per_second, measured.latencies)
 
 
-@contextmanager
-def services(bundle: Bundle, catalogue: Path, checkouts: dict[str, Path]) -> Iterator[dict[str, Contestant]]:
-    """Each checkout's service, ready."""
-    launch = {name: launch_aisle(bundle.directory, **NO_SCORES, catalogue=catalogue) for name in checkouts}
-    with ExitStack() as stack:
-        made = {}
-        for name, checkout in checkouts.items():
-            with chdir(checkout):
-                made[name] = Contestant(Aisle(), stack.enter_context(started(launch[name])))
-        for contestant in made.values():
-            contestant.server.wait_until_ready()
-        yield made
-
-
 def compare(load: str, options: argparse.Namespace) -> None:
     """Measure one load and print its rows."""
     candidates, clients, ids = LOADS[load]
     bodies = _bodies(candidates)
-    with services(options.bundle, options.catalogue, options.checkouts) as made:
+    settings = {**NO_SCORES, "catalogue": options.catalogue}
+    with services(options.checkouts, options.bundle.directory, **settings) as made:
         calls = {name: one.calls(as_ids(bodies) if ids else bodies) for name, one in made.items()}
         for name, one in made.items():
             one.drive(calls[name], clients, 60.0)
@@ -86,11 +72,6 @@ def _bodies(candidates: int) -> list[Body]:
     return list(shop(candidates, PRODUCTS).bodies(BODIES))
 
 
-def _checkout(text: str) -> tuple[str, Path]:
-    name, _, path = text.partition("=")
-    return name, Path(path).resolve()
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
@@ -99,7 +80,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS))
-    parser.add_argument("checkouts", nargs="+", type=_checkout, metavar="NAME=CHECKOUT")
+    parser.add_argument("checkouts", nargs="+", type=named_checkout, metavar="NAME=CHECKOUT")
     given = parser.parse_args()
     given.checkouts = dict(given.checkouts)
     given.bundle = load_bundle(given.bundle.resolve())

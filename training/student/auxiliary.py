@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertForSequenceClassification
 
-from relevance.product import Product, ProductField, field_text
+from relevance.product import Product, ProductField, attribute_text, field_text
 from relevance.template import Template
 from training.optimise.batches import Batch
 from training.optimise.losses import soft_binary_cross_entropy
@@ -82,7 +82,7 @@ def _words_of(product: Product, fields: Sequence[ProductField]) -> frozenset[str
 
 def _values(product: Product) -> str:
     """Without the attributes' names, which are the shop's words and no property."""
-    return " ".join(str(value) for value in product.attributes.values())
+    return " ".join(attribute_text(value) for value in product.attributes.values())
 
 
 def _words(text: str) -> frozenset[str]:

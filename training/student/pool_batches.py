@@ -34,7 +34,7 @@ class PoolBatches:
         self._pool, self._labels, self._encoder = pool, labels, encoder
         self._words = RepeatedWords(settings.template) if settings.auxiliary_weights else None
         self._full = encoder.encode_products(pool.products)
-        self._bare = encoder.encode_products([_bare(product) for product in pool.products])
+        self._bare = encoder.encode_products([_title_only(product) for product in pool.products])
         lengths, sizes = longest_of_groups([len(text.ids) for text in self._full], pool), np.diff(pool.starts)
         limit = settings.max_steps or sys.maxsize
         self._wanted = settings.epochs
@@ -87,10 +87,10 @@ class PoolBatches:
         if self._words is None:
             return None
         products = [self._pool.products[number] for number in numbers]
-        return self._words.targets(query, [_bare(product) for product in products] if title_only else products)
+        return self._words.targets(query, [_title_only(product) for product in products] if title_only else products)
 
 
-def _bare(product: Product) -> Product:
+def _title_only(product: Product) -> Product:
     """What is left of it for a shop that sends nothing but titles."""
     return Product(title=product.title)
 

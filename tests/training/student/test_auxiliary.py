@@ -22,7 +22,7 @@ CASE = Product(
     title="Slim Case, 2-pack",
     brand="Acme",
     color="Red",
-    attributes={"fits": "Phone 12"},
+    attributes={"fits": "Phone 12", "waterproof": True},
     description="Also sold in blue.",
 )
 
@@ -33,6 +33,7 @@ CASE = Product(
         ("red CASE", 1.0, 0.5),
         ("acme phone 12", 1.0, 1.0),
         ("fits acme", 0.5, 0.5),
+        ("yes true", 0.5, 0.5),
         ("blue case case", 0.5, 0.0),
         ("lamp", 0.0, 0.0),
         ("?!", 0.0, 0.0),
