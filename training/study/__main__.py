@@ -3,8 +3,9 @@
 Every seed holds out another part of the queries, trains its own teacher, and labels one pool as large as
 the largest multiple. `scaling` then trains a student on 0, 1, 4 ... times as many teacher-labelled pairs as
 there are judged ones; `losses` trains one by each loss, `depth` one of each number of layers, `inputs` one
-for each length of description that it reads, and `auxiliary` one with each auxiliary head, at equal data; `split`
-trains split students beside cross-encoders on every size, and `split-details` those that lack one detail.
+for each length of description that it reads, `capacity` those with half and all of the teacher's layers and with
+the student's text and the teacher's, and `auxiliary` one with each auxiliary head, at equal data; `split` trains
+split students beside cross-encoders on every size, and `split-details` those that lack one detail.
 """
 
 from __future__ import annotations

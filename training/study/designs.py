@@ -12,7 +12,7 @@ from training.study.variants import Variant
 
 Changes = dict[str, Any]
 """Settings of a student that differ from the run's, as of `Variant.changes`."""
-StudyName = Literal["scaling", "losses", "depth", "inputs", "auxiliary", "split", "split-details"]
+StudyName = Literal["scaling", "losses", "depth", "inputs", "capacity", "auxiliary", "split", "split-details"]
 
 
 def variants_of(
@@ -35,6 +35,7 @@ def variants_of(
         "losses": loss_variants,
         "depth": depth_variants,
         "inputs": input_variants,
+        "capacity": capacity_variants,
         "auxiliary": auxiliary_variants,
     }
     return designs[study](multiple)
@@ -72,6 +73,20 @@ def input_variants(multiple: int) -> list[Variant]:
     return [short] + [
         Variant(f"{multiple}x-{tokens}-tokens-of-description", multiple, {"template": template.model_dump()})
         for tokens, template in templates.items()
+    ]
+
+
+def capacity_variants(multiple: int) -> list[Variant]:
+    """Half of the teacher's layers and all of them, each with the student's short text and with the teacher's.
+
+    They lack less and less of what a teacher of six layers has: the last one nothing but its judgements.
+    """
+    layers = {3: [0, 2, 5], 6: [0, 1, 2, 3, 4, 5]}
+    texts = {"short-text": STUDENT_TEMPLATE, "long-text": TEACHER_TEMPLATE}
+    return [
+        Variant(f"{multiple}x-{count}-layers-{name}", multiple, {"layers": kept, "template": template.model_dump()})
+        for name, template in texts.items()
+        for count, kept in layers.items()
     ]
 
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from training.config import StudentSettings
+from training.config import BACKBONE_LAYERS, STUDENT_TEMPLATE, TEACHER_TEMPLATE, StudentSettings
 from training.errors import ConfigError
 from training.study.designs import variants_of
 from training.study.variants import Variant
 
 
-@pytest.mark.parametrize("study", ["losses", "depth", "inputs", "auxiliary"])
+@pytest.mark.parametrize("study", ["losses", "depth", "inputs", "capacity", "auxiliary"])
 def test_equal_data_and_settings_that_exist(study: str) -> None:
     variants = variants_of(study, [0, 16], 4)  # type: ignore[arg-type]
     assert {variant.multiple for variant in variants} == {4}
@@ -28,6 +28,12 @@ def test_inputs_differ_by_the_description_alone() -> None:
     ]
     assert [budgets.pop("description", 0) for budgets in fields] == [0, 12, 24]
     assert fields[0] == fields[1] == fields[2]
+
+
+def test_the_last_student_of_the_capacity_study_lacks_nothing_of_its_teacher() -> None:
+    first, *_, last = (settings_of(variant, StudentSettings()) for variant in variants_of("capacity", [64], 64))
+    assert (len(first.layers), first.template) == (3, STUDENT_TEMPLATE)
+    assert (len(last.layers), last.template) == (BACKBONE_LAYERS, TEACHER_TEMPLATE)
 
 
 def test_scaling_has_a_student_for_each_size() -> None:
