@@ -84,7 +84,7 @@ class Admission:
         """
         guess = sum(predicted_tokens(request, self._template) for request in requests)
         by_id = KNOWN_COST * sum(one.by_id for request in requests for one in request.candidates)
-        cost = max(1, round(guess * self._share.value) + by_id)
+        cost = max(1, min(round(guess * self._share.value), self._most(requests)) + by_id)
         self._check_room(cost)
         seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)
         # Only where it matters: without a deadline a body may rightly be overtaken, and says nothing.
@@ -110,6 +110,13 @@ class Admission:
         self.outstanding += tokens - ticket.tokens
         ticket.tokens = tokens
         self._share.add(max(0, tokens - ticket.by_id), ticket.guess)
+
+    def _most(self, requests: Sequence[Request]) -> int:
+        """Tokens that the template lets the model read of what was sent.
+
+        The learnt share may belong to other texts; without this bound a body could be taken for one that never fits.
+        """
+        return self._template.max_length * sum(not one.by_id for request in requests for one in request.candidates)
 
     def _learn(self, ticket: Ticket) -> None:
         if ticket.due < inf:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from relevance.pair_encoding import EncodedText
 from relevance.product import Product, field_text
@@ -15,8 +16,12 @@ from service.candidate_cache import CandidateCache
 from service.pair import Pair, Pairing
 from service.request import Candidate, Request
 
-INLINE_CANDIDATES = 12
-"""Up to here tokenising takes less than a millisecond, which is not worth a thread's tenth of one."""
+T = TypeVar("T")
+
+INLINE_TEXTS = 12
+INLINE_CHARS = 4_000
+"""Up to here tokenising takes about a millisecond, which is not worth a thread's tenth of one. Both are needed: a
+single text may be as long as the limits allow, and to count the characters of a thousand takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Tokenization:
         candidates = [candidate for request in requests for candidate in request.candidates]
         if new := [candidate for candidate in candidates if candidate.new]:
             await self._read(new)
-        queries = self._encoder.encode_queries([request.query for request in requests])
+        queries = await self._queries([request.query for request in requests])
         remaining = iter(self._texts(candidates))
         products = [[next(remaining) for _ in request.candidates] for request in requests]
         pairs = await self._pairing.pairs(queries, products)
@@ -95,11 +100,20 @@ class Tokenization:
         self._threads.shutdown()
         self._pairing.close()
 
+    async def _queries(self, queries: Sequence[str]) -> list[EncodedText]:
+        if _short(queries):
+            return self._encoder.encode_queries(queries)
+        return await self._in_thread(self._encoder.encode_queries, queries)
+
     async def _products(self, products: Sequence[Product]) -> list[EncodedText]:
-        if len(products) <= INLINE_CANDIDATES:
+        if len(products) <= INLINE_TEXTS and _short(["".join(self._read_texts(product)) for product in products]):
             return self._encoder.encode_products(products)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._encoder.encode_products, products)
+        return await self._in_thread(self._encoder.encode_products, products)
+
+    async def _in_thread(
+        self, encode: Callable[[Sequence[T]], list[EncodedText]], texts: Sequence[T]
+    ) -> list[EncodedText]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, encode, texts)
 
     async def _cached(self, products: Sequence[Product], cache: TokenCache) -> list[EncodedText]:
         keys = [self._read_texts(product) for product in products]
@@ -115,3 +129,7 @@ class Tokenization:
     def _read_texts(self, product: Product) -> tuple[str, ...]:
         """All that the encoder reads of a product."""
         return tuple(field_text(product, budget.field) for budget in self._encoder.template.fields)
+
+
+def _short(texts: Sequence[str]) -> bool:
+    return len(texts) <= INLINE_TEXTS and sum(map(len, texts)) <= INLINE_CHARS

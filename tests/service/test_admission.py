@@ -243,3 +243,14 @@ def test_the_door_learns_what_share_of_a_guess_bodies_cost() -> None:
             door.settle(ticket, guess // 10)
     with door.admit(body) as ticket:
         assert ticket.tokens == pytest.approx(guess / 10, rel=0.2)
+
+
+def test_what_was_learnt_of_other_texts_does_not_predict_more_than_the_template_lets_the_model_read() -> None:
+    door = admission(capacity=2 * TEMPLATE.max_length)
+    for _ in range(3000):
+        with door.admit([request(titles=["abcd"])]) as ticket:
+            # Texts of many tokens a character: four times what the characters say.
+            door.settle(ticket, 4 * ticket.guess)
+    longest = request("x" * 100, titles=["x" * 100] * 2)
+    with door.admit([longest]):
+        assert door.outstanding == 2 * TEMPLATE.max_length

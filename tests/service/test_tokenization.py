@@ -12,7 +12,7 @@ from relevance.product import Product
 from service.caches import TokenCache
 from service.pair import CrossPairing
 from service.request import Candidate, Request
-from service.tokenization import INLINE_CANDIDATES, EncodedRequests, TextCaches, Tokenization
+from service.tokenization import INLINE_CHARS, INLINE_TEXTS, EncodedRequests, TextCaches, Tokenization
 
 
 class CountingEncoder(PairEncoder):
@@ -81,13 +81,23 @@ def test_a_body_is_two_calls_of_the_encoder(tokenization: Tokenization, encoder:
     assert [(name, count) for name, count, _ in encoder.calls] == [("products", 50), ("queries", 2)]
 
 
-@pytest.mark.parametrize(("candidates", "off_loop"), [(INLINE_CANDIDATES, False), (INLINE_CANDIDATES + 1, True)])
+@pytest.mark.parametrize(("candidates", "off_loop"), [(INLINE_TEXTS, False), (INLINE_TEXTS + 1, True)])
 def test_only_small_bodies_are_encoded_on_the_event_loop(
     tokenization: Tokenization, encoder: CountingEncoder, candidates: int, off_loop: bool
 ) -> None:
     encode(tokenization, request("red", *["good"] * candidates))
     (thread,) = [thread for name, _, thread in encoder.calls if name == "products"]
     assert thread.startswith("tokenization") is off_loop
+
+
+def test_a_few_long_texts_are_not_encoded_on_the_event_loop(
+    tokenization: Tokenization, encoder: CountingEncoder
+) -> None:
+    encode(tokenization, request("red", "good " * INLINE_CHARS), request("q" * (INLINE_CHARS + 1)))
+    assert [(name, thread.startswith("tokenization")) for name, _, thread in encoder.calls] == [
+        ("products", True),
+        ("queries", True),
+    ]
 
 
 def test_a_known_product_is_not_tokenised_again(encoder: CountingEncoder, bundle: Bundle) -> None:
