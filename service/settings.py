@@ -1,7 +1,7 @@
 """All settings, read once from `AISLE_*` environment variables, frozen, and checked across fields.
 
 An unknown `AISLE_*` variable, a malformed value or an impossible combination stops the start with a
-message that names the variable.
+message that names the variable. What Kubernetes adds for a Service named `aisle` is none of ours and left alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.errors import SettingsError
 from service.gpu.settings import GpuSettings
 from service.redis_url import check_redis_url
+from service.service_links import service_links
 
 PREFIX = "AISLE_"
 
@@ -145,12 +146,13 @@ class Settings(GpuSettings, BaseSettings):
 
 def load_settings() -> Settings:
     """Read the environment, or raise SettingsError with one line that names every faulty variable."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    links = {name.upper() for name in service_links(os.environ)}
     given = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
-    if unknown := sorted(given - known):
+    if unknown := sorted(given - links - set(known)):
         raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
-        return Settings()
+        return Settings(**{known[name]: Settings.model_fields[known[name]].default for name in links & set(known)})
     except ValidationError as error:
         raise SettingsError(
             "; ".join(_line(str(e["loc"][0]) if e["loc"] else "", e["msg"]) for e in error.errors())

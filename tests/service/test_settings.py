@@ -112,3 +112,35 @@ def test_buckets_are_lists_and_on_where_there_is_a_gpu(monkeypatch: pytest.Monke
     settings = load_settings()
     assert settings.bucket_lengths == (32, 64)
     assert [settings.use_buckets(on_gpu) for on_gpu in (False, True)] == [False, True]
+
+
+KUBERNETES = {
+    "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+    "AISLE_SERVICE_HOST": "10.0.0.7",
+    "AISLE_SERVICE_PORT": "80",
+    "AISLE_SERVICE_PORT_HTTP": "80",
+    "AISLE_PORT": "tcp://10.0.0.7:80",
+    "AISLE_PORT_80_TCP": "tcp://10.0.0.7:80",
+    "AISLE_PORT_80_TCP_PROTO": "tcp",
+    "AISLE_PORT_80_TCP_PORT": "80",
+    "AISLE_PORT_80_TCP_ADDR": "10.0.0.7",
+    "AISLE_CANARY_PORT": "tcp://10.0.0.8:80",
+}
+
+
+def test_what_kubernetes_says_of_a_service_named_aisle_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KUBERNETES.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().port == 8080
+    monkeypatch.setenv("AISLE_PORT", "9000")
+    assert load_settings().port == 9000
+    monkeypatch.setenv("AISLE_PROT", "9000")
+    with pytest.raises(SettingsError, match="unknown setting AISLE_PROT;"):
+        load_settings()
+
+
+def test_elsewhere_a_name_of_that_form_is_a_slip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("AISLE_SERVICE_PORT", "80")
+    with pytest.raises(SettingsError, match="unknown setting AISLE_SERVICE_PORT;"):
+        load_settings()
