@@ -1,4 +1,7 @@
-"""Who may score: `Authorization: Bearer k` or `X-API-Key: k`."""
+"""Who may score: `Authorization: Bearer k` or `X-API-Key: k`.
+
+Some clients of other servers send the bare key as `Authorization` (LlamaIndex's for TEI) or as `Api-Key`: taken too.
+"""
 
 from __future__ import annotations
 
@@ -28,5 +31,9 @@ class ApiKeys:
 
 
 def _given(headers: Mapping[str, str]) -> str:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    if scheme and not token:
+        return scheme
+    return headers.get("x-api-key") or headers.get("api-key", "")

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import category
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -31,6 +32,8 @@ from service.schemas import (
 DEADLINE_HEADER = "x-deadline-ms"
 MAX_ERRORS_TOLD = 20
 MAX_NAME_TOLD = 64
+INVISIBLE = frozenset({"Cc", "Cf", "Mn"})
+"""Unicode's categories of control characters, format characters and marks without width: a tokenizer drops them."""
 
 # Pydantic's words where they would puzzle somebody who has never seen our classes.
 _MESSAGES = {
@@ -103,7 +106,7 @@ def _check_request(request: ScoreRequest, at: Path, limits: Limits) -> None:
 
 def check_head(query: str, candidates: int, at: Path, limits: Limits) -> None:
     """Refuse a request without a query or without candidates, or with too long a query; `at` is its path."""
-    for name, empty in (("query", not query.strip()), ("candidates", not candidates)):
+    for name, empty in (("query", is_blank(query)), ("candidates", not candidates)):
         if empty:
             field = field_name((*at, name))
             raise EmptyInputError(f"`{field}` must not be empty.", [FieldError(field, "must not be empty")])
@@ -120,8 +123,14 @@ def check_candidate(candidate: Product | KnownProduct, where: Path, limits: Limi
     for name, text in _texts(candidate):
         if len(text) > limits.text_chars:
             raise _text_too_long((*where, name), limits.text_chars)
-    if candidate.title.isspace():
+    if is_blank(candidate.title):
         raise invalid_fields([FieldError(field_name((*where, "title")), "must not be blank")])
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything of `text`: white space, control and format characters, lone marks."""
+    # Almost every text shows it by its first character.
+    return not text[:1].isalnum() and all(one.isspace() or category(one) in INVISIBLE for one in text)
 
 
 def _texts(product: Product) -> Iterator[tuple[str, str]]:

@@ -22,12 +22,21 @@ def candidate_of(document: Document, rank_fields: Sequence[str] | None) -> Docum
     """
     if isinstance(document, str):
         return document
+    # Typed clients send what they leave out as null.
+    document = {name: value for name, value in document.items() if value is not None}
     chosen = document if rank_fields is None else {name: document[name] for name in rank_fields if name in document}
     if "title" in chosen and chosen.keys() <= Product.model_fields.keys():
         return chosen
     if rank_fields is not None:
-        return {"title": " ".join(_as_text(value) for value in chosen.values() if value is not None)}
+        return {"title": " ".join(map(_as_text, chosen.values()))}
     return {"title": document[TEXT]} if isinstance(document.get(TEXT), str) else document
+
+
+def read_as_title(document: Document) -> str:
+    """The path, within `document`, of what became, or should have become, the candidate's title."""
+    if isinstance(document, str):
+        return ""
+    return next((f".{name}" for name in ("title", TEXT) if document.get(name) is not None), ".title")
 
 
 def told_back(document: Document) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from service.errors import FieldError, InvalidInputError, ServiceError
 from service.reading import BodyReader
 from service.request import Body
-from service.rerank.documents import Document, candidate_of
+from service.rerank.documents import Document, candidate_of, read_as_title
 from service.rerank.schemas import DocumentsRequest, RerankRequest, TextsRequest
 from service.validation import field_name, invalid_fields, message_of
 
@@ -93,20 +94,30 @@ def _validated(kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequ
         raise invalid_fields(errors) from None
 
 
+_TITLE = re.compile(r"candidates\[(\d+)\]\.title")
+
 _DOCUMENT = "must be a text or an object"
 
 
 def _notes(request: RerankRequest) -> Sequence[str]:
     sent = sorted(request.without_effect & request.model_fields_set)
     ignored = [name for name in sent if getattr(request, name) is not None]
-    unknown = [field_name((name,)) for name in request.model_extra or ()]
+    unknown = [field_name((name,)) for name, value in (request.model_extra or {}).items() if value is not None]
     return [f"{name} has no effect" for name in (*ignored, *unknown)]
 
 
 def _in_words_of(request: RerankRequest, error: ServiceError) -> ServiceError:
-    """The same error with the dialect's name of the list."""
-    errors = [FieldError(one.field.replace("candidates", request.called), one.message) for one in error.errors]
-    return type(error)(error.detail.replace("candidates", request.called), errors)
+    """The same error with the names that the caller knows."""
+    errors = [FieldError(_as_called(request, one.field), one.message) for one in error.errors]
+    return type(error)(_as_called(request, error.detail), errors)
+
+
+def _as_called(request: RerankRequest, told: str) -> str:
+    def place(found: re.Match[str]) -> str:
+        field = "" if getattr(request, "rank_fields", None) else read_as_title(request.listed[int(found[1])])
+        return f"candidates[{found[1]}]{field}"
+
+    return _TITLE.sub(place, told).replace("candidates", request.called)
 
 
 def no_list() -> InvalidInputError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import JSONResponse
+from collections.abc import Callable
 
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from service.errors import ServiceError, error_response
 from service.gpu.placement import Placement
 from service.health import Health
 from service.openapi import HEALTH_RESPONSES
@@ -18,20 +21,27 @@ def health_router(health: Health, placement: Placement) -> APIRouter:
         ready["fallback"] = placement.fallback
 
     @router.get("/livez", response_model=dict[str, str], responses=HEALTH_RESPONSES)
-    async def livez() -> JSONResponse:
+    async def livez() -> Response:
         """The process answers, and its engine works: nothing but a restart brings that back."""
-        health.check_alive()
-        return JSONResponse({"status": "alive"})
+        return _told(health.check_alive, {"status": "alive"})
 
     @router.get("/readyz", response_model=dict[str, str], responses=HEALTH_RESPONSES)
-    async def readyz() -> JSONResponse:
+    async def readyz() -> Response:
         """Requests are taken: not draining, the engine runs, no micro-batch hangs, and the queue is not full."""
-        health.check_ready()
-        return JSONResponse(ready)
+        return _told(health.check_ready, ready)
 
     @router.get("/health", response_model=dict[str, str], responses=HEALTH_RESPONSES)
-    async def health_as_elsewhere() -> JSONResponse:
+    async def health_as_elsewhere() -> Response:
         """As `/readyz`: what clients of Text Embeddings Inference ask."""
         return await readyz()
 
     return router
+
+
+def _told(check: Callable[[], None], well: dict[str, str]) -> Response:
+    try:
+        check()
+    except ServiceError as error:
+        # Answered here: nobody asked for scores, so it must not count among the requests refused.
+        return error_response(error)
+    return JSONResponse(well)

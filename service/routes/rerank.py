@@ -39,16 +39,18 @@ class Dialects:
     def by_list(self, raw: bytes) -> tuple[Body, Write]:
         """By the name of the list: `texts` are answered with an array, `documents` with an object."""
         sent = parse_object(raw)
-        if "texts" in sent:
+        # Typed clients of both kinds send the list that they do not use as null.
+        if sent.get("texts") is not None:
             return _bound(self._reader.texts(sent), write_array)
-        if "documents" not in sent:
+        if sent.get("documents") is None:
             raise no_list()
         return _bound(self._reader.documents(sent), write_results)
 
     def array(self, raw: bytes) -> tuple[Body, Write]:
         """Either list, and an array."""
         sent = parse_object(raw)
-        return _bound(self._reader.documents(sent) if "documents" in sent else self._reader.texts(sent), write_array)
+        read = self._reader.texts if sent.get("documents") is None else self._reader.documents
+        return _bound(read(sent), write_array)
 
 
 def _bound(asked: Reranking, write: WriteDialect) -> tuple[Body, Write]:

@@ -18,6 +18,8 @@ KEYS = ApiKeys([SecretStr("first"), SecretStr("second")])
         {"authorization": "Bearer   first  "},
         {"x-api-key": "second"},
         {"authorization": "Basic abc", "x-api-key": "first"},
+        {"authorization": "first"},
+        {"api-key": "second"},
     ],
 )
 def test_an_accepted_key_lets_in(headers: dict[str, str]) -> None:
@@ -31,7 +33,8 @@ def test_an_accepted_key_lets_in(headers: dict[str, str]) -> None:
         {"authorization": "Bearer"},
         {"authorization": "Bearer third"},
         {"authorization": "Basic first"},
-        {"authorization": "first"},
+        {"authorization": "third"},
+        {"api-key": "third"},
         {"x-api-key": ""},
         {"x-api-key": "firs"},
         {"x-api-key": "first "},

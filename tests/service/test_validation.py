@@ -49,7 +49,7 @@ def test_a_body_of_several_requests() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\u0000\u0007\u001b",
+        "\u0000a\u0007\u001b",
         "👟👟🏽‍♀️",
         "حذاء رياضي أحمر",
         "\u202etxet\u202c",
@@ -79,6 +79,7 @@ INVALID = [
     (one(candidates=[""]), "candidates[0].title", "must not be empty"),
     (one(candidates=["a", "  "]), "candidates[1].title", "must not be blank"),
     (candidate(title="\n"), "candidates[1].title", "must not be blank"),
+    (candidate(title="\u00ad\u200b"), "candidates[1].title", "must not be blank"),
     (candidate(title=None), "candidates[1].title", "must be a string"),
     (candidate(title=5), "candidates[1].title", "must be a string"),
     (candidate(brand="b"), "candidates[1].title", "is required"),
@@ -149,6 +150,7 @@ def test_what_is_wrong_is_named_by_field_and_index(raw: bytes | str, field: str,
             "requests[1].candidates",
         ),
         ('{"requests": [{"query": " ", "candidates": ["a"]}]}', "requests[0].query"),
+        (one(query="\u200b\u0301", candidates=["a"]), "query"),
     ],
 )
 def test_nothing_to_score_is_named(raw: str, field: str) -> None:

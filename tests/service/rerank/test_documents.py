@@ -19,6 +19,7 @@ from service.rerank.documents import candidate_of
             ["name", "note", "tags", "lit"],
             'lamp ["red"] true',
         ),
+        ({"title": "lamp", "text": None, "brand": None}, None, {"title": "lamp"}),
         ({"text": 7}, None, {"text": 7}),
         ({"id": "p7"}, None, {"id": "p7"}),
     ],

@@ -18,6 +18,13 @@ def test_draining_is_alive_and_not_ready(client: AppClient) -> None:
     assert client.get("/livez").status_code == 200
 
 
+def test_probes_are_not_counted_as_requests_refused(client: AppClient) -> None:
+    client.service.lifecycle.start_draining()
+    for path in ("/readyz", "/health"):
+        assert client.get(path).status_code == 503
+    assert "aisle_refused_total{" not in client.get("/metrics").text
+
+
 def test_a_dead_engine_is_neither_ready_nor_alive(client: AppClient) -> None:
     client.portal.call(client.service.stages.batcher.stop)
     for path in ("/readyz", "/livez"):

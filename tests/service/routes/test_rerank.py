@@ -102,6 +102,15 @@ def test_a_text_that_is_told_back_is_a_string(client: AppClient) -> None:
     assert [r["relevance_score"] for r in reply["results"]] == [0.75, -0.25]
 
 
+@pytest.mark.parametrize(("path", "called"), [("/rerank", "texts"), ("/rerank", "documents"), ("/tei/rerank", "texts")])
+def test_the_other_list_may_be_null(client: AppClient, path: str, called: str) -> None:
+    other = {"texts": "documents", "documents": "texts"}[called]
+    asked = rerank(client, path, **{called: TEXTS, other: None})
+    assert asked.status_code == 200
+    assert "no effect" not in f"{asked.text} {asked.headers}"
+    assert isinstance(asked.json(), list if called == "texts" else dict)
+
+
 def test_what_has_no_effect_is_told(client: AppClient) -> None:
     fields = {"max_tokens_per_doc": 512, "instruction": "be kind", "top_n": 1}
     reply = rerank(client, "/v1/rerank", documents=TEXTS, **fields)
@@ -146,7 +155,9 @@ class Fault(NamedTuple):
 
 FAULTS = [
     Fault("/v2/rerank", {"documents": []}, 400, "documents", "Empty"),
-    Fault("/v2/rerank", {"documents": ["good", " "]}, 422, "documents[1].title", "Validation"),
+    Fault("/v2/rerank", {"documents": ["good", " "]}, 422, "documents[1]", "Validation"),
+    Fault("/v2/rerank", {"documents": [{"text": ""}]}, 422, "documents[0].text", "Validation"),
+    Fault("/v2/rerank", {"documents": ["a", {"title": " "}]}, 422, "documents[1].title", "Validation"),
     Fault("/v2/rerank", {"documents": ["good", 3]}, 422, "documents[1]", "Validation"),
     Fault("/v2/rerank", {"texts": ["good"]}, 422, "documents", "Validation"),
     Fault("/v1/rerank", {"documents": ["good"], "top_n": -1}, 422, "top_n", "Validation"),

@@ -101,7 +101,7 @@ def test_debug_shows_the_cut(client: AppClient) -> None:
     assert reply["debug"]["bundle_version"] == "7"
 
 
-@pytest.mark.parametrize("text", ["\u0000\u0007", "👟🏽", "حذاء أحمر", "\u202etxet", "\ufeffgood", "good\nbad"])
+@pytest.mark.parametrize("text", ["\u0000a\u0007", "👟🏽", "حذاء أحمر", "\u202etxet", "\ufeffgood", "good\nbad"])
 def test_strange_text_is_scored(client: AppClient, text: str) -> None:
     reply = client.score(text, [text, {"title": text, "brand": text}])
     assert reply.status_code == 200
