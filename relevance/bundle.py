@@ -166,7 +166,19 @@ class Bundle:
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """Read and check a bundle: the manifest's digest, format version, and every file's digest."""
+    """Read and check a bundle: the manifest's digest, format version, and every file's digest.
+
+    BundleError, whatever is wrong with it.
+    """
+    try:
+        return _load(directory)
+    except OSError as error:
+        raise BundleMissingError(
+            f"{error.filename or directory} cannot be read ({error.strerror}); check the permissions of this process"
+        ) from error
+
+
+def _load(directory: Path) -> Bundle:
     manifest = _read_manifest(directory)
     for required in (TOKENIZER, *manifest.graph_files):
         if required not in manifest.files:

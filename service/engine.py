@@ -78,6 +78,7 @@ def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement
             )
     encoder = _pair_encoder(bundle)
     graph = placement.graph(bundle.graph_path(placement.precision))
+    _check_sessions(settings, graph.on_gpu)
     tuning = autotune(bundle, graph, encoder.pad_id, settings)
     lone_threads = tuning.threads
     if settings.use_buckets(graph.on_gpu):
@@ -91,6 +92,14 @@ def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement
     keys = CrossPairKeys(bundle.manifest.version)
     speed = tuning.tokens_per_second or warm_speed
     return Engine(settings, bundle, backend, CrossPairing(encoder), keys, tuning, speed, placement, lone_threads)
+
+
+def _check_sessions(settings: Settings, on_gpu: bool) -> None:
+    if settings.sessions is not None and settings.use_buckets(on_gpu):
+        raise SettingsError(
+            f"{PREFIX}SESSIONS is for a run without buckets; in buckets {PREFIX}GPU_IN_FLIGHT says how many "
+            "micro-batches are under way"
+        )
 
 
 def _may_be_wide(graph: Graph, settings: Settings) -> bool:
@@ -122,7 +131,9 @@ def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Eng
         if given is not None:
             raise SettingsError(f"{PREFIX}{name} is for cross-encoders, but {settings.bundle} is a split student")
     _pair_encoder(bundle)
-    tuning = split_tuning(settings, usable_cores(), placement.provider != "cpu")
+    on_gpu = placement.provider != "cpu"
+    _check_sessions(settings, on_gpu)
+    tuning = split_tuning(settings, usable_cores(), on_gpu)
     split = open_split(bundle, placement, tuning, settings)
     speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
     pairing, keys, threads = split.pairing, SplitPairKeys(), tuning.threads

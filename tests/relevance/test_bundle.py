@@ -113,3 +113,12 @@ def test_a_manifest_can_not_point_outside_its_folder(bundle: Bundle, name: str) 
 def test_an_absent_precision_is_named_with_those_there_are(bundle: Bundle) -> None:
     with pytest.raises(BundleMissingError, match="no fp16 graph, only: int8"):
         bundle.graph_path("fp16")
+
+
+def test_a_file_that_may_not_be_read_is_named(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path, *_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(BundleMissingError, match=r"manifest.json cannot be read \(Permission denied\); check the perm"):
+        load_bundle(bundle.directory)

@@ -57,6 +57,11 @@ def test_lone_threads_beside_buckets_are_refused(bundle: Bundle) -> None:
         load(Settings(bundle=bundle.directory, lone_threads=2, buckets="on"))
 
 
+def test_sessions_beside_buckets_are_refused(bundle: Bundle) -> None:
+    with pytest.raises(SettingsError, match="AISLE_SESSIONS is for a run without buckets; in buckets AISLE_GPU"):
+        load(Settings(bundle=bundle.directory, sessions=2, buckets="on"))
+
+
 @pytest.mark.parametrize(("lone_threads", "wide"), [(2, True), (1, False)])
 def test_lone_threads_decide_whether_there_is_a_wider_session(bundle: Bundle, lone_threads: int, wide: bool) -> None:
     engine = load(Settings(bundle=bundle.directory, sessions=2, threads=1, lone_threads=lone_threads))
