@@ -2,19 +2,14 @@
 
 One runner serves all threads: ONNX Runtime allows concurrent runs of a session, the weights are in memory once,
 and with one thread inside a run there is no pool to contend for. A second, wider one (lone.py) may run what is alone.
-
-A run that takes too long is told to stop; ONNX Runtime looks at that between two operators. A thread that
-does not come back even so is left behind and replaced: it is `stuck`, and readiness is off until it returns.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -22,11 +17,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from relevance.runtime_errors import in_short
-from service.errors import BackendError, BatchTimeoutError, DeviceLostError, WorkerDiedError
+from service.errors import BackendError, DeviceLostError, WorkerDiedError
 from service.gpu.faults import Fault, fault_of
+from service.inference_threads import InferenceThreads
 from service.pair import Pair
-
-logger = logging.getLogger(__name__)
 
 Logits = npt.NDArray[np.float32]
 
@@ -69,11 +63,7 @@ class Backend(Protocol):
         """
 
     def close(self) -> None:
-        """Wait for running batches and free the threads."""
-
-
-STOP_SECONDS = 1.0
-"""How long a run that was told to stop may take to notice."""
+        """Free the threads, once running batches have ended."""
 
 
 class Runner(Protocol):
@@ -101,37 +91,27 @@ class OnnxBackend:
         self.runner = runner
         self.lone = runner
         self.concurrency = concurrency
-        self.stuck = 0
+        self.threads = InferenceThreads(concurrency, batch_seconds)
         self._running = 0
-        self._batch_seconds = batch_seconds
-        self._threads = self._new_threads()
+
+    @property
+    def stuck(self) -> int:
+        """Runs that were given up and still hold a thread."""
+        return self.threads.stuck
 
     async def run(self, pairs: Sequence[Pair], alone: bool = False) -> BatchRun:
         """Score `n` pairs in one of the backend's threads; BatchTimeoutError if that takes too long.
 
         `alone`: no other micro-batch waits that will run beside it in a moment.
         """
-        options = ort.RunOptions()
         # What was given up has left `_running` and still holds a core.
         runner = self.lone if alone and not (self._running or self.stuck) else self.runner
         self._running += 1
         try:
-            running = self._threads.submit(self._in_thread, runner, pairs, options)
-            run = await self._in_time(running, options, len(pairs))
+            run = await self.threads.run(partial(self._in_thread, runner, pairs))
         finally:
             self._running -= 1
         return run if runner is self.runner else replace(run, lone=True)
-
-    async def _in_time(self, running: Future[BatchRun], options: ort.RunOptions, pairs: int) -> BatchRun:
-        future = asyncio.wrap_future(running)
-        done, _ = await asyncio.wait((future,), timeout=self._timeout)
-        if not done:
-            options.terminate = True
-            done, _ = await asyncio.wait((future,), timeout=STOP_SECONDS)
-            if not done:
-                self._leave_behind(running)
-            raise BatchTimeoutError(f"{pairs} pairs were not scored within {self._batch_seconds:g} s")
-        return future.result()
 
     def run_here(
         self, pairs: Sequence[Pair], options: ort.RunOptions | None = None, runner: Runner | None = None
@@ -141,17 +121,14 @@ class OnnxBackend:
 
     def run_together(self, pairs: Sequence[Pair], times: int) -> list[BatchRun]:
         """Score the same `n` pairs `times` times, as many at once as there are sessions, and wait."""
-        return list(self._threads.map(self.run_here, [pairs] * times))
+        return list(self.threads.map(self.run_here, [pairs] * times))
 
     def close(self) -> None:
-        """Wait for running batches, but for stuck ones, and free the threads."""
-        self._threads.shutdown()
-        self.lone.close()
-        self.runner.close()
-
-    @property
-    def _timeout(self) -> float | None:
-        return None if math.isinf(self._batch_seconds) else self._batch_seconds
+        """Free the threads; what is stuck keeps its runner."""
+        self.threads.close()
+        if not self.stuck:
+            self.lone.close()
+            self.runner.close()
 
     def _in_thread(self, runner: Runner, pairs: Sequence[Pair], options: ort.RunOptions) -> BatchRun:
         try:
@@ -163,22 +140,6 @@ class OnnxBackend:
         except BaseException as error:
             # What ends a thread must not travel on into the event loop and end the process.
             raise WorkerDiedError(f"an inference thread was ended by {error!r}") from error
-
-    def _new_threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="inference")
-
-    def _leave_behind(self, running: Future[BatchRun]) -> None:
-        """Go on with new threads; the old ones end when they come back."""
-        self._threads.shutdown(wait=False)
-        self._threads = self._new_threads()
-        # A run that never began was lost with its thread, and holds none.
-        if not running.cancel():
-            self.stuck += 1
-            running.add_done_callback(self._came_back)
-        logger.error("a micro-batch was given up", extra={"fields": {"stuck": self.stuck}})
-
-    def _came_back(self, _: Future[BatchRun]) -> None:
-        self.stuck -= 1
 
 
 def warm_up(backend: OnnxBackend, longest: int, batch_tokens: int) -> float:

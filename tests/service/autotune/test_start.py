@@ -169,6 +169,6 @@ def test_the_engine_runs_as_tuned_and_metrics_show_it(directory: Path) -> None:
 
 
 def test_buckets_are_not_measured_side_by_side(directory: Path) -> None:
-    engine = load(Settings(bundle=directory, buckets="on", sessions=2))
+    engine = load(Settings(bundle=directory, buckets="on"))
     engine.backend.close()
     assert {row.sessions for row in engine.tuning.table} == {engine.tuning.sessions} == {1}

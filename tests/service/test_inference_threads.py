@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import onnxruntime as ort
+import pytest
+
+from service import inference_threads
+from service.errors import BatchTimeoutError
+from service.inference_threads import InferenceThreads, _Run
+
+SHORT = 0.01
+
+
+class Hanging:
+    """A run that heeds nothing until it is released."""
+
+    def __init__(self) -> None:
+        self.began, self.release = threading.Event(), threading.Event()
+        self.options: ort.RunOptions | None = None
+
+    def __call__(self, options: ort.RunOptions) -> str:
+        self.options = options
+        self.began.set()
+        assert self.release.wait(10.0)
+        return "late"
+
+
+def quick(_: ort.RunOptions) -> str:
+    return "done"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_threads, "STOP_SECONDS", SHORT)
+
+
+def test_a_thread_that_does_not_come_back_is_replaced_and_counted() -> None:
+    hanging, threads = Hanging(), InferenceThreads(1, SHORT)
+    old = threads._pool
+    with pytest.raises(BatchTimeoutError):
+        asyncio.run(threads.run(hanging))
+    assert hanging.options is not None and hanging.options.terminate
+    assert threads.stuck == 1
+    threads.batch_seconds = math.inf
+    assert asyncio.run(threads.run(quick)) == "done"
+    hanging.release.set()
+    old.shutdown()
+    assert threads.stuck == 0
+    threads.close()
+
+
+def test_what_waited_behind_a_thread_that_hangs_is_run_by_a_new_one() -> None:
+    hanging, threads = Hanging(), InferenceThreads(1, SHORT)
+
+    async def one_behind_the_other() -> tuple[str | BaseException, str | BaseException]:
+        first = asyncio.create_task(threads.run(hanging))
+        await asyncio.to_thread(hanging.began.wait, 10.0)
+        return await asyncio.gather(first, threads.run(quick), return_exceptions=True)
+
+    first, second = asyncio.run(one_behind_the_other())
+    assert isinstance(first, BatchTimeoutError)
+    assert second == "done"
+    hanging.release.set()
+    threads.close()
+
+
+@pytest.mark.parametrize(("now", "over"), [(8.9, False), (9.1, True)])
+def test_time_counts_from_when_a_thread_took_it(now: float, over: bool) -> None:
+    threads = InferenceThreads(1, batch_seconds=5.0, clock=lambda: now)
+    run = _Run(quick, clock=lambda: now, began=4.0)
+
+    async def gives_up() -> bool:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(threads._wait(run, future))
+        await asyncio.sleep(0)
+        done = waiting.done()
+        waiting.cancel()
+        return done
+
+    assert asyncio.run(gives_up()) is over
+    threads.close()
+
+
+def test_a_run_that_was_lost_with_its_thread_holds_none() -> None:
+    threads = InferenceThreads(1, SHORT)
+
+    class DeadPool(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Future[Any]:
+            return Future()
+
+    threads._pool = DeadPool(1)
+    with pytest.raises(BatchTimeoutError):
+        asyncio.run(threads.run(quick))
+    assert threads.stuck == 0
+    threads.batch_seconds = math.inf
+    assert asyncio.run(threads.run(quick)) == "done"
+    threads.close()
+
+
+def test_a_cancelled_run_is_told_to_stop_and_closing_waits_no_longer_than_that() -> None:
+    hanging, threads = Hanging(), InferenceThreads(1)
+
+    async def cancel() -> None:
+        running = asyncio.create_task(threads.run(hanging))
+        await asyncio.to_thread(hanging.began.wait, 10.0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cancel())
+    assert hanging.options is not None and hanging.options.terminate
+    threads.close()
+    assert threads.stuck == 1
+    hanging.release.set()
