@@ -39,7 +39,9 @@ def make_service(bundle: Bundle) -> MakeService:
     """Wires a service of the tiny bundle; arguments are settings."""
 
     def make(**settings: object) -> Service:
-        given = {"bundle": bundle.directory, "sessions": 1, "autotune": False, **settings}
+        # One micro-batch at a time, so that order can be told; buckets have a setting of their own for that.
+        sessions = {} if settings.get("buckets") == "on" else {"sessions": 1}
+        given = {"bundle": bundle.directory, **sessions, "autotune": False, **settings}
         return create_service(load(Settings.model_validate(given)))
 
     return make

@@ -30,7 +30,8 @@ def serve_split(split_bundle: Bundle) -> Iterator[ServeSplit]:
     with ExitStack() as stack:
 
         def start(**settings: object) -> AppClient:
-            given = {"bundle": split_bundle.directory, "sessions": 1, **settings}
+            sessions = {} if settings.get("buckets") == "on" else {"sessions": 1}
+            given = {"bundle": split_bundle.directory, **sessions, **settings}
             return stack.enter_context(running(create_service(load(Settings.model_validate(given)))))
 
         yield start
