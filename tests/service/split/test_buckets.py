@@ -94,7 +94,7 @@ def test_scores_are_equal_with_and_without_buckets(serve_split: ServeSplit, tmp_
     forgetful = {"bundle": bundle.directory, "score_cache_mb": 0, "product_cache_mb": 0, "query_cache_mb": 0}
     plain, bucketed = serve_split(**forgetful), serve_split(buckets="on", **forgetful)
     assert isinstance(bucketed.service.engine.backend.runner.graphs, BucketedGraphs)
-    for query in (*QUERIES, "red " * 40, "\u200b"):
+    for query in (*QUERIES, "red " * 40, "\ufffd"):
         for count in range(1, len(LISTED) + 1):
             found = [logits(client.score(query, LISTED[:count], debug=True)) for client in (plain, bucketed)]
             np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-6)
