@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from relevance.pair_encoding import EncodedText, PairEncoder
@@ -63,9 +64,15 @@ class Pairing(Protocol):
         """The text of each product of the catalogue, None where it does not know the id."""
 
     async def pairs(
-        self, queries: Sequence[EncodedText], products: Sequence[Sequence[EncodedText | None]]
+        self,
+        queries: Sequence[EncodedText],
+        products: Sequence[Sequence[EncodedText | None]],
+        seconds_left: float = inf,
     ) -> list[list[Pair]]:
-        """For each query one pair for each of its products, in their order; a MissingProduct where there is none."""
+        """For each query one pair for each of its products, in their order; a MissingProduct where there is none.
+
+        `seconds_left`: until the earliest deadline. Where something must be asked for, it bounds the wait.
+        """
 
     def close(self) -> None:
         """Free what it holds."""
@@ -83,7 +90,10 @@ class CrossPairing:
         return [None for _ in ids]
 
     async def pairs(
-        self, queries: Sequence[EncodedText], products: Sequence[Sequence[EncodedText | None]]
+        self,
+        queries: Sequence[EncodedText],
+        products: Sequence[Sequence[EncodedText | None]],
+        seconds_left: float = inf,
     ) -> list[list[Pair]]:
         """For each query one pair for each of its products, in their order; UNKNOWN where there is none."""
         return [

@@ -44,8 +44,9 @@ class Scorer:
         """
         stages, requests = self._stages, body.requests
         deadlines = [_deadline(request, arrived, default_deadline_ms) for request in requests]
-        with stages.admission.admit(requests, min(deadlines) - self._clock()) as ticket:
-            encoded = await stages.tokenization.encode(requests)
+        seconds_left = min(deadlines) - self._clock()
+        with stages.admission.admit(requests, seconds_left) as ticket:
+            encoded = await stages.tokenization.encode(requests, seconds_left)
             stages.admission.settle(ticket, encoded.tokens)
             jobs = [_job(*parts) for parts in zip(requests, encoded.pairs, deadlines, strict=True)]
             await stages.batcher.score(jobs)

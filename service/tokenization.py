@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,8 +63,8 @@ class Tokenization:
         self._clock = clock
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tokenization")
 
-    async def encode(self, requests: Sequence[Request]) -> EncodedRequests:
-        """Encode every pair of `requests`."""
+    async def encode(self, requests: Sequence[Request], seconds_left: float = math.inf) -> EncodedRequests:
+        """Encode every pair of `requests`, whose earliest deadline is `seconds_left` away."""
         started = self._clock()
         candidates = [candidate for request in requests for candidate in request.candidates]
         if new := [candidate for candidate in candidates if candidate.new]:
@@ -71,7 +72,7 @@ class Tokenization:
         queries = await self._queries([request.query for request in requests])
         remaining = iter(self._texts(candidates))
         products = [[next(remaining) for _ in request.candidates] for request in requests]
-        pairs = await self._pairing.pairs(queries, products)
+        pairs = await self._pairing.pairs(queries, products, seconds_left - (self._clock() - started))
         return EncodedRequests(pairs, started, self._clock())
 
     async def _read(self, candidates: Sequence[Candidate]) -> None:

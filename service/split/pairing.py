@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 LOOKUP_SECONDS: Final = 0.5
 """Longest that a request waits for a disk or the network; then products that were sent whole are computed."""
+
+LOOKUP_SHARE: Final = 0.5
+"""Most of the time that a request has left that it waits so: they have to be computed in the rest."""
 
 LOOKUP_THREADS: Final = 4
 
@@ -49,13 +53,16 @@ class SplitPairing:
         return [None if key is None else CatalogueText((), (), key, product_id) for product_id, key in keys]
 
     async def pairs(
-        self, queries: Sequence[EncodedText], products: Sequence[Sequence[EncodedText | None]]
+        self,
+        queries: Sequence[EncodedText],
+        products: Sequence[Sequence[EncodedText | None]],
+        seconds_left: float = math.inf,
     ) -> list[list[Pair]]:
         """For each query one pair for each of its products, as of `Pairing.pairs`; all are looked up together."""
         texts = [text for own in products for text in own if isinstance(text, ProductText)]
         records = self._store.memory.get([text.key for text in texts])
         if self._store.has_slower_tiers and None in records:
-            await self._look_further(texts, records)
+            await self._look_further(texts, records, min(LOOKUP_SECONDS, LOOKUP_SHARE * seconds_left))
         found = zip(texts, records, strict=True)
         return [self._of_query(query, own, found) for query, own in zip(queries, products, strict=True)]
 
@@ -81,12 +88,12 @@ class SplitPairing:
             pairs.append(UNREADABLE if lost else SplitPair(keyed, text, record, shared))
         return pairs
 
-    async def _look_further(self, texts: list[ProductText], records: Records) -> None:
-        """Fill in what the tiers behind the memory hold, if they tell in time."""
+    async def _look_further(self, texts: list[ProductText], records: Records, seconds: float) -> None:
+        """Fill in what the tiers behind the memory hold, if they tell within so many seconds."""
         rows = [row for row, record in enumerate(records) if record is None]
         looking = asyncio.get_running_loop().run_in_executor(self._threads, self._look, [texts[row] for row in rows])
         try:
-            found = await asyncio.wait_for(looking, LOOKUP_SECONDS)
+            found = await asyncio.wait_for(looking, seconds)
         except TimeoutError:
             self.late_lookups += 1
             logger.warning("a lookup of product records took too long", extra={"fields": {"products": len(rows)}})

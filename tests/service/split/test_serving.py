@@ -250,6 +250,20 @@ class TestCatalogue:
         )
         assert client.metric("aisle_late_lookups_total") == 1
 
+    def test_a_disk_that_hangs_leaves_a_request_with_a_deadline_time_to_be_scored(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("service.split.pairing.LOOKUP_SECONDS", 60.0)
+        monkeypatch.setattr("service.split.pairing.LOOKUP_SHARE", 0.01)
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        split = client.service.engine.split
+        assert split is not None
+        awake = threading.Event()
+        monkeypatch.setattr(split.store, "get_slower", lambda keys: awake.wait() and [None for _ in keys])
+        reply = client.score(QUERIES[0], [TITLES[1]], deadline_ms=5_000)
+        awake.set()
+        assert (reply.status_code, reply.json()["degraded"]) == (200, False)
+
     def test_nothing_but_unknown_ids_is_answered_at_once(
         self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
     ) -> None:
