@@ -29,6 +29,7 @@ Logits = npt.NDArray[np.float32]
 class BatchRun:
     """What one micro-batch gave: `logits` (n,), when it started and finished, and its size in tokens computed.
 
+    `padded_tokens`: with the padding; None of a split student, whose tokens are costs: a known product is almost free.
     `lone`: it ran in the wider session, on cores of others, so that its time says nothing of the speed of one.
     """
 
@@ -36,7 +37,7 @@ class BatchRun:
     started: float
     finished: float
     tokens: int
-    padded_tokens: int
+    padded_tokens: int | None
     lone: bool = False
 
     @property

@@ -72,14 +72,17 @@ class Metrics:
         powers = [2**power for power in range(15)]
         self._batch_pairs = Histogram("aisle_batch_pairs", "Pairs in a batch.", buckets=powers, registry=registry)
         self._batch_tokens = Histogram(
-            "aisle_batch_tokens", "Padded tokens in a micro-batch.", buckets=powers, registry=registry
+            "aisle_batch_tokens",
+            "Tokens of a micro-batch, with its padding; of a split student, what it costs in tokens.",
+            buckets=powers,
+            registry=registry,
         )
         self._batch_seconds = Histogram(
             "aisle_batch_seconds", "Time of a micro-batch.", buckets=latency_buckets(), registry=registry
         )
         self._padding = Histogram(
             "aisle_padding_waste_ratio",
-            "Padding in a micro-batch, over its padded tokens.",
+            "Padding in a micro-batch of a cross-encoder, over its padded tokens.",
             buckets=[0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0],
             registry=registry,
         )
@@ -105,9 +108,10 @@ class Metrics:
     def batch_done(self, run: BatchRun) -> None:
         """A micro-batch ran."""
         self._batch_pairs.observe(len(run.logits))
-        self._batch_tokens.observe(run.padded_tokens)
+        self._batch_tokens.observe(run.padded_tokens or run.tokens)
         self._batch_seconds.observe(run.seconds)
-        self._padding.observe(1 - run.tokens / run.padded_tokens)
+        if run.padded_tokens is not None:
+            self._padding.observe(1 - run.tokens / run.padded_tokens)
 
     def work_dropped(self, reason: DropReason, pairs: int) -> None:
         """Admitted pairs left the queue unscored."""

@@ -64,7 +64,7 @@ class SplitRunner:
             known = self._queries.get(query.key, self._encoder.alone(query), options)
             logits[own] = self.graphs.logits(known, [records[row] for row in own], options)
         tokens = sum(pair.cost for pair in split)
-        return BatchRun(logits, started, time.monotonic(), tokens, tokens)
+        return BatchRun(logits, started, time.monotonic(), tokens, padded_tokens=None)
 
     def close(self) -> None:
         """No more will be run."""

@@ -81,6 +81,12 @@ def test_a_batch_tells_its_size_and_its_padding(metrics: Metrics) -> None:
     assert value(metrics, "aisle_batch_seconds_sum") == 0.5
 
 
+def test_a_batch_whose_padding_is_not_known_says_nothing_of_it(metrics: Metrics) -> None:
+    metrics.batch_done(BatchRun(np.zeros(4, dtype=np.float32), 1.0, 1.5, tokens=8, padded_tokens=None))
+    assert value(metrics, "aisle_batch_tokens_sum") == 8
+    assert value(metrics, "aisle_padding_waste_ratio_count") == 0
+
+
 def test_refusals_and_drops_have_reasons(metrics: Metrics) -> None:
     metrics.refused("overloaded")
     metrics.work_dropped(DropReason.DEADLINE, 7)
