@@ -11,7 +11,7 @@ RUN python -m venv /venv
 COPY pyproject.toml constraints.txt README.md ./
 COPY relevance relevance
 COPY service service
-RUN /venv/bin/pip install --constraint constraints.txt '.[cpu,redis]'
+RUN /venv/bin/pip install --constraint constraints.txt '.[cpu,redis,otel]'
 
 FROM python:3.11-slim AS cpu
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 AISLE_HOST=0.0.0.0 AISLE_PORT=8080 AISLE_BUNDLE=/models/default AISLE_PROVIDER=cpu
@@ -22,7 +22,7 @@ WORKDIR /home
 USER 10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=2s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/livez', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['AISLE_PORT'] + '/livez', timeout=2)"]
 # Exec form: the process is PID 1, so SIGTERM reaches it and it drains.
 CMD ["python", "-m", "service"]
 
@@ -36,7 +36,7 @@ RUN python3 -m venv /venv
 COPY pyproject.toml constraints.txt README.md ./
 COPY relevance relevance
 COPY service service
-RUN /venv/bin/pip install --constraint constraints.txt '.[redis]' onnxruntime-gpu
+RUN /venv/bin/pip install --constraint constraints.txt '.[redis,otel]' onnxruntime-gpu
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 AISLE_HOST=0.0.0.0 AISLE_PORT=8080 AISLE_BUNDLE=/models/fp16 AISLE_PROVIDER=cuda
 RUN useradd --system --uid 10001 --no-create-home aisle
 WORKDIR /home
@@ -46,5 +46,5 @@ EXPOSE 8080
 VOLUME /models/fp16
 # A start opens the driver and warms every shape, which takes longer than on a CPU.
 HEALTHCHECK --interval=10s --timeout=2s --start-period=120s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/livez', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['AISLE_PORT'] + '/livez', timeout=2)"]
 CMD ["python", "-m", "service"]

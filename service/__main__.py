@@ -78,6 +78,7 @@ def _config(service: Service, connections: int) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=1,
     )
 

@@ -1,12 +1,12 @@
 """What a client may do to its connection: uvicorn's protocol, with a time limit for every state that a client can hold.
 
-| the connection                             | may last         | then                            |
-| ------------------------------------------ | ---------------- | ------------------------------- |
-| is new and has sent nothing                | `header_seconds` | closed                          |
-| is sending a request's head                | `header_seconds` | 408, closed                     |
-| is sending a body                          | `body_seconds`   | 408, closed: `Lifecycle` counts |
-| is sending a body that was answered early  | `body_seconds`   | closed                          |
-| is idle after a reply                      | 5 s              | closed: uvicorn counts          |
+| the connection                             | may last             | then                            |
+| ------------------------------------------ | -------------------- | ------------------------------- |
+| is new and has sent nothing                | `header_seconds`     | closed                          |
+| is sending a request's head                | `header_seconds`     | 408, closed                     |
+| is sending a body                          | `body_seconds`       | 408, closed: `Lifecycle` counts |
+| is sending a body that was answered early  | `body_seconds`       | closed                          |
+| is idle after a reply                      | `keep_alive_seconds` | closed: uvicorn counts          |
 
 A head of more than `MAX_HEAD_BYTES` is refused with 431, a connection past the limit with 503, at once.
 """

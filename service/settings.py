@@ -47,6 +47,9 @@ class Settings(GpuSettings, BaseSettings):
     """How long a client may take to send a request's headers."""
     body_seconds: Seconds = 10.0
     """How long a client may take to send a body, from the end of the headers."""
+    keep_alive_seconds: Count = 75
+    """How long a connection may be idle after a reply; longer than the proxy in front keeps it, or it may send a
+    request into a connection that is being closed."""
 
     max_candidates: Count = 1000
     """Most candidates in one body, all of its requests together."""

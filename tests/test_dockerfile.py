@@ -1,4 +1,4 @@
-"""What an image holds is read off the Dockerfile: the service, its optional tier, one ONNX Runtime, and no torch."""
+"""What an image holds is read off the Dockerfile: the service, its options, one ONNX Runtime, and no torch."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def installed(stage: str) -> list[str]:
     return [word.strip("'") for word in line.split()]
 
 
-@pytest.mark.parametrize(("stage", "project"), [("cpu-environment", ".[cpu,redis]"), ("gpu", ".[redis]")])
-def test_an_image_holds_the_tested_versions_and_the_shared_tier(stage: str, project: str) -> None:
+@pytest.mark.parametrize(("stage", "project"), [("cpu-environment", ".[cpu,redis,otel]"), ("gpu", ".[redis,otel]")])
+def test_an_image_holds_the_tested_versions_and_what_settings_may_ask_for(stage: str, project: str) -> None:
     assert {project, "--constraint", "constraints.txt"} <= set(installed(stage))
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(re.findall(r"[a-z]+", project)) <= set(extras)
@@ -56,6 +56,6 @@ def test_the_gpu_image_has_one_onnx_runtime_and_the_cuda_that_it_is_built_for() 
 @pytest.mark.parametrize("stage", ["cpu", "gpu"])
 def test_a_container_is_watched_stops_as_pid_1_and_is_nobody(stage: str) -> None:
     _, body = stages()[stage]
-    assert "HEALTHCHECK" in body and "/livez" in body
+    assert "HEALTHCHECK" in body and "os.environ['AISLE_PORT'] + '/livez'" in body
     assert 'CMD ["python", "-m", "service"]' in body
     assert re.search(r"^USER 10001$", body, flags=re.MULTILINE)

@@ -1,6 +1,6 @@
 """Bundles side by side in what one pays and what one gets: nDCG@10 against pairs/s, and against bytes a product.
 
-`python -m docs.scripts.pareto --run-dir runs/default --figure FILE.png NAME=BUNDLE …`: each bundle's service is
+`python -m docs.scripts.pareto --run-dir runs/bundled --figure FILE.png NAME=BUNDLE …`: each bundle's service is
 asked for the run's held-out queries and the general check, then driven with warm lists of 50 products and 8 clients in
 interleaved rounds; medians. A split student has a catalogue of these products, whose bytes are its own.
 """

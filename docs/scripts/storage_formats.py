@@ -1,6 +1,6 @@
 """What a product costs to keep, and what ranks by it: forms of storage side by side, with nothing trained again.
 
-`python -m docs.scripts.storage_formats --run-dir runs/default` scores the held-out queries of a run of
+`python -m docs.scripts.storage_formats --run-dir runs/bundled` scores the held-out queries of a run of
 `training.distill` and the general check in fp32 arithmetic, with the products' latents as each form would give them
 back. A width that was trained is another student: `training.study split-details` has those of 64 and 384.
 """
