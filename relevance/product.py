@@ -35,9 +35,13 @@ class Product(BaseModel):
 
 
 def field_text(product: Product, field: ProductField) -> str:
-    """Return the text that a model reads for `field`; an absent field is the empty string."""
+    """Return the text that a model reads for `field`; an absent field is the empty string.
+
+    An attribute whose value is blank is absent too, whoever wrote it down.
+    """
     if field == "attributes":
-        return ", ".join(f"{name}: {attribute_text(value)}" for name, value in product.attributes.items())
+        texts = ((name, attribute_text(value)) for name, value in product.attributes.items())
+        return ", ".join(f"{name}: {text}" for name, text in texts if text.strip())
     text: str | None = getattr(product, field)
     return text or ""
 

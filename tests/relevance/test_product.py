@@ -34,6 +34,11 @@ def test_attributes_are_read_as_name_and_value() -> None:
     assert field_text(product, "attributes") == "length: 2.5, wireless: yes, ports: 4, kind: hub"
 
 
+def test_a_blank_attribute_reads_as_none() -> None:
+    product = Product(title="a", attributes={"assembly": "", "fabric": "linen", "warranty": " \t", "legs": 0})
+    assert field_text(product, "attributes") == "fabric: linen, legs: 0"
+
+
 def test_an_absent_field_reads_as_nothing() -> None:
     product = Product(title="a")
     assert field_text(product, "brand") == ""
