@@ -14,9 +14,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,9 @@ from training.datasets.schema import Judgement
 from training.errors import DataError
 
 log = logging.getLogger(__name__)
+
+TARGET_DIGITS = 12
+"""More than a grade tells apart; what tenths and sevenths lose as binary fractions lies behind them."""
 
 
 class Catalogue:
@@ -94,7 +98,7 @@ class JudgementTable:
 
     def judgements(self) -> list[Judgement]:
         """All pairs in order of first appearance; DataError if there are none, or none to tell apart."""
-        pairs = [Judgement(*pair, sum(given) / len(given)) for pair, given in self._targets.items()]
+        pairs = [Judgement(*pair, mean_target(given)) for pair, given in self._targets.items()]
         if not pairs:
             raise DataError(f"{self._path} has no judgements")
         if len({pair.target for pair in pairs}) == 1:
@@ -106,6 +110,11 @@ class JudgementTable:
         if repeated:
             log.info("%s: judgements that repeat a pair are averaged into it: %d", self._path, repeated)
         return pairs
+
+
+def mean_target(given: Sequence[float]) -> float:
+    """The mean of one pair's targets, whatever their order: metrics ask whether it reaches a bound, as 0.5."""
+    return round(math.fsum(given) / len(given), TARGET_DIGITS)
 
 
 def place(path: Path, line: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.datasets.assembly import Catalogue, JudgementTable
+from training.datasets.assembly import Catalogue, JudgementTable, mean_target
 from training.datasets.rows import read_csv, read_jsonl, require_text
 from training.datasets.schema import Dataset
 from training.errors import DataError
@@ -73,7 +73,7 @@ def _rater_means(path: Path) -> Iterator[tuple[tuple[str, str], float]]:
     for line, row in read_csv(path, ("query", "docid", *RATERS)):
         given = [_rating(row[rater], path, line) for rater in RATERS if row[rater]]
         if given:
-            yield (row["query"].strip(), row["docid"].strip()), sum(given) / len(given) / HIGHEST_RATING
+            yield (row["query"].strip(), row["docid"].strip()), mean_target(given) / HIGHEST_RATING
 
 
 def _rating(text: str, path: Path, line: int) -> float:

@@ -1,6 +1,7 @@
 """From a judgement's grades to a soft target in [0, 1]: by a table of names, or linearly from the range seen.
 
-A row has one `grade`, or the `raters`' grades, of which the mean target counts; a rater who gave none is left out.
+A row has one `grade`, or the `raters`' grades, of which the mean target counts; a rater who gave none is left out, and
+where none of them gave one, `grade` counts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.datasets.assembly import mean_target
 from training.datasets.rows import is_absent, require
 from training.errors import DataError
 
@@ -24,8 +26,7 @@ log = logging.getLogger(__name__)
 def row_target(row: Mapping[str, Any], path: Path, line: int, target_of: TargetOf) -> float:
     """The mean target of the row's grades."""
     where = f"{path}:{line}"
-    given = [target_of(grade, where) for grade in _grades(row, path, line)]
-    return sum(given) / len(given)
+    return mean_target([target_of(grade, where) for grade in _grades(row, path, line)])
 
 
 def grade_table(path: Path) -> TargetOf | None:
@@ -63,15 +64,15 @@ def linear_table(rows: Sequence[Row], path: Path) -> TargetOf:
 
 
 def _grades(row: Mapping[str, Any], path: Path, line: int) -> list[Any]:
-    raters = row.get("raters")
-    if is_absent(raters) or raters == []:
-        return [require(row, "grade", path, line)]
+    raters = [] if is_absent(row.get("raters")) else row["raters"]
     if not isinstance(raters, list):
         raise DataError(f"{path}:{line}: 'raters' must be a list of grades, got {raters!r}")
     given = [grade for grade in raters if not is_absent(grade)]
-    if not given:
-        raise DataError(f"{path}:{line}: 'raters' holds no grade: {raters!r}")
-    return given
+    if given:
+        return given
+    if raters and is_absent(row.get("grade")):
+        raise DataError(f"{path}:{line}: 'raters' holds no grade: {raters!r}, and there is no 'grade' beside it")
+    return [require(row, "grade", path, line)]
 
 
 def _read_table(path: Path) -> dict[str, float]:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import logging
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.training.datasets.generic_files import JUDGEMENTS, PRODUCTS, targets, write_jsonl
 from training.datasets.generic import read_generic
@@ -75,3 +79,36 @@ def test_two_targets_for_one_grade_are_named(tmp_path: Path) -> None:
     (tmp_path / "grades.json").write_text('{"2": 0, "3": 0.5, "4": 1, "3.0": 0.6}', encoding="utf-8")
     with pytest.raises(DataError, match=r"grades\.json: grade '3' has two targets, 0\.5 and 0\.6"):
         read_generic(tmp_path, "jsonl")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(2, 10), st.data())
+def test_raters_whose_mean_is_the_middle_give_one_half_in_any_order(
+    tmp_path: Path, top: int, data: st.DataObject
+) -> None:
+    low = data.draw(st.lists(st.integers(0, top), min_size=1, max_size=4))
+    raters = data.draw(st.permutations([*low, *(top - grade for grade in low)]))
+    rows = [
+        {"query": "q", "product_id": "a", "raters": raters},
+        {"query": "r", "product_id": "a", "grade": 0},
+        {"query": "r", "product_id": "2", "grade": top},
+        # As rows of their own.
+        *({"query": "s", "product_id": "a", "grade": grade} for grade in raters),
+    ]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": rows})
+    read = targets(tmp_path)
+    assert (read["q", "a"], read["s", "a"]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("raters", list(permutations([6, 7, 2])))
+def test_the_order_of_raters_means_nothing(tmp_path: Path, raters: tuple[int, ...]) -> None:
+    rows: list[dict[str, Any]] = [{"query": "q", "product_id": "a", "raters": list(raters)}]
+    rows += [{"query": "r", "product_id": product, "grade": grade} for product, grade in (("a", 0), ("2", 10))]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": rows})
+    assert targets(tmp_path)["q", "a"] == 0.5
+
+
+def test_raters_who_all_gave_none_leave_the_grade(tmp_path: Path) -> None:
+    rows = [{"query": "q", "product_id": p, "grade": g, "raters": [None, None]} for p, g in (("a", 2), (2, 1))]
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": rows})
+    assert targets(tmp_path) == {("q", "a"): 1.0, ("q", "2"): 0.0}
