@@ -33,8 +33,8 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
             *_difference_lines(metrics),
             "",
-            f"Calibration: Platt scaling fitted on the held-out judgements; {_calibration_error(metrics)}. On other "
-            "shops the order holds better than the probability does: fit it again on your own judgements.",
+            f"Calibration: {_calibration(metrics)}. On other shops the order holds better than the probability does: "
+            "fit it again on your own judgements.",
             "",
             "## The graphs against the checkpoint",
             "",
@@ -73,6 +73,12 @@ def _origin(student: Mapping[str, Any]) -> str:
     if student.get("initialise_from", "teacher") == "teacher":
         return "the teacher's cross-encoder"
     return student["backbone"] or "all-MiniLM-L6-v2"
+
+
+def _calibration(metrics: Mapping[str, Any]) -> str:
+    # A run that was evaluated by an older version has no note.
+    fitted = metrics.get("calibration_note") or "Platt scaling fitted on the held-out judgements"
+    return f"{fitted}; {_calibration_error(metrics)}"
 
 
 def _calibration_error(metrics: Mapping[str, Any]) -> str:

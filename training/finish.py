@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from training.card import model_card
 from training.checks import general_check
 from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset
-from training.evaluation.calibrate import fit_platt
+from training.evaluation.calibrate import fit_note, fit_platt
 from training.evaluation.evaluate import System, baselines, evaluate
 from training.evaluation.measure import HEADLINE, as_json, table
 from training.evaluation.scored_pairs import SCORES, ScoredPairs, load_scores, save_scores
@@ -37,13 +38,19 @@ METRICS = "metrics.json"
 UNPUBLISHED = frozenset(("tables", "slices"))
 """Not for a bundle: tables are for people, and slices name the product types of a catalogue that may be private."""
 
+log = logging.getLogger("aisle.training")
+
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The shipped calibration, and its error measured on queries it was not fitted on (nan with one query)."""
+    """The shipped calibration, and its error measured on queries it was not fitted on (nan with one query).
+
+    `note` says why it is none to rely on, where it is not.
+    """
 
     calibration: Calibration
     cross_fitted_error: float
+    note: str | None
 
 
 def evaluate_run(
@@ -74,6 +81,7 @@ def evaluate_run(
         "general_student_minus_cosine": elsewhere.difference(HEADLINE, "student", "cosine")._asdict(),
         "calibration": calibrated.calibration.model_dump(),
         "calibration_error": calibrated.cross_fitted_error,
+        "calibration_note": calibrated.note,
         "held_out": as_json(held_out),
         "general": as_json(elsewhere),
         **further_figures({"held_out": held_out, "general": elsewhere}, slices_of(split.held_out)),
@@ -95,7 +103,10 @@ def calibrate(pairs: ScoredPairs) -> Calibrated:
     The error is cross-fitted: each half of the queries is calibrated by the other half's fit.
     """
     fitted = fit_platt(pairs.scores["student"], pairs.targets)
-    return Calibrated(fitted, calibration_errors(pairs, "student")["cross_fitted"])
+    note = fit_note(fitted, pairs.targets)
+    if note is not None:
+        log.warning("calibration of the student: %s", note)
+    return Calibrated(fitted, calibration_errors(pairs, "student")["cross_fitted"], note)
 
 
 def judged_lists(dataset: Dataset, encoder: PairEncoder) -> list[JudgedList]:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relevance.calibration import Calibration
 from tests.training.hand_made import dataset
+from training import finish
 from training.config import DistillSettings
+from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
 from training.evaluation.scored_pairs import SCORES, load_scores
 from training.finish import evaluate_run, export_run
@@ -72,3 +75,29 @@ def test_an_evaluation_of_an_older_version_is_refused(tmp_path: Path) -> None:
     stage.finish({"ndcg@10": {}})
     with pytest.raises(RunDirectoryError, match=rf"older version.*delete {stage.directory} and run"):
         evaluate_run(stage, SETTINGS, split(), (None, None))  # type: ignore[arg-type]
+
+
+def judged_alike(target: float) -> Dataset:
+    data = dataset(("lamp", "desk"))
+    return replace(data, judgements=[replace(judgement, target=target) for judgement in data.judgements])
+
+
+def test_a_calibration_that_is_none_is_said_in_log_card_and_report(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "general_check", lambda: dataset(("tea",)))
+    directory = RunDirectory(tmp_path / "run", {"settings": SETTINGS.of_the_weights(), "data": {}})
+    directory.stage("pool").finish({"pairs": 1, "queries": 1})
+    student = tiny_cross_encoder(1)
+    student.save_pretrained(directory.stage("student").directory)
+    directory.stage("student").finish({})
+    rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
+    teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
+    alike = Split(train=dataset(("cup",)), held_out=judged_alike(1.0))
+    figures = evaluate_run(directory.stage("evaluation"), SETTINGS, alike, (teacher, student))
+    told = "not fitted, scale 1: all 8 judged pairs have the target 1"
+    assert figures["calibration"] == {"scale": 1.0, "bias": 0.0}
+    assert f"calibration of the student: {told}" in caplog.text
+    export_run(directory, SETTINGS.model_copy(update={"precisions": ("fp32",)}), alike, figures)
+    assert f"Calibration: {told}" in (tmp_path / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert told in (tmp_path / "run" / "report" / "report.md").read_text(encoding="utf-8")

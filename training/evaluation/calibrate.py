@@ -18,9 +18,13 @@ def fit_platt(logits: npt.ArrayLike, targets: npt.ArrayLike) -> Calibration:
 
     Newton's method on two parameters (Platt 1999, with soft targets in place of counts). The scale is
     kept positive: calibration never turns an order around, even where the model is worse than chance.
+    Targets that are all equal say nothing of a scale, and a fit would give every pair that one target: the logits
+    stay as they are. `fit_note` tells of both.
     """
     x = np.asarray(logits, dtype=np.float64)
     y = np.asarray(targets, dtype=np.float64)
+    if _all_equal(y):
+        return Calibration()
     centre, spread = float(x.mean()), float(x.std()) or 1.0
     design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
     weights = np.zeros(2)
@@ -34,6 +38,23 @@ def fit_platt(logits: npt.ArrayLike, targets: npt.ArrayLike) -> Calibration:
             break
     scale = max(float(weights[0]) / spread, SMALLEST_SCALE)
     return Calibration(scale=scale, bias=float(weights[1]) - scale * centre)
+
+
+def fit_note(fitted: Calibration, targets: npt.ArrayLike) -> str | None:
+    """Why the fit to `targets` (n,) is none to rely on, for a log and a card; None where it is."""
+    y = np.asarray(targets, dtype=np.float64)
+    if _all_equal(y):
+        return f"not fitted, scale 1: all {len(y)} judged pairs have the target {y[0]:g}; judge pairs of several grades"
+    if fitted.scale <= SMALLEST_SCALE:
+        return (
+            f"at its least scale, {SMALLEST_SCALE:g}, so all products get nearly the same probability: on the {len(y)} "
+            "judged pairs the scores are no better than chance; judge more, or train longer"
+        )
+    return None
+
+
+def _all_equal(targets: npt.NDArray[np.float64]) -> bool:
+    return bool((targets == targets[0]).all())
 
 
 def cross_fitted_probabilities(

@@ -60,10 +60,13 @@ def _pool_section(report: str | None) -> list[Block]:
 
 def _summary(figures: Mapping[str, Any]) -> str:
     held_out, general = (figures["evaluated"][name] for name in ("held_out", "general"))
+    # A run that was evaluated by an older version has no note.
+    note = figures.get("calibration_note")
+    fitted = f"is {note}" if note else "was fitted on the held-out pairs"
     return (
         f"Teacher, student and what a shop has without training, on {held_out['queries']} held-out queries "
         f"({held_out['pairs']} judged pairs) that nothing was trained on, and on {general['queries']} hand-written "
-        "queries of all kinds of shop. The shipped calibration was fitted on the held-out pairs; its error below is "
+        f"queries of all kinds of shop. The shipped calibration {fitted}; its error below is "
         "measured on queries that a fit had not seen."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,12 +12,14 @@ import numpy.typing as npt
 from relevance.calibration import Calibration
 from relevance.product import Product
 from training.datasets.schema import Dataset
-from training.evaluation.calibrate import fit_platt
+from training.evaluation.calibrate import fit_note, fit_platt
 from training.models.bi_encoder import BiEncoder
 from training.models.cross_encoder import Logits, Progress, score_pairs
 from training.models.pair_rule import PairRule
 from training.optimise.scorers import CrossEncoder
 from training.pool.chooser import TextEncoder
+
+log = logging.getLogger("aisle.training")
 
 PRODUCTS_PER_BLOCK = 8_192
 """Of which the vectors are held at once, when the cosine's scale is fitted."""
@@ -86,7 +89,11 @@ def fit_cosine_scale(dataset: Dataset, bi_encoder: TextEncoder) -> Calibration:
         vectors = bi_encoder.encode_products([dataset.products[product_id] for product_id in block])
         rows = np.flatnonzero((start <= product_of) & (product_of < start + len(block)))
         cosines[rows] = np.einsum("ij,ij->i", query_vectors[query_of[rows]], vectors[product_of[rows] - start])
-    return fit_platt(cosines, [judgement.target for judgement in dataset.judgements])
+    targets = [judgement.target for judgement in dataset.judgements]
+    fitted = fit_platt(cosines, targets)
+    if note := fit_note(fitted, targets):
+        log.warning("scale of the teacher's cosine: %s", note)
+    return fitted
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:

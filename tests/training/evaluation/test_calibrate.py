@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from training.evaluation.calibrate import fit_platt
+from relevance.calibration import Calibration
+from training.evaluation.calibrate import SMALLEST_SCALE, cross_fitted_probabilities, fit_note, fit_platt
 
 
 def test_it_finds_the_maximum_likelihood_fit() -> None:
@@ -37,3 +38,27 @@ def test_a_few_separated_pairs_do_not_make_an_endless_scale() -> None:
 
 def test_equal_logits_are_calibrated_to_the_mean_target() -> None:
     assert fit_platt([3.0, 3.0, 3.0], [0.0, 0.5, 1.0]).probability(np.array([3.0])) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("logits", [[0.3], [-2.0, 4.0]])
+@pytest.mark.parametrize("target", [0.0, 0.5, 1.0])
+def test_targets_that_are_all_equal_leave_the_logits_as_they_are(logits: list[float], target: float) -> None:
+    targets = [target] * len(logits)
+    fitted = fit_platt(logits, targets)
+    assert fitted == Calibration()
+    note = fit_note(fitted, targets)
+    assert note is not None
+    assert f"all {len(logits)} judged pairs have the target {target:g}" in note
+
+
+def test_scores_no_better_than_chance_are_said_to_tell_nothing_apart() -> None:
+    targets = [1.0, 0.5, 0.0]
+    fitted = fit_platt([-1.0, 0.0, 1.0], targets)
+    assert fitted.scale == SMALLEST_SCALE
+    assert "no better than chance" in (fit_note(fitted, targets) or "")
+    assert fit_note(fit_platt([1.0, 0.0, -1.0], targets), targets) is None
+
+
+def test_half_of_the_queries_may_have_equal_targets() -> None:
+    given = cross_fitted_probabilities(np.array([2.0, -1.0]), np.array([1.0, 0.0]), np.array([0, 1]))
+    assert given == pytest.approx(Calibration().probability(np.array([2.0, -1.0])))

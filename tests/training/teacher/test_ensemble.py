@@ -139,3 +139,10 @@ def test_members_take_their_own_learning_rate_and_batch_size() -> None:
     first, second = for_member(settings, 0), for_member(settings, 1)
     assert (first.learning_rate, first.pairs_per_batch) == (settings.learning_rate, settings.pairs_per_batch)
     assert (second.learning_rate, second.pairs_per_batch) == (0.5, 3)
+
+
+def test_equal_judgements_give_the_cosine_no_scale_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    data = tiny_dataset()
+    alike = replace(data, judgements=[replace(judgement, target=0.5) for judgement in data.judgements])
+    assert fit_cosine_scale(alike, WordEncoder()) == Calibration()
+    assert "scale of the teacher's cosine: not fitted, scale 1" in caplog.text
