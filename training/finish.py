@@ -12,6 +12,7 @@ import numpy as np
 from export.bundle import BundleRequest, CardWriter, Source, export_bundle
 from export.parity import JudgedList
 from export.split_bundle import export_split_bundle
+from relevance.bundle import MANIFEST
 from relevance.calibration import Calibration
 from relevance.pair_encoding import PairEncoder
 from training.card import model_card
@@ -126,7 +127,9 @@ def export_run(
     stage = directory.stage("export")
     bundle = directory.path / "bundle"
     wanted = {"name": settings.name, "licences": list(settings.licences), "precisions": list(settings.precisions)}
-    if not stage.finished or stage.manifest()["settings"] != wanted:
+    # A bundle may have been moved away since.
+    exported = stage.finished and (bundle / MANIFEST).is_file()
+    if not exported or stage.manifest()["settings"] != wanted:
         request = BundleRequest(
             name=settings.name,
             template=settings.student.template,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,3 +103,25 @@ def test_a_calibration_that_is_none_is_said_in_log_card_and_report(
     export_run(directory, SETTINGS.model_copy(update={"precisions": ("fp32",)}), alike, figures)
     assert f"Calibration: {told}" in (tmp_path / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
     assert told in (tmp_path / "run" / "report" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_bundle_that_was_deleted_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+
+    def export(*arguments: Any) -> dict[str, Any]:
+        bundle, _ = arguments[-1]
+        bundle.mkdir()
+        (bundle / "manifest.json").write_text("{}", encoding="utf-8")
+        made.append(bundle)
+        return {}
+
+    monkeypatch.setattr(finish, "export_student", export)
+    monkeypatch.setattr(finish, "provenance", lambda *_: {})
+    monkeypatch.setattr(finish, "write_report", lambda _: None)
+    directory = RunDirectory(tmp_path / "run", {})
+    figures = {"calibration": Calibration().model_dump()}
+    for expected in (1, 1, 2, 2):
+        if expected == 2 and len(made) == 1:
+            shutil.rmtree(made[0])
+        export_run(directory, SETTINGS, split(), figures)
+        assert len(made) == expected
