@@ -7,7 +7,7 @@ import random
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -15,7 +15,8 @@ from training.checks import general_check
 from training.datasets.schema import Dataset
 from training.errors import DataError
 
-_WORD = re.compile(r"\w+", re.UNICODE)
+_ACCENTED = ("LATIN", "GREEK", "CYRILLIC")
+"""Scripts in which a mark is an accent that a query may lack; in others, marks are vowels or tell consonants apart."""
 _APOSTROPHE = re.compile("['’]")
 _MIN_STEM = 2
 
@@ -32,9 +33,13 @@ class Split:
 
 
 def query_key(query: str) -> str:
-    """What near-duplicate queries share: their words in any order, without case, accents and plural endings."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", query.casefold()) if not unicodedata.combining(c))
-    return " ".join(sorted({_stem(word) for word in _WORD.findall(_APOSTROPHE.sub("", plain))}))
+    """What near-duplicate queries share: their words in any order, without case, accents and plural endings.
+
+    A query without words, as one of emoji, is near no other.
+    """
+    decomposed = _APOSTROPHE.sub("", unicodedata.normalize("NFKD", query.casefold()))
+    plain = "".join(_word_characters(decomposed))
+    return " ".join(sorted({_stem(word) for word in plain.split()})) or " ".join(query.split())
 
 
 def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: int = 0) -> Split:
@@ -129,6 +134,25 @@ def _official_split(dataset: Dataset, held_out: frozenset[str]) -> Split:
 def _only(dataset: Dataset, held_out: Collection[str], *, inside: bool) -> Dataset:
     kept = [judgement for judgement in dataset.judgements if (judgement.query in held_out) == inside]
     return replace(dataset, judgements=kept, held_out_queries=None)
+
+
+def _word_characters(decomposed: str) -> Iterator[str]:
+    """The text with a space for what is in no word, and without accents."""
+    base = ""
+    for character in decomposed:
+        if not unicodedata.category(character).startswith("M"):
+            base = character
+            yield character if character.isalnum() or character == "_" else " "
+        elif _tells_apart(base, character):
+            yield character
+
+
+def _tells_apart(base: str, mark: str) -> bool:
+    """Whether `mark` after `base` makes another word."""
+    if not base.isalpha() or unicodedata.name(base, "").startswith(_ACCENTED):
+        return False
+    # Only the look of the character.
+    return not unicodedata.name(mark, "").startswith("VARIATION SELECTOR")
 
 
 def _stem(word: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,14 @@ def dataset(queries: list[str]) -> Dataset:
         ("men's shoes", "mens shoes"),
         ("café table", "cafe tables"),
         ("cafe\u0301 table", "café table"),
+        ("Ёлка", "елка"),
+        ("καφές", "καφες"),
+        ("バス", "ハ\u3099ス"),
+        ("ﾊﾞｽ", "バス"),
+        ("काला जूता", "जूता काला"),
+        ("1\ufe0f\u20e3 candle", "1 candle"),
+        ("❤\ufe0f shirt", "❤ shirt"),
+        (" 👟 ", "👟"),
     ],
 )
 def test_near_duplicates_share_a_key(first: str, second: str) -> None:
@@ -37,10 +46,47 @@ def test_near_duplicates_share_a_key(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("iphone 7", "iphone 8"), ("aa battery", "aaa battery"), ("dress", "dre")]
+    ("first", "second"),
+    [
+        ("iphone 7", "iphone 8"),
+        ("aa battery", "aaa battery"),
+        ("dress", "dre"),
+        ("काला", "कील"),
+        ("कल", "काल"),
+        ("バス", "ハス"),
+        ("プリン", "ブリン"),
+        ("น้ำ", "นา"),
+        ("👟", "🎁"),
+        ("&", "+"),
+    ],
 )
 def test_different_wishes_do_not(first: str, second: str) -> None:
     assert query_key(first) != query_key(second)
+
+
+LATIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x24F), max_size=12)
+ACCENTS = st.characters(min_codepoint=0x300, max_codepoint=0x32F)
+
+
+@given(st.lists(st.tuples(st.sampled_from("aeioucnsyzAEIOUCNSYZ "), st.text(ACCENTS, max_size=2)), min_size=1))
+def test_accents_of_latin_change_no_key(letters: list[tuple[str, str]]) -> None:
+    plain = "".join(letter for letter, _ in letters)
+    accented = "".join(letter + accents for letter, accents in letters)
+    if plain.strip():
+        assert query_key(accented) == query_key(unicodedata.normalize("NFC", accented)) == query_key(plain)
+
+
+@given(LATIN)
+def test_a_query_in_latin_has_the_key_of_its_letters_without_accents(query: str) -> None:
+    decomposed = unicodedata.normalize("NFD", query)
+    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
+    if any(map(str.isalnum, plain)):
+        assert query_key(query) == query_key(plain)
+
+
+@given(st.text(max_size=8))
+def test_a_key_is_empty_only_for_a_blank_query(query: str) -> None:
+    assert bool(query_key(query)) == bool(query.strip())
 
 
 @given(st.sets(st.text("abcd ", min_size=1, max_size=6).filter(str.strip), min_size=2), st.integers(0, 9))
