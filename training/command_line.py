@@ -19,7 +19,7 @@ from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.optimise.distributed import is_main, process_group
 from training.stages import SETTINGS
 
-OF_THE_RUN = ("config", "data", "query_log", "seed")
+OF_THE_RUN = ("config", "data", "query_log", "seed", "student")
 """Options that `--resume` takes from the run instead."""
 
 
@@ -34,7 +34,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--student", choices=("cross-encoder", "split"), help="split: the product side is computed once, offline"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads for torch")
+    parser.add_argument("--threads", type=thread_count, help="CPU threads for torch")
+
+
+def thread_count(text: str) -> int:
+    """What `--threads` says."""
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return count
 
 
 def settings_from(options: argparse.Namespace) -> DistillSettings:

@@ -58,7 +58,7 @@ class RunDirectory:
         self.path = path
         self.fingerprint = _as_json(fingerprint)
         self._defaults = _as_json(defaults or {})
-        path.mkdir(parents=True, exist_ok=True)
+        _make(path)
         marker = path / FINGERPRINT
         if marker.exists():
             if _read_json(marker) == self.fingerprint:
@@ -99,6 +99,15 @@ class RunDirectory:
         # No stage is finished, but parts of one may be: a teacher's member, a checkpoint, a block of the pool.
         for name in STAGES:
             shutil.rmtree(self.path / name, ignore_errors=True)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} can not be made a run directory ({error.strerror}); choose another --run-dir"
+        ) from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -95,3 +95,10 @@ def test_an_independent_stage_outlives_an_unfinished_one_before_it(tmp_path: Pat
     run.stage("pool", independent=("teacher",))
     assert run.stage("teacher").finished
     assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.parametrize("within", ["", "deeper"])
+def test_a_file_in_the_directorys_place_is_refused(tmp_path: Path, within: str) -> None:
+    (tmp_path / "notes").write_text("x", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=r"can not be made a run directory .* choose another --run-dir"):
+        RunDirectory(tmp_path / "notes" / within, {})

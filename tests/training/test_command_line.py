@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from training.command_line import add_run_options, settings_from
+from training.config import DistillSettings
+from training.errors import ConfigError
+from training.run_directory import write_json
+from training.stages import SETTINGS
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_run_options(parser)
+    parser.add_argument("--resume", action="store_true")
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "two"])
+def test_fewer_than_one_thread_is_refused(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--threads", count)
+    assert f"--threads: must be a whole number from 1 on, got '{count}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("--student", "split"), ("--data", "synthetic"), ("--seed", "3"), ("--config", "x"), ("--query-log", "x")],
+)
+def test_what_belongs_to_the_run_can_not_be_changed_by_a_resume(tmp_path: Path, given: tuple[str, str]) -> None:
+    write_json(tmp_path / SETTINGS, DistillSettings().model_dump(mode="json"))
+    with pytest.raises(ConfigError, match=f"--resume takes its settings from .*; leave out {given[0]}$"):
+        settings_from(parsed("--resume", "--run-dir", str(tmp_path), *given))
+
+
+def test_the_engine_may_be_another_one_after_a_resume(tmp_path: Path) -> None:
+    write_json(tmp_path / SETTINGS, DistillSettings(seed=4).model_dump(mode="json"))
+    settings = settings_from(parsed("--resume", "--run-dir", str(tmp_path), "--engine", "ray"))
+    assert (settings.seed, settings.labelling.engine) == (4, "ray")
