@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as arrow
 import pyarrow.parquet as pq
 
+from training.datasets.rows import require_file
 from training.errors import DataError
 
 LFS_POINTER = b"version https://git-lfs"
@@ -32,13 +33,19 @@ def scan_parquet(path: Path, columns: list[str], chosen: arrow.Expression) -> It
         missing = [column for column in columns if column not in table.schema.names]
         if missing:
             raise DataError(f"{path}: columns {missing} are missing, found {table.schema.names}")
-        yield from table.to_batches(columns=columns, filter=chosen, batch_readahead=BATCHES_AHEAD)
+        plain = {column: _plain(table.schema.field(column)) for column in columns}
+        yield from table.to_batches(columns=plain, filter=chosen, batch_readahead=BATCHES_AHEAD)
+
+
+def _plain(field: pa.Field) -> arrow.Expression:
+    """The column's values; pandas writes a category as numbers of them."""
+    column = arrow.field(field.name)
+    return column.cast(field.type.value_type) if pa.types.is_dictionary(field.type) else column
 
 
 @contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
-    if not path.is_file():
-        raise DataError(f"{path} is not there; see README, section 'Retrain', for the files a dataset needs")
+    require_file(path)
     try:
         yield
     except (OSError, pa.ArrowException) as error:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +18,23 @@ from training.errors import DataError
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
     """Open a UTF-8 text file, gzipped or plain; DataError if it is not there or turns out to be something else."""
-    if not path.is_file():
-        raise DataError(f"{path} is not there; see README, section 'Retrain', for the files a dataset needs")
-    opened = gzip.open if path.suffix == ".gz" else open
+    require_file(path)
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             yield cast(TextIO, file)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8: {error}") from error
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is no whole gzip file: {error}") from error
+
+
+def require_file(path: Path) -> None:
+    """DataError if `path` is no file."""
+    if path.is_dir():
+        raise DataError(f"{path} is a directory, where one file is read; put the parts in it together into a file")
+    if not path.is_file():
+        raise DataError(f"{path} is not there; see README, section 'Retrain', for the files a dataset needs")
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

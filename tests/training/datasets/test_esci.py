@@ -186,3 +186,13 @@ def test_options_are_read() -> None:
 def test_a_bad_option_is_named(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         esci_options(text)
+
+
+@pytest.mark.parametrize("text", [pa.dictionary(pa.int8(), pa.string()), pa.large_string()])
+def test_text_columns_may_be_categories_or_long(tmp_path: Path, text: pa.DataType) -> None:
+    plain = read_esci(write_esci(tmp_path), US)
+    for name in (EXAMPLES, PRODUCTS):
+        table = pq.read_table(tmp_path / name)
+        types = [field.with_type(text) if pa.types.is_string(field.type) else field for field in table.schema]
+        pq.write_table(table.cast(pa.schema(types)), tmp_path / name)
+    assert read_esci(tmp_path, US) == plain

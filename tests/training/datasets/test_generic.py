@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -180,3 +181,26 @@ def test_any_json_is_read_or_refused_by_name_and_never_crashes(
         return
     assert {judgement.product_id for judgement in data.judgements} <= data.products.keys()
     assert all(0.0 <= judgement.target <= 1.0 for judgement in data.judgements)
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS})
+    packed = bytearray(gzip.compress("".join(json.dumps(row) + "\n" for row in JUDGEMENTS).encode()))
+    packed[len(packed) // 2] ^= 0xFF
+    (tmp_path / "judgements.jsonl.gz").write_bytes(packed)
+    with pytest.raises(DataError, match=r"judgements\.jsonl\.gz"):
+        read_generic(tmp_path, "jsonl")
+    # The first block's kind: zlib itself gives up.
+    packed[10] = 0x07
+    (tmp_path / "judgements.jsonl.gz").write_bytes(packed)
+    with pytest.raises(DataError, match=r"judgements\.jsonl\.gz is no whole gzip file"):
+        read_generic(tmp_path, "jsonl")
+
+
+@pytest.mark.parametrize("layout", ["jsonl", "parquet"])
+def test_a_directory_in_a_files_place_is_said_to_be_one(tmp_path: Path, layout: Literal["jsonl", "parquet"]) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS})
+    pq.write_table(pa.Table.from_pylist([{"id": "a", "title": "Oak table"}]), tmp_path / "products.parquet")
+    (tmp_path / f"judgements.{layout}").mkdir()
+    with pytest.raises(DataError, match=rf"judgements\.{layout} is a directory"):
+        read_generic(tmp_path, layout)
