@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from training.datasets.assembly import Catalogue, JudgementTable
-from training.datasets.grades import Row, TargetOf, finite, grade_table, linear_table, row_target
+from training.datasets.grades import Row, TargetOf, grade_table, linear_table, row_target
 from training.datasets.parquet import parquet_rows
 from training.datasets.product_fields import KNOWN, product_fields
-from training.datasets.rows import is_absent, read_jsonl, require_text
+from training.datasets.query_log import logged_query
+from training.datasets.rows import read_jsonl, require_text
 from training.datasets.schema import Dataset, Judgement, LoggedQuery
 from training.errors import DataError
 
@@ -62,10 +63,7 @@ def _read_queries(directory: Path, layout: Layout) -> Iterator[LoggedQuery]:
     if path is None:
         return
     for line, row in _rows(path, layout, {"query", "weight"}):
-        weight = 1.0 if is_absent(row.get("weight")) else finite(row["weight"])
-        if weight is None or weight < 0:
-            raise DataError(f"{path}:{line}: weight {row['weight']!r} is not a number from 0 on")
-        yield LoggedQuery(require_text(row, "query", path, line), weight)
+        yield logged_query(row, path, line)
 
 
 def _rows(path: Path, layout: Layout, known: Collection[str]) -> Iterator[Row]:

@@ -45,13 +45,16 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, _object(line, path, number)
 
 
-def read_csv(path: Path, columns: tuple[str, ...], delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(
+    path: Path, columns: tuple[str, ...], delimiter: str = ",", *, strict: bool = False
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (number of the row's last line, row) of a table whose header holds `columns` at least.
 
-    Quoting is CSV's: a field in double quotes may hold delimiters and line ends, and "" is one quote.
+    Quoting is CSV's: a field in double quotes may hold delimiters and line ends, and "" is one quote. `strict`: what
+    follows a closing quote is an error, as is a quote that is never closed; else such fields are taken as they come.
     """
     with open_text(path) as file:
-        reader = csv.DictReader(file, delimiter=delimiter)
+        reader = csv.DictReader(file, delimiter=delimiter, strict=strict)
         try:
             missing = set(columns) - set(reader.fieldnames or ())
             if missing:
@@ -62,8 +65,9 @@ def read_csv(path: Path, columns: tuple[str, ...], delimiter: str = ",") -> Iter
                     raise DataError(f"{path}:{reader.line_num}: the row has {few_or_many} columns")
                 yield reader.line_num, row
         except csv.Error as error:
+            # It counts the rows that it gave: the bad one begins behind them.
             raise DataError(
-                f"{path}:{reader.line_num}: not a table of {delimiter!r}-separated rows ({error})"
+                f"{path}:{reader.line_num + 1}: not a table of {delimiter!r}-separated rows ({error})"
             ) from error
 
 

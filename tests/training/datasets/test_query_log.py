@@ -27,7 +27,13 @@ def test_weights_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("q\nred\n", "no 'query' column"),
+        ("q\nred\n", r"columns \['query'\] are missing, found \['q'\]"),
+        ("", r"columns \['query'\] are missing"),
+        ("query,weight\nred, blue\nhat,1,2\n", r"log\.csv:2: weight ' blue'"),
+        ("query,weight\nred,1,2\n", r"log\.csv:2: the row has too many columns"),
+        ('query,weight\n"red,1\nhat,2\n', r"log\.csv:2: not a table"),
+        ('query,weight\n"red,1\n24"" screen,2\nhat 5",3\n', r"log\.csv:4: the query 'red,1.*over several lines"),
+        ("query,weight\n" + '"' + "red,1\n" * 50_000, r"log\.csv:\d+: not a table"),
         ("query,weight\nred,much\n", r"log\.csv:2: weight 'much'"),
         ("query,weight\nred,nan\n", "weight 'nan'"),
         ("query,weight\nred,-3\n", "weight '-3'"),
@@ -50,3 +56,68 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, content: byt
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
         read_query_log(tmp_path / name)
+
+
+def test_a_quote_in_a_tsv_takes_in_no_other_row(tmp_path: Path) -> None:
+    rows = ['"hello\t1', "red shoe\t2", '24" screen\t3', 'say "hi"\t4', '"15"" laptop"\t5', '"quiet" fan\t6', '"\t7']
+    (tmp_path / "log.tsv").write_text("query\tweight\n" + "\r\n".join(rows), encoding="utf-8")
+    queries = ['"hello', "red shoe", '24" screen', 'say "hi"', '15" laptop', '"quiet" fan', '"']
+    assert read_query_log(tmp_path / "log.tsv") == [LoggedQuery(text, n) for n, text in enumerate(queries, 1)]
+    rows = ['"hello\t1', "red shoe\t2"] * 50_000
+    (tmp_path / "log.tsv").write_text("query\tweight\n" + "\n".join(rows), encoding="utf-8")
+    assert len(read_query_log(tmp_path / "log.tsv")) == 100_000
+
+
+@pytest.mark.parametrize("row", ["red shoe", "red shoe\t1\t2", '"red\tshoe"'])
+def test_a_row_of_a_tsv_has_the_columns_of_its_first_line(tmp_path: Path, row: str) -> None:
+    (tmp_path / "log.tsv").write_text(f"query\tweight\n\n{row}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"log\.tsv:3: the row has \d columns, the first line 2"):
+        read_query_log(tmp_path / "log.tsv")
+
+
+@pytest.mark.parametrize("name", ["log.TSV", "log.Tsv.GZ", "log.CSV", "log.JSONL"])
+def test_an_ending_may_be_in_upper_case(tmp_path: Path, name: str) -> None:
+    delimiter = "," if "CSV" in name else "\t"
+    text = (
+        '{"query": "red shoe", "weight": 2}\n' if "JSON" in name else f"query{delimiter}weight\nred shoe{delimiter}2\n"
+    )
+    content = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("GZ") else content)
+    assert read_query_log(tmp_path / name) == [LoggedQuery("red shoe", 2.0)]
+
+
+def test_json_lines_hold_queries_and_their_weights(tmp_path: Path) -> None:
+    lines = ['{"query": " red shoe ", "count": 3}', '{"query": 7, "weight": "2"}', '{"query": "hat", "weight": null}']
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, "", '{"query": "  "}', '{"query": null}']), encoding="utf-8")
+    expected = [LoggedQuery("red shoe", 3.0), LoggedQuery("7", 2.0), LoggedQuery("hat")]
+    assert read_query_log(tmp_path / "log.jsonl") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": "red"}', r"log\.jsonl:2: 'query' is missing or empty; the row has 'text'"),
+        ('{"query": ["red"]}', r"log\.jsonl:2: 'query' must be text"),
+        ('{"query": "red", "count": -1}', r"log\.jsonl:2: count -1 is not a number"),
+        ("red shoe", r"log\.jsonl:2: not valid JSON"),
+    ],
+)
+def test_a_bad_line_of_json_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "log.jsonl").write_text('{"query": "hat"}\n' + line, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_query_log(tmp_path / "log.jsonl")
+
+
+@pytest.mark.parametrize("name", ["log.json", "log.parquet"])
+def test_what_is_no_log_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('[{"query": "hat"}]', encoding="utf-8")
+    with pytest.raises(DataError, match=rf"{name}: a query log is text .* not \.(json|parquet)"):
+        read_query_log(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_blank_cells_are_no_queries(tmp_path: Path, ending: str) -> None:
+    delimiter = "," if ending == "csv" else "\t"
+    rows = ["query,weight", '"  ",1', "  ,2", "hat,"]
+    (tmp_path / f"log.{ending}").write_text("\n".join(rows).replace(",", delimiter), encoding="utf-8")
+    assert read_query_log(tmp_path / f"log.{ending}") == [LoggedQuery("hat")]
