@@ -48,6 +48,10 @@ SPLIT_DEFAULTS: dict[str, Any] = {
 """What a student of kind `split` has where nothing is said."""
 
 
+CROSS_ENCODERS_ONLY = ("layers", "initialise_from")
+"""What a student of kind `split` does not read."""
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -150,7 +154,7 @@ class StudentSettings(_Settings):
     """The student's shape and its distillation."""
 
     kind: Literal["cross-encoder", "split"] = "cross-encoder"
-    """`split`: the product side is computed once, and `layers` and `initialise_from` do not apply."""
+    """`split`: the product side is computed once, and CROSS_ENCODERS_ONLY do not apply."""
     split: SplitSettings = SplitSettings()
     template: Template = STUDENT_TEMPLATE
     initialise_from: Literal["teacher", "backbone"] = "teacher"

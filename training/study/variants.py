@@ -6,6 +6,7 @@ A study trains them on nested parts of one labelled pool and reads them on the s
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from training.checks import general_check
-from training.config import DistillSettings, StudentSettings, problems_of
+from training.config import CROSS_ENCODERS_ONLY, DistillSettings, StudentSettings, problems_of
 from training.datasets.schema import Dataset
 from training.errors import ConfigError
 from training.evaluation.evaluate import System, baselines, evaluate
@@ -30,6 +31,8 @@ from training.splits import Split
 from training.stages import surrounding
 from training.student import check_start, initial_student, save_student, train_student, with_human_targets
 from training.teacher import Teacher
+
+log = logging.getLogger("aisle.training")
 
 MADE_OF = "made-of.json"
 """Which labels a variant's folder was made from, and by which settings of the student."""
@@ -98,9 +101,21 @@ def check_variants(settings: DistillSettings, variants: Sequence[Variant]) -> No
     """ConfigError, which names the variant, if one can not be trained: said before hours of training the teacher."""
     for variant in variants:
         try:
-            check_start(settings.model_copy(update={"student": changed_student(settings, variant)}))
+            student = changed_student(settings, variant)
+            _check_read(settings.student, student)
+            check_start(settings.model_copy(update={"student": student}))
         except ConfigError as error:
             raise ConfigError(f"{variant.name}: {error}") from error
+
+
+def _check_read(own: StudentSettings, changed: StudentSettings) -> None:
+    """ConfigError if a split student is to differ from the run's in what it does not read: it would be the same one."""
+    unread = [name for name in CROSS_ENCODERS_ONLY if getattr(changed, name) != getattr(own, name)]
+    if changed.kind == "split" and unread:
+        raise ConfigError(
+            f"it differs by student.{unread[0]}, which a split student does not read; study cross-encoders "
+            "(student.kind = 'cross-encoder'), or split students by training.study split and split-details"
+        )
 
 
 def changed_student(settings: DistillSettings, variant: Variant, **further: Any) -> StudentSettings:
@@ -159,6 +174,13 @@ def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> di
 def long_enough(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
     """The run's student settings with the variant's changes, one epoch or as many as `least_pairs` asks for."""
     epochs = max(1, -(-laboratory.least_pairs // pairs))
+    own = laboratory.settings.student
+    if (own.epochs, own.max_steps) != (epochs, None):
+        log.info(
+            "%s: %d epochs of its %d pairs, as every student of a study sees %d at the least; student.epochs = %d and "
+            "student.max_steps = %s do not count here",
+            *(variant.name, epochs, pairs, laboratory.least_pairs, own.epochs, own.max_steps),
+        )
     return changed_student(laboratory.settings, variant, epochs=epochs, max_steps=None)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,10 +22,12 @@ from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
 from training.run_directory import MANIFEST
 from training.splits import Split
+from training.study.designs import StudyName, variants_of
 from training.study.variants import (
     MADE_OF,
     Laboratory,
     Variant,
+    changed_student,
     check_variants,
     long_enough,
     only_rows,
@@ -136,3 +139,35 @@ def test_a_pool_that_is_too_small_for_the_study_is_refused(laboratory: Laborator
     laboratory.check_holds(2)
     with pytest.raises(ConfigError, match="the pool holds 30 pairs, 10 of them judged: too few for 3 times as many"):
         laboratory.check_holds(3)
+
+
+@pytest.mark.parametrize(("study", "setting"), [("depth", "layers"), ("capacity", "layers")])
+def test_a_study_of_what_a_split_student_does_not_read_is_refused(study: StudyName, setting: str) -> None:
+    split = StudentSettings.model_validate({"kind": "split"})
+    variants = variants_of(study, [4], 4, split)
+    with pytest.raises(ConfigError, match=rf"4x-.*: it differs by student\.{setting}, which a split student does not"):
+        check_variants(DistillSettings(student=split), variants)
+    check_variants(DistillSettings(), variants)
+
+
+@pytest.mark.parametrize("study", ["scaling", "losses", "inputs", "split", "split-details"])
+def test_split_students_differ_in_what_they_read(study: StudyName) -> None:
+    split = StudentSettings.model_validate({"kind": "split"})
+    variants = variants_of(study, [4, 8], 4, split)
+    check_variants(DistillSettings(student=split), variants)
+    students = {changed_student(DistillSettings(student=split), variant).model_dump_json() for variant in variants}
+    assert len(students) == (1 if study == "scaling" else len({variant.name.split("x-")[1] for variant in variants}))
+
+
+def test_the_runs_own_epochs_and_steps_are_said_not_to_count(
+    laboratory: Laboratory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aisle.training")
+    assert long_enough(laboratory, Variant("9x", 9), pairs=100).epochs == 1
+    assert not caplog.text
+    student = laboratory.settings.student.model_copy(update={"epochs": 3, "max_steps": 7})
+    own = replace(laboratory, settings=laboratory.settings.model_copy(update={"student": student}))
+    made = long_enough(own, Variant("0x", 0), pairs=10)
+    assert (made.epochs, made.max_steps) == (4, None)
+    assert "0x: 4 epochs of its 10 pairs, as every student of a study sees 40 at the least" in caplog.text
+    assert "student.epochs = 3 and student.max_steps = 7" in caplog.text
