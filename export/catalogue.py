@@ -1,7 +1,7 @@
 """Build the catalogue of a shop: `python -m export.catalogue products.parquet -o catalogue/ --bundle DIR --verify`.
 
-A build that was stopped goes on when the same command is run again. `--verify` reads every record once more; without
-a file of products it is all that is done.
+Every row is checked before the first is encoded. A build that was stopped goes on when the same command is run again.
+`--verify` reads every record once more; without a file of products it is all that is done.
 """
 
 from __future__ import annotations

@@ -47,14 +47,17 @@ def build_catalogue(
 ) -> CatalogueManifest:
     """Encode all products of the file into a catalogue; goes on with a build that was stopped.
 
+    All rows are checked before the first is encoded: a mended file is another source, whose build begins anew.
     A catalogue that is finished already, of this file and this encoder, is left as it is. CatalogueError for one of
     others, ProductFileError for a row that is no product.
     """
     source = f"sha256:{sha256_of(products.path)}"
     if (directory / MANIFEST).exists():
         return _finished(directory, source, encoder)
+    log.info("%s: every row is checked before any is encoded", products.path)
+    count = products.check()
     writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)
-    with closing(writer), progress_bar("products", products.count()) as advance:
+    with closing(writer), progress_bar("products", count) as advance:
         advance(writer.products)
         for block, encoded in _one_ahead(products.blocks(PRODUCTS_PER_BLOCK, skip=writer.products), encoder):
             writer.add([product.id or "" for product in block], *_columns(encoded()))
@@ -89,7 +92,7 @@ def _one_ahead(blocks: Iterable[list[Product]], encoder: Encoder) -> Iterator[tu
             if before is not None:
                 yield before
     except Exception:
-        # A row that is no product ends the build; what was begun before it is kept all the same.
+        # Of a file that was changed meanwhile, say; what was begun before is kept all the same.
         if begun is not None:
             yield begun
         raise

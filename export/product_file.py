@@ -15,7 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from export.errors import ProductFileError
+from export.repeated_ids import SeenProducts
 from relevance.product import Product
+from relevance.product_row import product_fields
+from relevance.row_values import RowError
 
 log = logging.getLogger("aisle.export")
 
@@ -39,23 +42,36 @@ class ProductFile:
             raise ProductFileError(f"{path} is not there; check the path")
         self.path: Final = path
         self._is_parquet = path.suffix == ".parquet"
+        self._unit: Final = "row" if self._is_parquet else "line"
         self._has_told = False
 
-    def count(self) -> int:
-        """Products in the file; reads all of it where it does not tell."""
-        if self._is_parquet:
-            with self._parquet() as parquet:
-                return int(parquet.metadata.num_rows)
-        with self.path.open("rb") as file:
-            return sum(not line.isspace() for line in file)
+    def check(self) -> int:
+        """Read every row once, in bounded memory, and count the products; whatever is wrong with any is said now.
+
+        Rows without a title are left out, as no model can read them; the log counts them, and those that repeat a
+        product word for word. ProductFileError for a bad row, and for an id that two rows give different contents.
+        """
+        seen, rows, titled = SeenProducts(), 0, 0
+        products = self._products()
+        while block := list(islice(products, ROWS_READ)):
+            kept = [(number, product) for number, product in block if product is not None]
+            seen.add([product for _, product in kept], [number for number, _ in kept])
+            rows, titled = rows + len(block), titled + len(kept)
+        self._tell_repeated(seen)
+        if rows > titled:
+            log.warning("%s: products without a title are left out: %d", self.path, rows - titled)
+        if not titled:
+            raise ProductFileError(f"{self.path} has no products" + (" with a title" if rows else ""))
+        return titled
 
     def blocks(self, size: int, skip: int = 0) -> Iterator[list[Product]]:
         """Lists of `size` products, the last one shorter, without the first `skip`; each has an id and a title."""
-        products = (self._product(row, place) for place, row in islice(self._rows(), skip, None))
+        titled = (product for _, product in self._products() if product is not None)
+        products = islice(titled, skip, None)
         while block := list(islice(products, size)):
             yield block
 
-    def _rows(self) -> Iterator[tuple[str, Any]]:
+    def _rows(self) -> Iterator[tuple[int, Any]]:
         return self._parquet_rows() if self._is_parquet else self._json_rows()
 
     def _parquet(self) -> pq.ParquetFile:
@@ -64,7 +80,7 @@ class ProductFile:
         except (OSError, pa.ArrowException) as error:
             raise ProductFileError(f"{self.path} cannot be read as Parquet ({error})") from error
 
-    def _parquet_rows(self) -> Iterator[tuple[str, Any]]:
+    def _parquet_rows(self) -> Iterator[tuple[int, Any]]:
         with self._parquet() as parquet:
             there = parquet.schema_arrow.names
             if missing := [name for name in ("id", "title") if name not in there]:
@@ -76,34 +92,45 @@ class ProductFile:
             try:
                 batches = parquet.iter_batches(ROWS_READ, columns=columns)
                 rows = chain.from_iterable(batch.to_pylist() for batch in batches)
-                yield from ((f"row {number}", row) for number, row in enumerate(rows, 1))
-            except (OSError, pa.ArrowException) as error:
+                yield from enumerate(rows, 1)
+            except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
                 raise ProductFileError(f"{self.path} is damaged ({error})") from error
 
-    def _json_rows(self) -> Iterator[tuple[str, Any]]:
+    def _json_rows(self) -> Iterator[tuple[int, Any]]:
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.isspace():
-                    yield f"line {number}", line.removeprefix(BOM_UTF8) if number == 1 else line
+                    yield number, line.removeprefix(BOM_UTF8) if number == 1 else line
 
-    def _product(self, row: Any, place: str) -> Product:
-        where = f"{self.path}, {place}"
-        fields = _parsed(row, where) if isinstance(row, bytes) else row
-        self._tell_unused(fields)
-        given = {name: fields[name] for name in FIELDS if fields.get(name) is not None}
-        if "attributes" in given:
-            given["attributes"] = _attributes(given["attributes"])
-        # Shops number their products; a request names them as text.
-        if isinstance(given.get("id"), int) and not isinstance(given["id"], bool):
-            given["id"] = str(given["id"])
-        if not given.get("id"):
-            raise ProductFileError(f"{where}: id is missing; without it no request can name the product")
+    def _products(self) -> Iterator[tuple[int, Product | None]]:
+        """Each row's number, or that of its line, and its product."""
+        return ((number, self._product(row, f"{self.path}, {self._unit} {number}")) for number, row in self._rows())
+
+    def _product(self, row: Any, where: str) -> Product | None:
+        """The row's product; None for one without a title."""
+        row = _parsed(row, where) if isinstance(row, bytes) else row
+        self._tell_unused(row)
         try:
-            return Product.model_validate(given)
+            fields = product_fields(row)
+            fields.pop("prior", None)
+            return Product.model_validate(fields) if "title" in fields else None
+        except RowError as error:
+            raise ProductFileError(f"{where}: {error}") from error
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
             raise ProductFileError(f"{where}: {field}: {first['msg']}") from error
+
+    def _tell_repeated(self, seen: SeenProducts) -> None:
+        repeated, differing = seen.repeated()
+        if differing is not None:
+            first, second = differing
+            raise ProductFileError(
+                f"{self.path}, {self._unit} {second}: the product id of {self._unit} {first} again, with different "
+                "content; keep one of them"
+            )
+        if repeated:
+            log.warning("%s: rows that repeat a product word for word: %d", self.path, repeated)
 
     def _tell_unused(self, names: Any) -> None:
         if self._has_told:
@@ -121,19 +148,3 @@ def _parsed(line: bytes, where: str) -> Mapping[str, Any]:
     if not isinstance(fields, dict):
         raise ProductFileError(f"{where}: must be a JSON object")
     return fields
-
-
-def _attributes(value: Any) -> Any:
-    """Attributes as a mapping without nulls, from a struct, a map, or JSON text; pydantic judges what is none."""
-    if isinstance(value, str):
-        try:
-            value = from_json(value)
-        except ValueError:
-            return value
-    if value is None:
-        return {}
-    if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
-        value = dict(value)
-    if isinstance(value, dict):
-        return {name: item for name, item in value.items() if item is not None}
-    return value

@@ -158,11 +158,30 @@ def test_a_finished_catalogue_is_left_as_it_is(products: Path, tmp_path: Path) -
         build(products, tmp_path / "catalogue", FakeEncoder("encoder-2"))
 
 
-def test_a_bad_row_stops_the_build_and_is_named(products: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", ['{"title": "last"}', '{"id": "p3", "title": "another"}'])
+def test_a_bad_row_is_named_before_any_is_encoded(products: Path, tmp_path: Path, row: str) -> None:
     with products.open("a", encoding="utf-8") as file:
-        file.write('{"id": "last"}\n')
-    with pytest.raises(ProductFileError, match=rf"products\.jsonl, line {COUNT + 1}: title"):
-        build(products, tmp_path / "catalogue", FakeEncoder())
+        file.write(f"{row}\n")
+    encoder = FakeEncoder()
+    with pytest.raises(ProductFileError, match=rf"products\.jsonl, line {COUNT + 1}: "):
+        build(products, tmp_path / "catalogue", encoder)
+    assert encoder.encoded == 0
+    # Nothing was begun, so the mended file is not another's build.
+    write_products(products)
+    build(products, tmp_path / "catalogue", encoder)
+    assert encoder.encoded == COUNT
+
+
+def test_a_stopped_build_goes_on_behind_rows_that_are_left_out(products: Path, tmp_path: Path) -> None:
+    rows = products.read_text(encoding="utf-8").splitlines(keepends=True)
+    products.write_text("".join(row + '{"id": "untitled"}\n' for row in rows), encoding="utf-8")
+    with pytest.raises(StoppedError):
+        build(products, tmp_path / "stopped", StoppingEncoder())
+    encoder = FakeEncoder()
+    build(products, tmp_path / "stopped", encoder)
+    assert encoder.encoded == COUNT - 2 * PRODUCTS_PER_BLOCK
+    build(products, tmp_path / "whole", FakeEncoder())
+    assert content_of(tmp_path / "stopped") == content_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("at", [-1, 40])

@@ -11,6 +11,7 @@ import pytest
 from export.errors import ProductFileError
 from export.product_file import ProductFile
 from relevance.product import Product
+from training.datasets.generic import read_generic
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "title": "red lamp", "brand": "Acme", "attributes": {"height": 30, "dimmable": True}},
@@ -44,7 +45,7 @@ def test_json_lines_and_parquet_give_the_same_products(tmp_path: Path) -> None:
     )
     for products in (json_lines(tmp_path, *map(json.dumps, ROWS)), parquet(tmp_path, whole)):
         assert read(products) == PRODUCTS
-        assert products.count() == 3
+        assert products.check() == 3
         assert read(products, skip=2) == PRODUCTS[2:]
         assert [len(block) for block in products.blocks(2)] == [2, 1]
 
@@ -63,7 +64,7 @@ def test_a_number_is_an_id_as_text(tmp_path: Path) -> None:
 
 def test_empty_lines_are_no_products(tmp_path: Path) -> None:
     products = json_lines(tmp_path, json.dumps(ROWS[0]), "", json.dumps(ROWS[1]), " ")
-    assert (read(products), products.count()) == (PRODUCTS[:2], 2)
+    assert (read(products), products.check()) == (PRODUCTS[:2], 2)
     assert read(products, skip=1) == PRODUCTS[1:2]
 
 
@@ -83,26 +84,71 @@ def test_columns_that_are_left_out_are_told_once(tmp_path: Path, caplog: pytest.
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"title": "lamp"}', "line 2: id is missing"),
-        ('{"id": "", "title": "lamp"}', "line 2: id is missing"),
-        ('{"id": "a"}', "line 2: title: Field required"),
-        ('{"id": "a", "title": ""}', "line 2: title: String should have at least 1 character"),
-        ('{"id": "a", "title": "lamp", "attributes": "red"}', "line 2: attributes"),
-        ('{"id": "a", "title": 3}', "line 2: title"),
-        ('{"id": true, "title": "lamp"}', "line 2: id"),
+        ('{"title": "lamp"}', "line 2: 'id' is missing or empty; the row has 'title'"),
+        ('{"id": "", "title": "lamp"}', "line 2: 'id' is missing or empty"),
+        ('{"id": "b", "title": "lamp", "attributes": "red"}', "line 2: attributes must be an object"),
+        ('{"id": "b", "title": {"en": "lamp"}}', "line 2: title"),
+        ('{"id": true, "title": "lamp"}', "line 2: 'id' must be text or a number"),
+        ('{"id": "a", "title": "lamp"}', "line 2: the product id of line 1 again, with different content"),
         ("[]", "line 2: must be a JSON object"),
         ("{", "line 2: not valid JSON"),
     ],
 )
 def test_a_row_that_is_no_product_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(ProductFileError, match=rf"products\.jsonl, {message}"):
-        read(json_lines(tmp_path, json.dumps(ROWS[0]), line))
+        json_lines(tmp_path, json.dumps(ROWS[0]), line).check()
 
 
-def test_a_row_of_parquet_without_a_title_is_named(tmp_path: Path) -> None:
-    table = pa.table({"id": [str(n) for n in range(1500)], "title": ["lamp"] * 1300 + [None] + ["lamp"] * 199})
-    with pytest.raises(ProductFileError, match=r"products\.parquet, row 1301: title: Field required"):
-        read(parquet(tmp_path, table))
+def test_a_bad_row_of_parquet_is_named(tmp_path: Path) -> None:
+    table = pa.table({"id": [None if n == 1300 else n for n in range(1500)], "title": ["lamp"] * 1500})
+    with pytest.raises(ProductFileError, match=r"products\.parquet, row 1301: 'id' is missing"):
+        parquet(tmp_path, table).check()
+
+
+def test_products_without_a_title_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    titles = ["lamp", None, "desk", " ", "chair"]
+    products = parquet(tmp_path, pa.table({"id": list("abcde"), "title": titles}))
+    assert products.check() == 3
+    assert [product.id for product in read(products)] == ["a", "c", "e"]
+    assert [product.id for product in read(products, skip=1)] == ["c", "e"]
+    assert caplog.text.count("products without a title are left out: 2") == 1
+    with pytest.raises(ProductFileError, match="has no products with a title"):
+        parquet(tmp_path, pa.table({"id": ["a"], "title": pa.array([None], pa.string())})).check()
+    with pytest.raises(ProductFileError, match=r"has no products$"):
+        json_lines(tmp_path, "").check()
+
+
+def test_a_repeated_id_is_refused_only_if_the_rows_differ(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[dict[str, Any]] = [{"id": n, "title": f"lamp {n}", "attributes": {"a": 1, "b": 2}} for n in range(3000)]
+    same = [{"id": "7", "title": "lamp 7", "attributes": {"b": 2, "a": 1}}, rows[2999]]
+    assert json_lines(tmp_path, *map(json.dumps, [*rows, *same])).check() == 3002
+    assert "rows that repeat a product word for word: 2" in caplog.text
+    differing = [{**rows[5], "color": "red"}, {**rows[2000], "title": "desk"}]
+    with pytest.raises(ProductFileError, match=r"line 3003: the product id of line 6 again, with different content"):
+        json_lines(tmp_path, *map(json.dumps, [*rows, *same, *differing])).check()
+
+
+def test_a_file_of_products_reads_as_training_reads_it(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 7.0, "title": 1984, "brand": 3, "color": ["red", "blue"], "gender": float("nan")},
+        {"id": " b ", "title": " lamp ", "attributes": {"size": {"width": 3, "depth": None}, "for": ["cats", "dogs"]}},
+        {"id": 8, "title": "desk", "attributes": {"assembly": "", "fabric": "linen", "none": []}, "product_type": " "},
+        {"id": "c", "title": "chair", "attributes": '{"size": {"width": 3}}'},
+        {"id": "d", "title": "rug", "attributes": [["pile", "short"], ["washable", True]]},
+        {"id": "e", "title": None},
+    ]
+    products = read(json_lines(tmp_path, *map(json.dumps, rows)))
+    judgements = [{"query": "q", "product_id": key, "grade": n} for n, key in enumerate((7, 8))]
+    (tmp_path / "judgements.jsonl").write_text("\n".join(map(json.dumps, judgements)), encoding="utf-8")
+    assert {product.id: product for product in products} == read_generic(tmp_path, "jsonl").products
+    assert products[1].attributes == {"size width": 3, "for": "cats, dogs"}
+    assert products[3].attributes == {"size width": 3}
+
+
+def test_text_of_parquet_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    title = pa.array([b"caf\xe9"]).view(pa.string())
+    with pytest.raises(ProductFileError, match=r"products\.parquet is damaged"):
+        parquet(tmp_path, pa.table({"id": ["a"], "title": title})).check()
 
 
 def test_parquet_without_the_columns_is_refused(tmp_path: Path) -> None:

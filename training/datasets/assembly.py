@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from relevance.product import Product
-from training.datasets.rows import is_absent
+from relevance.row_values import is_absent
 from training.datasets.schema import Judgement
 from training.errors import DataError
 

@@ -15,12 +15,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
+from relevance.product_row import KNOWN, product_fields
 from training.datasets.assembly import Catalogue, JudgementTable
 from training.datasets.grades import Row, TargetOf, grade_table, linear_table, row_target
 from training.datasets.parquet import parquet_rows
-from training.datasets.product_fields import KNOWN, product_fields
 from training.datasets.query_log import logged_query
-from training.datasets.rows import read_jsonl, require_text
+from training.datasets.rows import read_jsonl, require_text, rows_named
 from training.datasets.schema import Dataset, Judgement, LoggedQuery
 from training.errors import DataError
 
@@ -43,7 +43,9 @@ def read_generic(directory: Path, layout: Layout) -> Dataset:
 def _read_products(path: Path, layout: Layout) -> Catalogue:
     catalogue = Catalogue(path)
     for line, row in _rows(path, layout, KNOWN):
-        catalogue.add(product_fields(row, path, line), line)
+        with rows_named(path, line):
+            fields = product_fields(row)
+        catalogue.add(fields, line)
     if not catalogue.products:
         raise DataError(f"{path} has no products" + (" with a title" if catalogue.untitled else ""))
     return catalogue

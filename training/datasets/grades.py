@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from relevance.row_values import is_absent
 from training.datasets.assembly import mean_target
-from training.datasets.rows import is_absent, require
+from training.datasets.rows import require
 from training.errors import DataError
 
 Row = tuple[int, dict[str, Any]]

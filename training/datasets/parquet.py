@@ -48,7 +48,7 @@ def _named_errors(path: Path) -> Iterator[None]:
     require_file(path)
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         with path.open("rb") as file:
             pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
         hint = "; it is a Git LFS pointer: fetch the file itself with `git lfs pull`" if pointer else ""

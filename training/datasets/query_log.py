@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from relevance.row_values import is_absent
 from training.datasets.grades import finite
-from training.datasets.rows import is_absent, open_text, read_csv, read_jsonl, require_text
+from training.datasets.rows import open_text, read_csv, read_jsonl, require_text
 from training.datasets.schema import LoggedQuery
 from training.errors import DataError
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from relevance.row_values import RowError, required, required_text
 from training.errors import DataError
 
 
@@ -71,33 +71,25 @@ def read_csv(
             ) from error
 
 
-def is_absent(value: Any) -> bool:
-    """Whether a field holds nothing: null, blank text, or the NaN that a table tool writes for an empty cell."""
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
 def require(row: Mapping[str, Any], key: str, path: Path, line: int) -> Any:
     """The value of `key`, or a DataError naming file, line and key when it is absent or empty."""
-    value = row.get(key)
-    if is_absent(value):
-        hint = "" if key in row else f"; the row has {', '.join(map(repr, row)) or 'no fields'}"
-        raise DataError(f"{path}:{line}: {key!r} is missing or empty{hint}")
-    return value
+    with rows_named(path, line):
+        return required(row, key)
 
 
 def require_text(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
-    """The text of `key` without surrounding white space; a number, as in ids, counts as its shortest text.
+    """The text of `key`, as `required_text` reads it; DataError naming file, line and key."""
+    with rows_named(path, line):
+        return required_text(row, key)
 
-    An integer that a table tool turned into a float is that integer again: 7.0 gives "7".
-    """
-    value = require(row, key, path, line)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DataError(f"{path}:{line}: {key!r} must be text or a number, got {value!r}")
-    return str(value).strip()
+
+@contextmanager
+def rows_named(path: Path, line: int) -> Iterator[None]:
+    """Turn what is wrong with a row into a DataError that names file and line."""
+    try:
+        yield
+    except RowError as error:
+        raise DataError(f"{path}:{line}: {error}") from error
 
 
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:

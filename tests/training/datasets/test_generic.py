@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.datasets.generic_files import JUDGEMENTS, PRODUCTS, write_jsonl
+from tests.training.datasets.generic_files import JUDGEMENTS, PRODUCTS, targets, write_jsonl
 from training.datasets.generic import read_generic
 from training.errors import DataError
 
@@ -204,3 +204,18 @@ def test_a_directory_in_a_files_place_is_said_to_be_one(tmp_path: Path, layout: 
     (tmp_path / f"judgements.{layout}").mkdir()
     with pytest.raises(DataError, match=rf"judgements\.{layout} is a directory"):
         read_generic(tmp_path, layout)
+
+
+def test_ids_are_the_same_as_text_as_integers_and_as_a_table_tools_floats(tmp_path: Path) -> None:
+    judgements = [{"query": "shelf", "product_id": key, "grade": 1} for key in (2, "2", 2.0, " 2 ")]
+    write_jsonl(
+        tmp_path, {"products": PRODUCTS, "judgements": [*judgements, {"query": "x", "product_id": "a", "grade": 0}]}
+    )
+    assert targets(tmp_path) == {("shelf", "2"): 1.0, ("x", "a"): 0.0}
+
+
+def test_parquet_text_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    title = pa.array([b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"id": ["a"], "title": title}), tmp_path / "products.parquet")
+    with pytest.raises(DataError, match=r"products\.parquet cannot be read as Parquet: .*utf-8"):
+        read_generic(tmp_path, "parquet")

@@ -1,0 +1,76 @@
+"""From a row of anybody's product table to the fields of Product, without losing what can be said as text.
+
+Training and the catalogue's build read a shop's products by it, so that both take the same rows.
+
+Null, blank text and NaN (a table tool's empty cell) are an absent value. A number where text is due is its text, a list
+its entries joined by commas. Attributes are an object, pairs, or the JSON text of one of them; nested ones become
+flat: {"size": {"width": 3}} is "size width: 3". What fits none of this is left as it is, for Product to refuse with the
+field's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic_core import from_json
+
+from relevance.product import PRODUCT_FIELDS, Product
+from relevance.row_values import RowError, is_absent, required_text
+
+KNOWN = frozenset(Product.model_fields)
+TEXTS = frozenset(PRODUCT_FIELDS) - {"attributes"}
+Scalar = str | bool | int | float
+
+
+def product_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that Product knows, `id` as text, absent ones left out; RowError for what can not be one."""
+    known = {key: value for key, value in row.items() if key in KNOWN and not is_absent(value)}
+    known["id"] = required_text(row, "id")
+    for name in TEXTS & known.keys():
+        known[name] = _text(known[name])
+    if "attributes" in known:
+        known["attributes"] = _attributes(known["attributes"])
+    return known
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, list) and value and all(isinstance(entry, Scalar) for entry in value):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _attributes(given: Any) -> dict[str, Any]:
+    """Flat attributes; Parquet's map type comes as a list of pairs."""
+    value = _of_json(given) if isinstance(given, str) else given
+    if isinstance(value, list) and all(isinstance(entry, list | tuple) and len(entry) == 2 for entry in value):
+        value = {str(name): entry for name, entry in value}
+    if not isinstance(value, dict):
+        raise RowError(f"attributes must be an object of names and values, got {given!r}")
+    flat: dict[str, Any] = {}
+    for name, entry in _flat(value, ""):
+        if name in flat:
+            raise RowError(f"attributes name {name!r} twice once nested ones are made flat")
+        flat[name] = entry
+    return flat
+
+
+def _of_json(text: str) -> Any:
+    try:
+        value = from_json(text)
+    except ValueError:
+        return text
+    return {} if value is None else value
+
+
+def _flat(attributes: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in attributes.items():
+        name = f"{prefix}{key}".strip()
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name} ")
+        elif isinstance(value, list):
+            present = [entry for entry in value if not is_absent(entry)]
+            if present:
+                yield name, _text(present)
+        elif not is_absent(value):
+            yield name, value

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relevance.product_row import product_fields
+from relevance.row_values import RowError
+
+
+def test_what_can_be_said_as_text_is_and_nested_attributes_become_flat() -> None:
+    fields = product_fields(
+        {
+            "id": "a",
+            "title": 1984,
+            "brand": float("nan"),
+            "color": ["red", "blue"],
+            "product_type": "",
+            "prior": None,
+            "price": 3,
+            "attributes": {
+                "size": {"width": 3, "depth": None},
+                "for": ["cats", "dogs"],
+                "none": [],
+                "washable": True,
+                "no": "",
+            },
+        }
+    )
+    attributes = {"size width": 3, "for": "cats, dogs", "washable": True}
+    assert fields == {"id": "a", "title": "1984", "color": "red, blue", "attributes": attributes}
+
+
+@pytest.mark.parametrize(
+    "given_attributes",
+    [{"width": "3", "size": None}, [("width", "3")], [["width", "3"]], '{"width": "3"}', '[["width", "3"]]'],
+)
+def test_attributes_may_be_an_object_pairs_or_their_json(given_attributes: Any) -> None:
+    assert product_fields({"id": "a", "attributes": given_attributes})["attributes"] == {"width": "3"}
+
+
+@pytest.mark.parametrize("absent", [None, "", " ", float("nan"), "null", {}, "{}"])
+def test_no_attributes_are_none(absent: Any) -> None:
+    assert not product_fields({"id": "a", "attributes": absent}).get("attributes")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"title": "t"}, "'id' is missing or empty; the row has 'title'"),
+        ({"id": " "}, "'id' is missing or empty$"),
+        ({"id": True}, "'id' must be text or a number, got True"),
+        ({"id": "a", "attributes": "red"}, "attributes must be an object of names and values, got 'red'"),
+        ({"id": "a", "attributes": "[1]"}, "attributes must be an object"),
+        ({"id": "a", "attributes": {"a": {"b c": 1}, "a b": {"c": 2}}}, "attributes name 'a b c' twice"),
+    ],
+)
+def test_what_can_not_be_said_is_named(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(RowError, match=message):
+        product_fields(row)
+
+
+@pytest.mark.parametrize("product_id", [7, "7", 7.0, " 7 "])
+def test_an_id_is_its_shortest_text(product_id: Any) -> None:
+    assert product_fields({"id": product_id}) == {"id": "7"}
+
+
+@given(st.dictionaries(st.text(max_size=3), st.none() | st.booleans() | st.integers() | st.text(max_size=3)))
+def test_attributes_and_their_json_are_the_same(attributes: dict[str, Any]) -> None:
+    def read(value: Any) -> Any:
+        try:
+            return product_fields({"id": "a", "attributes": value}).get("attributes")
+        except RowError:
+            return "refused"
+
+    assert read(json.dumps(attributes)) == read(attributes)
