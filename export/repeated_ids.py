@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -46,5 +45,6 @@ class SeenProducts:
 
 
 def _content(product: Product) -> bytes:
-    text = json.dumps(product.model_dump(), sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    if len(product.attributes) > 1:
+        product = product.model_copy(update={"attributes": dict(sorted(product.attributes.items()))})
+    return hashlib.blake2b(product.model_dump_json().encode(), digest_size=8).digest()

@@ -25,10 +25,13 @@ Scalar = str | bool | int | float
 
 def product_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that Product knows, `id` as text, absent ones left out; RowError for what can not be one."""
-    known = {key: value for key, value in row.items() if key in KNOWN and not is_absent(value)}
+    known = {}
+    # Millions of rows pass here, and most values are text that stays as it is.
+    for name in KNOWN:
+        value = row.get(name)
+        if not is_absent(value):
+            known[name] = value if isinstance(value, str) or name not in TEXTS else _text(value)
     known["id"] = required_text(row, "id")
-    for name in TEXTS & known.keys():
-        known[name] = _text(known[name])
     if "attributes" in known:
         known["attributes"] = _attributes(known["attributes"])
     return known

@@ -14,7 +14,7 @@ class RowError(ValueError):
 def is_absent(value: Any) -> bool:
     """Whether a field holds nothing: null, blank text, or the NaN that a table tool writes for an empty cell."""
     if isinstance(value, str):
-        return not value.strip()
+        return not value or value.isspace()
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
