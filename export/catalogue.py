@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from export.catalogue_build import Encoder, build_catalogue, verify_catalogue
 from export.errors import ExportError
@@ -61,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("products", type=Path, nargs="?", help="Parquet or JSON lines with id, title and other fields")
     parser.add_argument("-o", "--output", type=Path, required=True, help="directory of the catalogue")
     parser.add_argument(
-        "--precision", choices=("int8", "fp32"), default="int8", help="of the encoder: the one that is served"
+        "--precision",
+        choices=get_args(Precision),
+        default="int8",
+        help="of the encoder: the one that is served, int8 on a CPU and fp16 on a GPU",
     )
     parser.add_argument("--bundle", type=Path, help="bundle of the split student whose encoder makes the records")
     parser.add_argument("--verify", action="store_true", help="read every record again and check it")
