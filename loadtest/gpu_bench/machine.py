@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import onnxruntime as ort
 
-from loadtest.bench.machine import processor
+from loadtest.bench.machine import RUNTIMES, processor, version_of
 
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "torch", "transformers", "tokenizers", "numpy")
+PACKAGES = (*RUNTIMES, "torch", "transformers", "tokenizers", "numpy")
 QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
 
 
@@ -21,7 +20,7 @@ def describe_machine() -> dict[str, Any]:
         **processor(),
         "gpu": _gpu(),
         "providers": ort.get_available_providers(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
     }
 
 
@@ -30,10 +29,3 @@ def _gpu() -> str | None:
         return None
     done = subprocess.run(QUERY, capture_output=True, text=True, check=False, timeout=30)
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
