@@ -16,9 +16,9 @@ from loadtest.budget import Budget
 from loadtest.command import NOT_MEASURED, Job, WrongUsageError, add_options, finish, job_of
 from loadtest.loads import ConstantLoad, PoissonLoad
 from loadtest.measured_service import MeasuredService, NotMeasuredError, service_at
-from loadtest.report.build import record_of, unmeasured
+from loadtest.report.build import problem_of_sender, record_of, unmeasured
 from loadtest.report.record import Capacity, Point, Record
-from loadtest.requests import requests_of
+from loadtest.requests import NothingSentError, requests_of
 from loadtest.search import Bounds, replicas, search
 from loadtest.trial import INTERRUPTED, check_answers, run_trial
 
@@ -36,7 +36,10 @@ class Prober:
     tried: dict[float, Record] = field(default_factory=dict)
 
     def holds(self, rate: float) -> bool:
-        """Whether the budget holds at `rate`; NotMeasuredError if the service no longer answers, or at SIGINT."""
+        """Whether the budget holds at `rate`; NotMeasuredError if the service no longer answers, or at SIGINT.
+
+        NothingSentError if the rate is so low that nothing would be measured.
+        """
         assert isinstance(self.budget.load, PoissonLoad | ConstantLoad)
         load = self.budget.load.model_copy(update={"rate": rate})
         budget = self.budget.model_copy(update={"load": load})
@@ -60,14 +63,25 @@ def find_capacity(job: Job, precision: float, most: int) -> Record:
     try:
         with service_at(job.place, job.budget) as service:
             prober = Prober(job.budget, service)
-            bounds = search(prober.holds, load.rate, precision, most)
+            notes = _searched(prober, load.rate, precision, most)
     except NotMeasuredError as error:
         if prober is None or not prober.tried:
             return unmeasured(job.budget, job.place.host or str(job.place.bundle), str(error))
-        record = _summed_up(prober.tried, _bounds(prober.tried), precision)
+        record = _summed_up(prober.tried, precision)
         reason = f"the search was cut short: {error}"
         return record.model_copy(update={"verdict": "not measured", "reasons": [reason, *record.reasons]})
-    return _summed_up(prober.tried, bounds, precision)
+    record = _summed_up(prober.tried, precision)
+    return record.model_copy(update={"notes": [*notes, *record.notes]})
+
+
+def _searched(prober: Prober, start: float, precision: float, most: int) -> list[str]:
+    """Try the rates; a note if a trial of the next one would measure nothing, which ends the search."""
+    try:
+        search(prober.holds, start, precision, most)
+    except NothingSentError:
+        rate = _bounds(prober.tried).next_rate(start)
+        return [f"the search ended at {rate:.4g} requests/s, of which none comes after the warm-up: raise load.seconds"]
+    return []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,12 +114,12 @@ def _answer(rate: float, missed_at: float | None) -> str:
     return f"the budget holds at {rate:.4g} requests/s; {above}"
 
 
-def _summed_up(tried: dict[float, Record], bounds: Bounds, precision: float) -> Record:
+def _summed_up(tried: dict[float, Record], precision: float) -> Record:
+    bounds = _bounds(tried)
     shown = tried[min(tried) if bounds.held is None else bounds.held]
-    limit = tried[bounds.failed].generator if bounds.failed is not None else None
     notes = []
-    if limit and limit.bottleneck:
-        notes.append(f"at {bounds.failed:.4g} requests/s {limit.bottleneck}; the service may hold more")
+    if bounds.failed is not None and (problem := problem_of_sender(tried[bounds.failed])):
+        notes.append(f"at {bounds.failed:.4g} requests/s {problem}; the service may hold more")
     exact = bounds.within(precision) and not notes
     points = [_point(*one) for one in tried.items()]
     capacity = Capacity(rate=bounds.held, missed_at=bounds.failed, exact=exact, points=points)

@@ -20,6 +20,10 @@ DEADLINE_HEADER: Final = "x-deadline-ms"
 """All routes take it; a body of a replayed log may name its own deadline."""
 
 
+class NothingSentError(BudgetError):
+    """A load that would measure nothing: no request comes after its warm-up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """Call i modulo their number is sent at `arrivals[i]` (s); the load lasts `seconds`."""
@@ -39,7 +43,7 @@ class Requests:
 def requests_of(budget: Budget, stream: int = 0) -> Requests:
     """Draw or read them; another stream is drawn from the same shop. A log has one stream only.
 
-    BudgetError if there are none; LogError and ShapesError if a file is bad.
+    NothingSentError if there are none; BudgetError, LogError and ShapesError if a setting or a file is bad.
     """
     if isinstance(budget.load, ReplayLoad):
         requests = _replayed(budget.load, budget.workload)
@@ -48,7 +52,7 @@ def requests_of(budget: Budget, stream: int = 0) -> Requests:
         bodies = _shop(budget.workload).bodies(min(len(arrivals), budget.workload.most_bodies), stream)
         requests = _requests(arrivals, bodies, budget.load.seconds, budget.workload)
     if not any(arrival >= budget.warm_up_seconds for arrival in requests.arrivals):
-        raise BudgetError("the load sends no request after its warm-up: raise its rate or its seconds")
+        raise NothingSentError("the load sends no request after its warm-up: raise its rate or its seconds")
     return requests
 
 

@@ -13,7 +13,7 @@ from loadtest.budget import Budget
 from loadtest.faults import OF_THE_SENDER
 from loadtest.measured_service import MeasuredService, NotMeasuredError
 from loadtest.report.figures import failures_of, figures_of, generator_of, slices_of, stages_of
-from loadtest.report.record import Figures, Generator, Record, UsageSample, Verdict
+from loadtest.report.record import Figures, Record, UsageSample, Verdict
 from loadtest.requests import Requests
 from loadtest.trial import INTERRUPTED, Trial
 from loadtest.usage import Usage
@@ -55,6 +55,13 @@ def unmeasured(budget: Budget, target: str, reason: str) -> Record:
     return Record(**_frame(budget, target), verdict="not measured", reasons=[reason])
 
 
+def problem_of_sender(record: Record) -> str:
+    """Why the figures tell of the generator and not of the service; empty where they do not."""
+    if lacking := record.failures.keys() & OF_THE_SENDER:
+        return f"the generator was the bottleneck: {', '.join(sorted(lacking))} on its machine"
+    return record.generator.bottleneck if record.generator else ""
+
+
 def _frame(budget: Budget, target: str) -> dict[str, Any]:
     return {
         "target": target,
@@ -73,7 +80,7 @@ def _verdict(budget: Budget, figures: Figures) -> tuple[Verdict, list[str]]:
 
 def _notes(budget: Budget, requests: Requests, trial: Trial, record: Record) -> list[str]:
     """What a reader should know before believing the figures."""
-    notes = [_sender(record.failures.keys() & OF_THE_SENDER, record.generator)]
+    notes = [problem_of_sender(record)]
     if record.figures:
         notes += thin_quantiles(budget.limits, record.figures)
     if requests.repeats:
@@ -81,12 +88,6 @@ def _notes(budget: Budget, requests: Requests, trial: Trial, record: Record) -> 
     if trial.usage_problem:
         notes.append(f"the service's CPU and memory are not known to the end: {trial.usage_problem}")
     return [note for note in notes if note]
-
-
-def _sender(lacking: set[str], generator: Generator | None) -> str:
-    if lacking:
-        return f"the generator was the bottleneck: {', '.join(sorted(lacking))} on its machine"
-    return generator.bottleneck if generator else ""
 
 
 def _usage(samples: Sequence[tuple[float, Usage]]) -> list[UsageSample]:

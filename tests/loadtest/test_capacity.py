@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtest import capacity
+from loadtest.faults import OF_THE_SENDER
 from loadtest.measured_service import MeasuredService
 from loadtest.open_loop import Sent
 from loadtest.report.record import Record, read_record
@@ -39,12 +40,12 @@ def found(folder: Path, *options: str, text: str = BUDGET) -> tuple[int, Record]
     return code, read_record(report.with_suffix(".json"))
 
 
-def trial_of(most: float, cpu_share: float = 0.1) -> Callable[[MeasuredService, Requests], Trial]:
-    """In the place of a trial: nothing is sent, and rates above `most` get refusals."""
+def trial_of(most: float, cpu_share: float = 0.1, fault: str = "reset") -> Callable[[MeasuredService, Requests], Trial]:
+    """In the place of a trial: nothing is sent, and at rates above `most` every request fails."""
 
     def run(_: MeasuredService, requests: Requests) -> Trial:
         rate = len(requests.arrivals) / requests.seconds
-        outcomes = [answer(at, 0.02) if rate <= most else failure(at) for at in requests.arrivals]
+        outcomes = [answer(at, 0.02) if rate <= most else failure(at, fault) for at in requests.arrivals]
         return Trial(Sent(outcomes, cpu_share * requests.seconds, requests.seconds, 0.0), [])
 
     return run
@@ -85,6 +86,20 @@ def test_a_generator_at_its_end_makes_it_a_lower_bound(
     assert "the service may hold more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("fault", sorted(OF_THE_SENDER))
+def test_a_generator_without_ports_or_files_makes_it_a_lower_bound(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(capacity, "run_trial", trial_of(most=300, fault=fault))
+    with stub(scores_of_titles) as target:
+        code, record = found(tmp_path, "--host", url_of(target), text=BUDGET.replace("20", "280").replace("0.5", "10"))
+    assert code == 0
+    assert record.capacity
+    assert (record.capacity.rate is not None, record.capacity.exact) == (True, False)
+    told = f"requests/s the generator was the bottleneck: {fault} on its machine; the service may hold more"
+    assert told in capsys.readouterr().err
+
+
 def test_it_searches_with_real_requests_as_far_as_it_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with stub(scores_of_titles) as target:
         code, record = found(tmp_path, "--host", url_of(target), "--most-trials", "2")
@@ -118,6 +133,23 @@ def test_a_budget_that_holds_at_no_rate_is_missed(tmp_path: Path, monkeypatch: p
     assert (code, record.verdict) == (1, "missed")
     assert record.capacity
     assert record.capacity.rate is None
+
+
+def test_a_budget_that_holds_nowhere_ends_where_no_request_comes_after_the_warm_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(capacity, "run_trial", trial_of(most=0.0))
+    text = "warm_up_seconds = 5\n" + BUDGET.replace("20", "4").replace("0.5", "35")
+    with stub(scores_of_titles) as target:
+        code, record = found(tmp_path, "--host", url_of(target), text=text)
+    assert (code, record.verdict) == (1, "missed")
+    assert record.capacity
+    rates = [point.rate for point in record.capacity.points]
+    # One in 32 s comes after the warm-up; one in 64 s would come after the end.
+    assert (rates[0], rates[-1]) == (4.0, 0.0312)
+    assert (record.capacity.rate, record.capacity.missed_at) == (None, 0.03125)
+    told = "note: the search ended at 0.01562 requests/s, of which none comes after the warm-up: raise load.seconds"
+    assert told in capsys.readouterr().err
 
 
 def test_a_service_that_dies_ends_the_search_and_what_was_found_is_kept(
