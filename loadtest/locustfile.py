@@ -104,12 +104,14 @@ def _print_percentiles(environment: Any, **_: Any) -> None:
         # The master knows of all.
         return
     total = environment.stats.total
-    if not total.num_requests:
-        print("no request was answered; is the service running?")
+    # A failure is as fast as its refusal, and scores nothing.
+    answered = total.num_requests - total.num_failures
+    if not answered:
+        print(f"no request was answered, {total.num_failures} failed; is the service running?")
         environment.process_exit_code = 1
         return
     times = " ".join(f"p{round(100 * p)} {total.get_response_time_percentile(p):.0f} ms" for p in PERCENTILES)
-    pairs = total.total_rps * SHOP.shapes.mean_candidates
+    pairs = (total.total_rps - total.total_fail_per_sec) * SHOP.shapes.mean_candidates
     print(f"{total.num_requests} requests, {total.num_failures} failed, {times}, {pairs:.0f} pairs/s")
 
 
