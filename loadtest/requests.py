@@ -61,7 +61,9 @@ def _replayed(load: ReplayLoad, workload: Workload) -> Requests:
     limit = float("inf") if load.seconds is None else load.seconds
     arrivals = replayed_arrivals([line.at for line in lines], load.speed, limit)
     bodies = [line.body for line in lines[: len(arrivals)]]
-    return _requests(arrivals, bodies, load.seconds or arrivals[-1], workload)
+    # After its last line a log offers nothing, however long it was to be replayed.
+    whole = len(arrivals) == len(lines)
+    return _requests(arrivals, bodies, arrivals[-1] if whole else limit, workload)
 
 
 def _shop(workload: Workload) -> Shop:

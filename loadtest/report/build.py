@@ -85,6 +85,8 @@ def _notes(budget: Budget, requests: Requests, trial: Trial, record: Record) -> 
         notes += thin_quantiles(budget.limits, record.figures)
     if requests.repeats:
         notes.append(f"{len(requests.calls)} different requests were sent again and again (workload.most_bodies)")
+    if (asked := budget.load.seconds) is not None and requests.seconds < asked:
+        notes.append(f"the log ends after {requests.seconds:g} of {asked:g} s")
     if trial.usage_problem:
         notes.append(f"the service's CPU and memory are not known to the end: {trial.usage_problem}")
     return [note for note in notes if note]

@@ -63,6 +63,9 @@ def test_a_log_is_replayed_with_its_timing(tmp_path: Path) -> None:
     assert [call.pairs for call in requests.calls] == [2, 2, 2]
     cut = requests_of(budget({"kind": "replay", "log": str(log), "speed": 2, "seconds": 1}))
     assert (cut.arrivals, cut.seconds, len(cut.calls)) == ((0.0, 0.5), 1.0, 2)
+    # Nothing is offered after its end: time that it does not have would understate the load.
+    longer = requests_of(budget({"kind": "replay", "log": str(log), "speed": 2, "seconds": 600}))
+    assert (longer.arrivals, longer.seconds) == (requests.arrivals, 2.0)
 
 
 def test_what_cannot_be_sent_is_an_error() -> None:

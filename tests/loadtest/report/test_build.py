@@ -65,6 +65,7 @@ def test_without_any_answer_nothing_was_measured() -> None:
         ({"outcomes": [*ANSWERS[:-1], failure(2.99, "no open files left")]}, "bottleneck: no open files left"),
         ({"outcomes": ANSWERS[:150]}, "p99_ms of 50 requests says little: it takes at least 100"),
         ({"requests": Requests(ARRIVALS, [Call(b"{}", 1)] * 7, 3.0)}, "7 different requests were sent again and again"),
+        ({"requests": Requests(ARRIVALS, [Call(b"{}", 1)] * len(ARRIVALS), 2.99)}, "the log ends after 2.99 of 3 s"),
         ({"problem": "process 1 has ended"}, "CPU and memory are not known to the end: process 1 has ended"),
     ],
 )
