@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from loadtest.loads import Load, NotNegative, Positive, Settings
 from loadtest.routes import RouteName
+from loadtest.server import CHOSEN_HERE
 from loadtest.shop_workload import ProductsAs
 
+PATHS = {"load": ("log",), "workload": ("shapes",), "service": ("catalogue", "tensorrt_cache")}
+"""The settings of each table that are paths."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
+ServiceSettings = dict[str, str | int | float | bool]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -71,7 +77,7 @@ class Budget(Settings):
     warm_up_seconds: NotNegative = 0.0
     timeout_seconds: Positive = 10.0
     """The longest that one reply may take."""
-    service: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    service: ServiceSettings = Field(default_factory=dict)
     """Settings of a service that is started for the run, as in `service.settings`."""
 
     @model_validator(mode="after")
@@ -79,6 +85,19 @@ class Budget(Settings):
         if self.load.seconds is not None and self.warm_up_seconds >= self.load.seconds:
             raise ValueError(f"warm_up_seconds has to be less than the load's {self.load.seconds:g} seconds")
         return self
+
+    @field_validator("service")
+    @classmethod
+    def _service_is_where_it_is_asked(cls, service: ServiceSettings) -> ServiceSettings:
+        for name in service:
+            if name != name.lower():
+                raise ValueError(f"{name}: settings are written in small letters")
+        if chosen := sorted(CHOSEN_HERE & service.keys()):
+            raise ValueError(
+                f"{', '.join(chosen)}: the run chooses where its service listens and, by --bundle, what it serves; "
+                "for a service that runs already take --host"
+            )
+        return service
 
     @model_validator(mode="after")
     def _route_takes_its_products(self) -> Self:
@@ -103,13 +122,15 @@ def load_budget(file: Path) -> Budget:
 
 def _beside(file: Path, content: dict[str, Any]) -> dict[str, Any]:
     """The content with its paths resolved."""
-    paths = {"load": "log", "workload": "shapes"}
     return {
-        name: {**value, key: str(file.parent / path)}
-        if isinstance(value, dict) and (key := paths.get(name, "")) and isinstance(path := value.get(key), str)
-        else value
-        for name, value in content.items()
+        name: _resolved(file.parent, table, PATHS.get(name, ())) if isinstance(table, dict) else table
+        for name, table in content.items()
     }
+
+
+def _resolved(folder: Path, table: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    there = {key: str(folder / path) for key in paths if isinstance(path := table.get(key), str)}
+    return table | there
 
 
 def _line(problem: dict[str, Any]) -> str:

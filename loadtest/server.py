@@ -21,6 +21,8 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 LOG_TAIL_BYTES = 3000
 HOST = "127.0.0.1"
+CHOSEN_HERE = frozenset({"host", "port", "bundle"})
+"""Settings of our own service that are not the caller's: readiness is asked, and requests go, where they say."""
 
 
 @dataclass(frozen=True, slots=True)

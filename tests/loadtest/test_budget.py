@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.budget import BudgetError, load_budget
+from loadtest.budget import PATHS, BudgetError, load_budget
 from loadtest.loads import ReplayLoad
+from loadtest.server import CHOSEN_HERE
+from service.settings import Settings
 
 LOAD = '[load]\nkind = "poisson"\nrate = 20\nseconds = 5\n'
 LIMITS = "[limits]\np99_ms = 50\n"
@@ -32,6 +34,18 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert budget.workload.shapes == tmp_path / "shapes.json"
 
 
+def test_paths_of_the_services_settings_are_too(tmp_path: Path) -> None:
+    of_the_service = {
+        name
+        for name, field in Settings.model_fields.items()
+        if field.annotation in (Path, Path | None) and name not in CHOSEN_HERE
+    }
+    assert set(PATHS["service"]) == of_the_service
+    lines = "".join(f'{name} = "{name}"\n' for name in sorted(of_the_service))
+    budget = load_budget(write(tmp_path, f"{LOAD}{LIMITS}[service]\nthreads = 2\n{lines}"))
+    assert budget.service == {"threads": 2, **{name: str(tmp_path / name) for name in of_the_service}}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -45,6 +59,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (LOAD, "limits: Field required"),
         (LOAD.replace("poisson", "tide") + LIMITS, "load: Input tag 'tide' found using 'kind' does not match any of"),
         ("warm_up_seconds = 5\n" + LOAD + LIMITS, "budget: warm_up_seconds has to be less than the load's 5 seconds"),
+        (LOAD + LIMITS + "[service]\nport = 8080\n", "service: port: the run chooses where its service listens"),
+        (LOAD + LIMITS + '[service]\nhost = "::"\nbundle = "b"\n', "service: bundle, host: the run chooses"),
+        (LOAD + LIMITS + "[service]\nThreads = 2\n", "service: Threads: settings are written in small letters"),
         ("load = ", "is not valid TOML"),
     ],
 )
