@@ -13,6 +13,7 @@ from typing import Any
 
 from loadtest.bench.agreement import check_agreement
 from loadtest.bench.arena import Arena, opened
+from loadtest.bench.bundles import cross_encoder, split_student
 from loadtest.bench.cache_loads import ALL_CACHES, CANDIDATE_CACHE, SCORE_CACHE, TOKEN_CACHE
 from loadtest.bench.closed_loads import ClosedLoad
 from loadtest.bench.curve import latency_curve
@@ -25,7 +26,6 @@ from loadtest.bench.overload import overload
 from loadtest.bench.plot import draw_curve
 from loadtest.bench.result import LoadResult, underscored
 from loadtest.bench.split_loads import SPLIT_LOADS
-from relevance.bundle import load_bundle
 
 CLOSED_LOADS = (ClosedLoad(50, 8), ClosedLoad(1, 1), ClosedLoad(10, 4), ClosedLoad(10, 1))
 OF_SPLITS: Mapping[str, Callable[[Arena], LoadResult]] = {**SPLIT_LOADS, "memory_split": memory_split}
@@ -44,13 +44,13 @@ LOADS: Mapping[str, Callable[[Arena], LoadResult]] = {
 
 def bench(options: Options) -> dict[str, Any]:
     """Run the loads, print each one's table when it is done, and return everything."""
-    bundle = load_bundle(options.bundle)
+    bundle = cross_encoder(options.bundle)
+    split = split_student(options.split) if set(options.loads) & set(OF_SPLITS) else None
     machine = describe_machine()
     print(f"{bundle.manifest.name} {bundle.manifest.version} on {machine['cpu']}, {machine['cores']} cores\n")
     for name, reason in options.missing.items():
         print(f"{name} is not measured: {reason}\n", flush=True)
     report: dict[str, Any] = {"machine": machine, "missing": underscored(options.missing), "loads": {}}
-    split = load_bundle(options.split) if set(options.loads) & set(OF_SPLITS) else None
     with opened(bundle, options.peers, options.pace, split) as arena:
         report["mean_tokens"] = round(arena.raw.mean_tokens, 1)
         if options.peers:

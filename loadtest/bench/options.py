@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from loadtest.bench.arena import Pace
+from loadtest.bench.plot import ENDINGS
 from loadtest.measured_service import DEFAULT_BUNDLE
 from loadtest.peers.environments import Environment
 from loadtest.peers.launch import PEERS
@@ -54,10 +56,11 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
     parser.add_argument("--seconds", type=_positive(float), help="length of each system's round in a closed loop")
     parser.add_argument("--open-seconds", type=_positive(float), help="the same in an open loop")
     parser.add_argument("--memory-requests", type=_positive(int), help=f"{FULL.memory_requests}")
-    parser.add_argument("--curve", type=Path, metavar="FILE.png", help="plot latency against offered load, too")
+    parser.add_argument("--curve", type=Path, metavar="FILE.png|svg", help="plot latency against offered load, too")
     given = parser.parse_args(arguments)
     asked = tuple(PEERS) if given.peers is None else _peers(parser, given.peers)
     absent = {name: reason for name in asked if (reason := Environment(name).missing())}
+    _check_curve(parser, given.curve)
     if given.peers and absent:
         parser.error("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
     return Options(
@@ -69,6 +72,16 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
         curve=given.curve,
         split=given.split or DEFAULT_BUNDLE,
     )
+
+
+def _check_curve(parser: argparse.ArgumentParser, file: Path | None) -> None:
+    """It is drawn last: what would be wrong then would lose every load before it."""
+    if file is None:
+        return
+    if file.suffix not in ENDINGS:
+        parser.error(f"--curve takes a file that ends in {' or '.join(ENDINGS)}, got {file}")
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        parser.error(f"--curve: cannot write {file}; is its folder there, and yours?")
 
 
 def _loads(parser: argparse.ArgumentParser, given: argparse.Namespace, loads: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from loadtest.bench.curve import CANDIDATES, Curve
 
 # Told apart by people who see colours differently too (Okabe & Ito).
+ENDINGS = (".png", ".svg")
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
 
 

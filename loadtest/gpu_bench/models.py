@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.bench.bundles import cross_encoder, split_student
 from loadtest.gpu_bench.arithmetic import Shape
 from loadtest.gpu_bench.plan import Plan
 from relevance.bundle import Bundle, Precision, load_bundle
@@ -49,10 +50,8 @@ def made(name: str, folder: Path, plan: Plan) -> Model:
 
 
 def opened(name: str, directory: Path, plan: Plan, packed: Path | None = None) -> Model:
-    """The cross-encoder in `directory`; RuntimeError if the device has no use for its precisions."""
-    bundle = load_bundle(directory)
-    if bundle.manifest.split is not None:
-        raise RuntimeError(f"{directory} is a split student, whose graphs are measured through HTTP alone: use --split")
+    """The cross-encoder in `directory`; RuntimeError if it is none, or has nothing that the device runs."""
+    bundle = cross_encoder(directory)
     shape = bundle.manifest.training.get("shape")
     known = Shape(shape["layers"], shape["hidden"], shape["intermediate"]) if shape else None
     return Model(name, bundle, precision_on(bundle, plan), known, packed)
@@ -60,9 +59,7 @@ def opened(name: str, directory: Path, plan: Plan, packed: Path | None = None) -
 
 def opened_split(directory: Path, plan: Plan) -> Bundle:
     """The split student in `directory`; RuntimeError if it is none, or has nothing that the device runs."""
-    bundle = load_bundle(directory)
-    if bundle.manifest.split is None:
-        raise RuntimeError(f"{directory} is a cross-encoder: use --bundle")
+    bundle = split_student(directory)
     precision_on(bundle, plan)
     return bundle
 

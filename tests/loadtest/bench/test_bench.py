@@ -17,6 +17,7 @@ from loadtest.peers.launch import PEERS, Peer
 from loadtest.server import Launch, free_port
 from loadtest.systems import Infinity
 from relevance.bundle import Bundle
+from tests.tiny_split import write_split_bundle
 
 OF_A_CROSS_ENCODER = tuple(name for name in program.LOADS if name not in program.OF_SPLITS)
 TINY = Pace(rounds=2, seconds=0.1, open_seconds=0.2, warm_up_seconds=0.02, trial_seconds=0.02, memory_requests=40)
@@ -115,3 +116,18 @@ def test_a_peer_that_does_not_start_ends_the_bench(
 def test_a_bundle_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["--quick", "--peers", "none", "--bundle", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}/manifest.json is not there")
+
+
+@pytest.mark.parametrize("option", ["--bundle", "--split"])
+def test_a_bundle_of_the_other_kind_is_told_before_anything_starts(
+    option: str, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "opened", lambda *_: pytest.fail("started too soon"))
+    named = bundle.directory if option == "--split" else write_split_bundle(tmp_path / "split").directory
+    arguments = ["--only", "c1x1,split_zipf", "--peers", "none", "--bundle", str(bundle.directory)]
+    assert program.main([*arguments, option, str(named)]) == 1
+    other = "--bundle" if option == "--split" else "--split"
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {named} is a ")
+    assert f"{option} takes a " in err
+    assert f"use {other}\n" in err

@@ -69,6 +69,9 @@ def test_loads_and_lengths_can_be_chosen() -> None:
         (("--peers", "tei"), "unknown: tei; known are infinity, sentence-transformers"),
         (("--rounds", "0"), "argument --rounds: invalid positive int value: '0'"),
         (("--seconds", "-1"), "argument --seconds: invalid positive float value: '-1'"),
+        (("--curve", "curve.foo"), "--curve takes a file that ends in .png or .svg, got curve.foo"),
+        (("--curve", "none/curve.png"), "--curve: cannot write none/curve.png; is its folder there, and yours?"),
+        (("--curve", ".venv-peers"), "--curve takes a file that ends in"),
         (("--seconds", "nan"), "argument --seconds: invalid positive float value: 'nan'"),
     ],
 )
