@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loadtest.budget import Budget
 from loadtest.command import NOT_MEASURED, Job, WrongUsageError, add_options, finish, job_of
 from loadtest.loads import ConstantLoad, PoissonLoad
 from loadtest.measured_service import MeasuredService, NotMeasuredError, service_at
+from loadtest.option_types import positive, share_below_one
 from loadtest.report.build import problem_of_sender, record_of, unmeasured
 from loadtest.report.record import Capacity, Point, Record
 from loadtest.requests import NothingSentError, requests_of
@@ -23,8 +24,6 @@ from loadtest.search import Bounds, replicas, search
 from loadtest.trial import INTERRUPTED, check_answers, run_trial
 
 REPORT = "runs/loadtest/capacity.html"
-
-Number = Callable[[str], float]
 
 
 @dataclass
@@ -88,10 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """A line for each rate, then the answer."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.capacity", description=__doc__)
     add_options(parser, REPORT)
-    parser.add_argument("--target-rps", type=_within(0, None), metavar="RATE", help="print the replicas for this rate")
-    parser.add_argument("--headroom", type=_within(0, 1), default=0.3, help="share of each replica kept free; 0.3")
-    parser.add_argument("--precision", type=_within(0, None), default=0.05, help="of the rate that is found; 0.05")
-    parser.add_argument("--most-trials", type=int, default=12, help="12")
+    parser.add_argument("--target-rps", type=positive(float), metavar="RATE", help="print the replicas for this rate")
+    parser.add_argument("--headroom", type=share_below_one, default=0.3, help="share of each replica kept free; 0.3")
+    parser.add_argument("--precision", type=positive(float), default=0.05, help="of the rate that is found; 0.05")
+    parser.add_argument("--most-trials", type=positive(int), default=12, help="12")
     given = parser.parse_args(arguments)
     try:
         job = job_of(given)
@@ -148,16 +147,6 @@ def _bounds(tried: dict[float, Record]) -> Bounds:
 
 def _because(record: Record) -> str:
     return f" ({'; '.join(record.reasons)})" if record.reasons else ""
-
-
-def _within(above: float, below: float | None) -> Number:
-    def number(text: str) -> float:
-        value = float(text)
-        if not value > above or (below is not None and not value < below):
-            raise ValueError(text)
-        return value
-
-    return number
 
 
 if __name__ == "__main__":

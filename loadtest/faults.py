@@ -11,6 +11,7 @@ NO_PORTS = "no local ports left"
 OF_THE_SENDER = frozenset({NO_FILES, NO_PORTS})
 """What the sender's machine lacks, whatever the service does."""
 
+NOT_REACHED = "not reached"
 NOT_SCORES = "not scores"
 """A reply of status 200 that holds none."""
 
@@ -24,13 +25,15 @@ _BY_NUMBER = {
 }
 
 
-def fault_of(error: aiohttp.ClientError | TimeoutError) -> str:
+def fault_of(error: aiohttp.ClientError | TimeoutError | UnicodeError) -> str:
     """The kind of failure that `error` is."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "closed"
+    if isinstance(error, UnicodeError):
+        return NOT_REACHED
     if isinstance(error, OSError):
-        return _BY_NUMBER.get(error.errno or 0, "not reached")
+        return _BY_NUMBER.get(error.errno or 0, NOT_REACHED)
     # A body that ends too early carries the cause of it.
     return "cut off" if isinstance(error, aiohttp.ClientPayloadError) else "not HTTP"

@@ -71,6 +71,8 @@ def _running(url: str, pid: int | None, budget: Budget) -> MeasuredService:
         host, port = parts.hostname, parts.port or 80
     except ValueError as error:
         raise NotMeasuredError(f"{url!r} is no URL: {error}") from error
+    if parts.scheme == "https":
+        raise NotMeasuredError(f"{url!r}: https is not supported, give an http:// address behind what ends TLS")
     if parts.scheme != "http" or host is None or parts.query or parts.fragment:
         raise NotMeasuredError(f"{url!r} is no address like http://127.0.0.1:8080")
     host = f"[{host}]" if ":" in host else host

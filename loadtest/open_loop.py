@@ -150,7 +150,8 @@ class _Sender:
                 reply = await response.read()
                 latency = self.now() - meant
                 stages, degraded = stages_in(response.headers), degraded_in(response.headers)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        # A host's name that no domain can have is a UnicodeError.
+        except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             reason = str(error) or type(error).__name__
             return Outcome(call.pairs, meant, lag, error=reason, fault=fault_of(error))
         status = response.status

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from loadtest.bench.arena import Pace
 from loadtest.bench.plot import ENDINGS
 from loadtest.measured_service import DEFAULT_BUNDLE
+from loadtest.option_types import positive
 from loadtest.peers.environments import Environment
 from loadtest.peers.launch import PEERS
 
@@ -21,8 +21,6 @@ QUICK_LOADS = ("c50x8", "c1x1", "c10x4")
 NO_PEERS = "none"
 SPLIT = "split"
 """Stands for all loads of the split student."""
-
-T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,10 @@ def parse_options(arguments: Sequence[str] | None, description: str | None, load
     parser.add_argument(
         "--peers", metavar="NAME,…", help=f"{NO_PEERS}, or of {', '.join(PEERS)}; default: all installed"
     )
-    parser.add_argument("--rounds", type=_positive(int), help=f"{FULL.rounds}; {QUICK.rounds} if quick")
-    parser.add_argument("--seconds", type=_positive(float), help="length of each system's round in a closed loop")
-    parser.add_argument("--open-seconds", type=_positive(float), help="the same in an open loop")
-    parser.add_argument("--memory-requests", type=_positive(int), help=f"{FULL.memory_requests}")
+    parser.add_argument("--rounds", type=positive(int), help=f"{FULL.rounds}; {QUICK.rounds} if quick")
+    parser.add_argument("--seconds", type=positive(float), help="length of each system's round in a closed loop")
+    parser.add_argument("--open-seconds", type=positive(float), help="the same in an open loop")
+    parser.add_argument("--memory-requests", type=positive(int), help=f"{FULL.memory_requests}")
     parser.add_argument("--curve", type=Path, metavar="FILE.png|svg", help="plot latency against offered load, too")
     given = parser.parse_args(arguments)
     asked = tuple(PEERS) if given.peers is None else _peers(parser, given.peers)
@@ -110,13 +108,3 @@ def _pace(given: argparse.Namespace) -> Pace:
     fields = ("rounds", "seconds", "open_seconds", "memory_requests")
     set_ones = {name: value for name in fields if (value := getattr(given, name)) is not None}
     return replace(QUICK if given.quick else FULL, **set_ones)
-
-
-def _positive(kind: Callable[[str], T]) -> Callable[[str], T]:
-    def parse(text: str) -> T:
-        if not (value := kind(text)) > 0:
-            raise ValueError(text)
-        return value
-
-    parse.__name__ = f"positive {kind.__name__}"
-    return parse

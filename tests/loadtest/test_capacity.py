@@ -178,8 +178,32 @@ def test_a_load_without_one_rate_is_wrong_usage(tmp_path: Path, capsys: pytest.C
     assert "load.kind: a search for a rate takes poisson or constant" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [("--headroom", "1"), ("--target-rps", "0"), ("--precision", "-1")])
-def test_options_that_make_no_sense_are_refused(options: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--headroom", "1", "takes a share from 0 to below 1, got 1"),
+        ("--headroom", "-0.1", "takes a share from 0 to below 1, got -0.1"),
+        ("--target-rps", "0", "takes a number above 0, got 0"),
+        ("--target-rps", "inf", "takes a number above 0, got inf"),
+        ("--precision", "-1", "takes a number above 0, got -1"),
+        ("--precision", "near", "takes a number, got 'near'"),
+        ("--most-trials", "0", "takes a number above 0, got 0"),
+        ("--most-trials", "2.5", "takes a whole number, got '2.5'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    option: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        capacity.main(["--budget", "budget.toml", *options])
-    assert options[0] in capsys.readouterr().err
+        capacity.main(["--budget", "budget.toml", f"{option}={value}"])
+    assert f"argument {option}: {told}\n" in capsys.readouterr().err
+
+
+def test_replicas_may_keep_nothing_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(capacity, "run_trial", trial_of(most=1e9))
+    with stub(scores_of_titles) as target:
+        options = ("--most-trials", "1", "--target-rps", "60", "--headroom", "0")
+        assert found(tmp_path, "--host", url_of(target), *options)[0] == 0
+    assert "3 replicas for 60 requests/s with 0% head-room" in capsys.readouterr().out

@@ -19,11 +19,12 @@ from loadtest.faults import NO_FILES, NO_PORTS, OF_THE_SENDER, fault_of
         (aiohttp.ClientOSError(errno.EADDRNOTAVAIL, "no address"), NO_PORTS),
         (aiohttp.ClientOSError(errno.EHOSTUNREACH, "no route"), "not reached"),
         (aiohttp.ClientOSError(), "not reached"),
+        (UnicodeError("label empty or too long"), "not reached"),
         (aiohttp.ClientPayloadError(), "cut off"),
         (aiohttp.ClientError(), "not HTTP"),
     ],
 )
-def test_every_failure_has_its_word(error: aiohttp.ClientError | TimeoutError, kind: str) -> None:
+def test_every_failure_has_its_word(error: aiohttp.ClientError | TimeoutError | UnicodeError, kind: str) -> None:
     assert fault_of(error) == kind
 
 

@@ -38,9 +38,14 @@ def test_an_address_of_numbers_and_colons_keeps_its_brackets() -> None:
         assert str(service.target) == "aisle at [::1]:81/score"
 
 
-@pytest.mark.parametrize("url", ["shop.example:81", "https://shop.example", "http://", "http://a:b", "http://a/?q=1"])
+@pytest.mark.parametrize("url", ["shop.example:81", "http://", "http://a:b", "http://a/?q=1"])
 def test_an_address_that_is_none_is_told(url: str) -> None:
     with pytest.raises(NotMeasuredError, match="is no"), service_at(Place(url), BUDGET):
+        pass
+
+
+def test_https_is_said_not_to_be_supported() -> None:
+    with pytest.raises(NotMeasuredError, match="https is not supported"), service_at(Place("https://a:8443"), BUDGET):
         pass
 
 

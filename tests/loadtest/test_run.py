@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ def test_the_warm_up_counts_for_nothing(tmp_path: Path) -> None:
     ("server", "kind"),
     [
         (nullcontext(NOBODY), "refused"),
+        (nullcontext(replace(NOBODY, host="a..b")), "not reached"),
         (resets(), "reset"),
         (closes(), "closed"),
         (talks(SPEAKS_NO_HTTP)(), "not HTTP"),

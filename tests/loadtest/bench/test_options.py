@@ -67,12 +67,12 @@ def test_loads_and_lengths_can_be_chosen() -> None:
     [
         (("--only", "c50x9"), "unknown: c50x9; known are c50x8, c1x1, c10x4, mixed"),
         (("--peers", "tei"), "unknown: tei; known are infinity, sentence-transformers"),
-        (("--rounds", "0"), "argument --rounds: invalid positive int value: '0'"),
-        (("--seconds", "-1"), "argument --seconds: invalid positive float value: '-1'"),
+        (("--rounds", "0"), "argument --rounds: takes a number above 0, got 0"),
+        (("--seconds", "-1"), "argument --seconds: takes a number above 0, got -1"),
         (("--curve", "curve.foo"), "--curve takes a file that ends in .png or .svg, got curve.foo"),
         (("--curve", "none/curve.png"), "--curve: cannot write none/curve.png; is its folder there, and yours?"),
         (("--curve", ".venv-peers"), "--curve takes a file that ends in"),
-        (("--seconds", "nan"), "argument --seconds: invalid positive float value: 'nan'"),
+        (("--seconds", "nan"), "argument --seconds: takes a number above 0, got nan"),
     ],
 )
 def test_a_wrong_command_line_is_refused(
