@@ -7,10 +7,10 @@ never cached. `aisle` is the split student, `cross_encoder` Aisle without it, `r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
+from itertools import chain, count, cycle
 from pathlib import Path
 
 from loadtest.bench.arena import Arena, Contestant, aisles
@@ -19,7 +19,8 @@ from loadtest.bench.rounds import interleaved
 from loadtest.bench.split_arena import COLD, NO_SCORES, shop, write_catalogue
 from loadtest.measured import Measured, median, median_ratio, quantile_ms
 from loadtest.raw_split import RawSplit
-from loadtest.systems import AISLE
+from loadtest.shop_workload import Shop
+from loadtest.systems import AISLE, Call, System
 from loadtest.workload import Body
 from relevance.bundle import Bundle
 
@@ -27,6 +28,10 @@ CROSS_ENCODER = "cross_encoder"
 BODIES, PRODUCTS = 64, 4_000
 """Requests that come again and again, and products that they are drawn from."""
 ZIPF_PRODUCTS = 100_000
+AHEAD = 500
+"""Requests for each second of the Zipf load that are made before it: two fast cores have answered 250."""
+AT_A_TIME = 100
+"""Requests that are made at a time while it runs, if those are not enough."""
 
 Ways = dict[str, Callable[[], Measured]]
 
@@ -84,17 +89,37 @@ def cold(arena: Arena) -> LoadResult:
 
 def zipf(arena: Arena) -> LoadResult:
     """A service that has just started, and shoppers whose products are drawn by Zipf's law from a large catalogue."""
-    split, pace = split_of(arena), arena.pace
-    # Enough for the fastest: no request comes twice, so queries and products repeat by their popularity alone.
-    bodies = shop(50, ZIPF_PRODUCTS).bodies(round(500 * pace.open_seconds))
+    split, seconds = split_of(arena), arena.pace.open_seconds
+    stock = shop(50, ZIPF_PRODUCTS)
     with aisles(split, {AISLE: NO_SCORES}) as made:
-        ours = made[AISLE]
-        measured = ours.drive(ours.calls(bodies), 8, 5 * pace.open_seconds)
+        measured = _shopping(made[AISLE], stock, 5 * seconds)
         rounds = {AISLE: [measured]}
-        for name, (contestant, own) in _others(arena, bodies).items():
-            rounds[name] = [contestant.drive(contestant.calls(islice(own, 2_000)), 8, pace.open_seconds)]
-    title = f"50 of {ZIPF_PRODUCTS:,} products by Zipf(1.0), 8 clients, from cold, {5 * pace.open_seconds:.0f} s"
+        for name, (contestant, _) in _others(arena, ()).items():
+            rounds[name] = [_shopping(contestant, stock, seconds)]
+    title = f"50 of {ZIPF_PRODUCTS:,} products by Zipf(1.0), 8 clients, from cold, {measured.seconds:.0f} s"
     return result("split_zipf", title, rounds, {"requests": len(measured.latencies)})
+
+
+def _shopping(contestant: Contestant, stock: Shop, seconds: float) -> Measured:
+    return contestant.drive(endless_calls(contestant.system, stock, round(AHEAD * seconds)), 8, seconds)
+
+
+def endless_calls(system: System, stock: Shop, ahead: int) -> Iterator[Call]:
+    """Days of a shop whose lists are all of one length, without end: queries and products repeat by their popularity.
+
+    The first day has `ahead` requests, which are made before this returns. A query always finds the same products, so
+    its request is made once, and there are no more in memory than the shop has queries.
+    """
+    made: dict[str, Call] = {}
+
+    def call(body: Body) -> Call:
+        query = body["query"]
+        if query not in made:
+            made[query] = system.call(body)
+        return made[query]
+
+    first = [call(body) for body in stock.bodies(ahead)]
+    return chain(first, (call(body) for day in count(1) for body in stock.bodies(AT_A_TIME, day)))
 
 
 def split_of(arena: Arena) -> Bundle:
