@@ -15,6 +15,7 @@ from relevance.bundle import load_bundle
 from training.run_directory import MANIFEST, STAGES
 
 ROOT = Path(__file__).parents[2]
+SMALL_DISTILL = [sys.executable, "-m", "tests.e2e.small_distill"]
 TINY = """
 name = "tiny"
 synthetic_judged_queries = 16
@@ -24,7 +25,7 @@ judged_epochs = 1
 [pool]
 pairs = 160
 candidates_per_query = 8
-synthetic_products = 1300
+synthetic_products = 130
 synthetic_queries = 40
 [student]
 epochs = 1
@@ -35,12 +36,11 @@ pairs_per_batch = 32
 def command(folder: Path, run: str, *more: str) -> list[str]:
     config = folder / "tiny.toml"
     config.write_text(TINY, encoding="utf-8")
-    base = [sys.executable, "-m", "training.distill", "--config", str(config), "--run-dir", str(folder / run)]
-    return [*base, "--threads", "1", *more]
+    return [*SMALL_DISTILL, "--config", str(config), "--run-dir", str(folder / run), "--threads", "1", *more]
 
 
 def resume(folder: Path, name: str) -> list[str]:
-    return [sys.executable, "-m", "training.distill", "--resume", "--run-dir", str(folder / name), "--threads", "1"]
+    return [*SMALL_DISTILL, "--resume", "--run-dir", str(folder / name), "--threads", "1"]
 
 
 def run(folder: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
