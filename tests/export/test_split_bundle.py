@@ -11,12 +11,15 @@ from export.errors import ParityError
 from export.split_bundle import export_split_bundle
 from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
 from relevance.template import FieldBudget
+from tests.conftest import SplitBundles
 from tests.tiny_split import TEMPLATE, split_parts, write_split_bundle
 
 
 @pytest.mark.parametrize("joint_layers", [1, 2, 3])
-def test_a_bundle_is_compared_and_scores_do_not_depend_on_the_batch(tmp_path: Path, joint_layers: int) -> None:
-    bundle = write_split_bundle(tmp_path / "bundle", joint_layers)
+def test_a_bundle_is_compared_and_scores_do_not_depend_on_the_batch(
+    split_bundles: SplitBundles, joint_layers: int
+) -> None:
+    bundle = split_bundles(joint_layers)
     split = bundle.manifest.split
     assert split is not None
     assert (bundle.manifest.architecture, split.joint_layers, split.latent_width) == (
@@ -34,11 +37,8 @@ def test_a_bundle_is_compared_and_scores_do_not_depend_on_the_batch(tmp_path: Pa
     assert bundle.manifest.parity["fp32"]["kendall_tau"] > 0.97
 
 
-def test_both_precisions_are_kept_where_both_are_asked_for(tmp_path: Path) -> None:
-    source, lists, request = split_parts(tmp_path / "checkpoint")
-    request = replace(request, precisions=("fp32", "int8"))
-    export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
-    bundle = load_bundle(tmp_path / "bundle")
+def test_both_precisions_are_kept_where_both_are_asked_for(split_bundles: SplitBundles) -> None:
+    bundle = split_bundles(precisions=("fp32", "int8"))
     assert set(bundle.manifest.precisions) == {"fp32", "int8"}
     assert bundle.encoder_version("fp32") != bundle.encoder_version("int8")
 
@@ -53,31 +53,27 @@ def test_graphs_of_another_student_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
-def test_the_version_is_the_weights(tmp_path: Path) -> None:
-    def version(name: str, seed: int) -> str:
-        written: Bundle = write_split_bundle(tmp_path / name, seed=seed)
-        return written.manifest.version
+def test_the_version_is_the_weights(split_bundles: SplitBundles, tmp_path: Path) -> None:
+    def version(bundle: Bundle) -> str:
+        return bundle.manifest.version
 
-    assert version("a", 0) == version("b", 0) != version("c", 1)
+    again = write_split_bundle(tmp_path / "again")
+    assert version(again) == version(split_bundles()) != version(split_bundles(seed=1))
 
 
-def test_positions_that_no_text_reaches_are_left_out(tmp_path: Path) -> None:
-    source, lists, request = split_parts(tmp_path / "checkpoint")
-    request = replace(request, precisions=("fp32",))
-    export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
-    graph = onnx.load(str(tmp_path / "bundle" / "encoder.onnx"))
+def test_positions_that_no_text_reaches_are_left_out(split_bundles: SplitBundles) -> None:
+    bundle = split_bundles(precisions=("fp32", "int8"))
+    graph = onnx.load(str(bundle.directory / "encoder.onnx"))
     heights = {item.dims[0] for item in graph.graph.initializer if len(item.dims) == 2 and item.dims[1] == 32}
     assert TEMPLATE.max_length in heights
     assert 512 not in heights
 
 
-def test_in_half_precision_the_encoder_is_lower_and_pairs_are_scored_in_fp32(tmp_path: Path) -> None:
-    source, lists, request = split_parts(tmp_path / "checkpoint")
-    request = replace(request, precisions=("fp16", "int8"))
-    parity = export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
-    bundle = load_bundle(tmp_path / "bundle")
+def test_in_half_precision_the_encoder_is_lower_and_pairs_are_scored_in_fp32(split_bundles: SplitBundles) -> None:
+    bundle = split_bundles(precisions=("int8", "fp16"))
+    parity = bundle.manifest.parity
     assert bundle.split_path("fp16", "joint").name == "joint.onnx"
-    assert not (tmp_path / "bundle" / "encoder.onnx").exists()
+    assert not (bundle.directory / "encoder.onnx").exists()
     encoder = onnx.load(str(bundle.split_path("fp16", "encoder"))).graph
     made_in_half = {item.name for item in encoder.initializer if item.data_type == onnx.TensorProto.FLOAT16}
     assert any("Attention" in name for name in made_in_half)
@@ -88,15 +84,15 @@ def test_in_half_precision_the_encoder_is_lower_and_pairs_are_scored_in_fp32(tmp
     assert parity["fp16"]["largest_logit_difference"] < 0.5
 
 
-def test_records_belong_to_a_template(tmp_path: Path) -> None:
+def test_records_belong_to_a_template(split_bundles: SplitBundles, tmp_path: Path) -> None:
     source, lists, request = split_parts(tmp_path / "checkpoint")
-    versions = set()
-    for name, budget in (("a", 12), ("b", 11)):
-        fields = (FieldBudget(field="title", max_tokens=budget), TEMPLATE.fields[1])
-        template = TEMPLATE.model_copy(update={"fields": fields})
-        export_split_bundle(source, lists, replace(request, template=template), (tmp_path / name, lambda _: "# x\n"))
-        versions.add(load_bundle(tmp_path / name).encoder_version("int8"))
-    assert len(versions) == 2
+    # As long as TEMPLATE together, so that the encoder has as many positions.
+    fields = (FieldBudget(field="title", max_tokens=11), FieldBudget(field="description", max_tokens=7))
+    request = replace(request, template=TEMPLATE.model_copy(update={"fields": fields}))
+    export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
+    other, own = load_bundle(tmp_path / "bundle"), split_bundles()
+    assert other.manifest.files["encoder.int8.onnx"] == own.manifest.files["encoder.int8.onnx"]
+    assert other.encoder_version("int8") != own.encoder_version("int8")
 
 
 def test_large_weights_of_an_int8_bundle_are_stored_in_fp16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +106,7 @@ def test_large_weights_of_an_int8_bundle_are_stored_in_fp16(tmp_path: Path, monk
     assert any(item.data_type == TensorProto.FLOAT16 for item in graph.initializer)
 
 
-def test_an_int8_joint_graph_keeps_the_late_features_in_fp32(tmp_path: Path) -> None:
-    bundle = write_split_bundle(tmp_path / "bundle")
-    graph = onnx.load(str(bundle.directory / "joint.int8.onnx")).graph
+def test_an_int8_joint_graph_keeps_the_late_features_in_fp32(split_bundles: SplitBundles) -> None:
+    graph = onnx.load(str(split_bundles().directory / "joint.int8.onnx")).graph
     assert [node.op_type for node in graph.node if "/features/MatMul_output_0" in node.output] == ["MatMul"]
     assert any(node.op_type == "MatMulIntegerToFloat" for node in graph.node)

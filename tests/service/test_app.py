@@ -11,10 +11,10 @@ from service.app import batch_limits, create_app
 from service.engine import load
 from service.errors import BackendError, SettingsError
 from service.settings import Settings
+from tests.conftest import SplitBundles
 from tests.service.app_client import AppClient
 from tests.service.conftest import MakeService
 from tests.service.tiny_bundle import tokenizer, write_bundle
-from tests.tiny_split import write_split_bundle
 
 
 def test_loading_warms_the_backend(bundle: Bundle) -> None:
@@ -35,8 +35,8 @@ def test_a_request_is_shared_by_the_sessions_where_each_has_its_cores(
 
 
 @pytest.mark.parametrize("buckets", ["off", "on"])
-def test_a_split_students_list_is_not_shared(tmp_path: Path, buckets: str) -> None:
-    bundle = write_split_bundle(tmp_path / "split")
+def test_a_split_students_list_is_not_shared(split_bundles: SplitBundles, buckets: str) -> None:
+    bundle = split_bundles()
     engine = load(Settings(bundle=bundle.directory, sessions=None if buckets == "on" else 2, buckets=buckets))
     assert batch_limits(engine).sessions == 1
     engine.backend.close()

@@ -10,8 +10,8 @@ from loadtest.bench.options import parse_options
 from loadtest.bench.split_arena import shop
 from loadtest.bench.split_loads import SPLIT_LOADS
 from loadtest.raw_split import RawSplit
+from tests.conftest import SplitBundles
 from tests.service.tiny_bundle import write_bundle
-from tests.tiny_split import write_split_bundle
 
 LOADS = ("c50x8", "mixed", *SPLIT_LOADS, "memory_split")
 PACE = ["--rounds", "1", "--seconds", "0.2", "--open-seconds", "0.2", "--memory-requests", "40"]
@@ -23,8 +23,10 @@ def test_split_stands_for_all_of_its_loads_and_is_left_out_where_it_is_not_asked
     assert parse_options(["--split", "x"], None, LOADS).loads == LOADS
 
 
-def test_every_split_load_is_measured_on_real_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cross, split = write_bundle(tmp_path / "cross").directory, write_split_bundle(tmp_path / "split").directory
+def test_every_split_load_is_measured_on_real_services(
+    split_bundles: SplitBundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cross, split = write_bundle(tmp_path / "cross").directory, split_bundles().directory
     given = ["--bundle", str(cross), "--split", str(split), "--peers", "none", "--only", ",".join(LOADS[2:]), *PACE]
     assert main(given) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -37,9 +39,8 @@ def test_every_split_load_is_measured_on_real_services(tmp_path: Path, capsys: p
     assert report["loads"]["split_cold_c50x8"]["cross_encoder"] > 0
 
 
-def test_the_joint_graph_is_driven_with_a_row_for_each_pair(tmp_path: Path) -> None:
-    bundle = write_split_bundle(tmp_path / "split")
-    drive = RawSplit(bundle, shop(20, 200).bodies(2)).ceiling()
+def test_the_joint_graph_is_driven_with_a_row_for_each_pair(split_bundles: SplitBundles) -> None:
+    drive = RawSplit(split_bundles(), shop(20, 200).bodies(2)).ceiling()
     assert drive.batch == 20
     measured = drive.measure(0.05)
     assert measured.pairs == 20 * len(measured.latencies) > 0

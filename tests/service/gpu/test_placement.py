@@ -16,8 +16,8 @@ from service.gpu.options import Provider
 from service.gpu.placement import Placement, open_placed
 from service.gpu.settings import GpuSettings
 from service.sessions import Graph
+from tests.conftest import SplitBundles
 from tests.service.tiny_bundle import write_bundle
-from tests.tiny_split import write_split_bundle
 
 
 class Machine:
@@ -156,9 +156,9 @@ def test_a_stream_that_cannot_be_opened_is_a_provider_that_does_not_start(both: 
         place(both, settings(provider="cuda", gpu_stream=True), machine)
 
 
-def test_all_graphs_of_a_split_student_must_start_together(tmp_path: Path) -> None:
+def test_all_graphs_of_a_split_student_must_start_together(split_bundles: SplitBundles) -> None:
     """A GPU that has room for one of them may not have it for three."""
-    bundle = write_split_bundle(tmp_path / "split", precisions=("int8", "fp16"))
+    bundle = split_bundles(precisions=("int8", "fp16"))
     tried: list[str] = []
     alive: weakref.WeakSet[Any] = weakref.WeakSet()
 

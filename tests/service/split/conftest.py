@@ -13,15 +13,16 @@ from relevance.bundle import Bundle
 from service.app import create_service
 from service.engine import load
 from service.settings import Settings
+from tests.conftest import SplitBundles
 from tests.service.app_client import AppClient, running
-from tests.tiny_split import TITLES, write_split_bundle
+from tests.tiny_split import TITLES
 
 ServeSplit = Callable[..., AppClient]
 
 
 @pytest.fixture(scope="session")
-def split_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return write_split_bundle(tmp_path_factory.mktemp("split") / "bundle")
+def split_bundle(split_bundles: SplitBundles) -> Bundle:
+    return split_bundles()
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from service.settings import Settings
 from service.split.buckets import BucketedGraphs, SplitShapes, split_shapes
 from service.split.graphs import PlainGraphs, SplitSessions
 from service.split.opening import split_tuning
+from tests.conftest import SplitBundles
 from tests.service.gpu.test_bucket_runner import OUT_OF_MEMORY
 from tests.service.split.conftest import ServeSplit, write_catalogue
 from tests.service.split.test_serving import LISTED, logits
-from tests.tiny_split import QUERIES, TITLES, write_split_bundle
+from tests.tiny_split import QUERIES, TITLES
 
 MICRO_BATCH = 128
 ROWS = {"encoder": "input_ids", "joint": "product_latents"}
@@ -89,8 +90,10 @@ def no_memory_above(tokens: int) -> Callable[[Shape], None]:
 
 
 @pytest.mark.parametrize("joint_layers", [1, 2])
-def test_scores_are_equal_with_and_without_buckets(serve_split: ServeSplit, tmp_path: Path, joint_layers: int) -> None:
-    bundle = write_split_bundle(tmp_path / "bundle", joint_layers)
+def test_scores_are_equal_with_and_without_buckets(
+    serve_split: ServeSplit, split_bundles: SplitBundles, joint_layers: int
+) -> None:
+    bundle = split_bundles(joint_layers)
     forgetful = {"bundle": bundle.directory, "score_cache_mb": 0, "product_cache_mb": 0, "query_cache_mb": 0}
     plain, bucketed = serve_split(**forgetful), serve_split(buckets="on", **forgetful)
     assert isinstance(bucketed.service.engine.backend.runner.graphs, BucketedGraphs)

@@ -19,8 +19,9 @@ from service.engine import load
 from service.errors import BackendError, SettingsError
 from service.settings import Settings
 from service.split.pair import KNOWN_COST
+from tests.conftest import SplitBundles
 from tests.service.split.conftest import ServeSplit, write_catalogue
-from tests.tiny_split import QUERIES, TITLES, write_split_bundle
+from tests.tiny_split import QUERIES, TITLES
 
 LISTED = list(TITLES)
 
@@ -134,8 +135,8 @@ def test_texts_without_tokens_or_of_special_ones_or_too_long_are_scored(
         np.testing.assert_allclose(logits(reply), expected(split_bundle, query, [title, "oak table"]), atol=1e-5)
 
 
-def test_a_product_served_with_two_joint_layers(serve_split: ServeSplit, tmp_path: Path) -> None:
-    bundle = write_split_bundle(tmp_path / "two", joint_layers=2)
+def test_a_product_served_with_two_joint_layers(serve_split: ServeSplit, split_bundles: SplitBundles) -> None:
+    bundle = split_bundles(joint_layers=2)
     client = serve_split(bundle=bundle.directory)
     for query in QUERIES:
         np.testing.assert_allclose(
@@ -305,12 +306,11 @@ class TestCatalogue:
         assert reply["results"][1]["error"]["code"] == "unknown_product"
 
     def test_a_catalogue_of_another_encoder_stops_the_start(
-        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+        self, serve_split: ServeSplit, split_bundles: SplitBundles, tmp_path: Path
     ) -> None:
-        place = write_catalogue(tmp_path / "catalogue", split_bundle)
-        other = write_split_bundle(tmp_path / "other", seed=1)
+        place = write_catalogue(tmp_path / "catalogue", split_bundles())
         with pytest.raises(BackendError, match="AISLE_CATALOGUE cannot be used"):
-            serve_split(bundle=other.directory, catalogue=place)
+            serve_split(bundle=split_bundles(seed=1).directory, catalogue=place)
 
 
 def test_a_catalogue_for_a_cross_encoder_stops_the_start(
