@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ from export.bundle import BundleRequest, Source, export_bundle
 from export.errors import CheckpointError, ParityError
 from export.graph import export_fp32
 from export.parity import BOUNDS, Bounds, JudgedList, check_parity
-from relevance.bundle import load_bundle
+from relevance.bundle import Bundle, load_bundle
 from relevance.calibration import Calibration
 from relevance.pair_encoding import EncodedPair
 from training.config import STUDENT_TEMPLATE
@@ -34,10 +36,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _bounds_for_an_untrained_head(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _bounds_for_an_untrained_head() -> Iterator[None]:
     # A random head reads directions that carry noise, which int8 does not keep; a trained one does not.
-    monkeypatch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7, drift=BOUNDS["int8"].drift, ties=1.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BOUNDS, "int8", Bounds(logit=10.0, ndcg=0.5, tau=0.7, drift=BOUNDS["int8"].drift, ties=1.0))
+        yield
 
 
 def judged_lists(count: int = 12, seed: int = 0) -> list[JudgedList]:
@@ -61,13 +65,23 @@ def source(checkpoint: Path) -> Source:
     return Source(checkpoint, backbone_directory() / "tokenizer.json", 0, pairs)
 
 
-def test_a_checkpoint_becomes_a_bundle_that_computes_the_same(checkpoint: Path, tmp_path: Path) -> None:
-    parity = export_bundle(
-        source(checkpoint), judged_lists(), REQUEST, (tmp_path / "bundle", lambda fields: "# card\n")
-    )
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, dict[str, Any]]:
+    """The checkpoint's bundle, only to be read, and the parity figures that its export returned."""
+    directory = tmp_path_factory.mktemp("exported") / "bundle"
+    parity = export_bundle(source(checkpoint), judged_lists(), REQUEST, (directory, lambda fields: "# card\n"))
+    return load_bundle(directory), parity
+
+
+@pytest.fixture(scope="module")
+def int8_graph(exported: tuple[Bundle, dict[str, Any]]) -> onnx.GraphProto:
+    return onnx.load(str(exported[0].graph_path("int8"))).graph
+
+
+def test_a_checkpoint_becomes_a_bundle_that_computes_the_same(exported: tuple[Bundle, dict[str, Any]]) -> None:
+    bundle, parity = exported
     assert parity["fp32"]["largest_logit_difference"] < 1e-4
     assert 0.7 <= parity["int8"]["kendall_tau"] < 1.0
-    bundle = load_bundle(tmp_path / "bundle")
     assert set(bundle.manifest.graphs) == {"int8"}
     assert bundle.manifest.parity == parity
     assert sorted(path.name for path in bundle.directory.iterdir()) == [
@@ -75,10 +89,8 @@ def test_a_checkpoint_becomes_a_bundle_that_computes_the_same(checkpoint: Path, 
     ]  # fmt: skip
 
 
-def test_the_graph_is_fused_and_quantised(checkpoint: Path, tmp_path: Path) -> None:
-    export_bundle(source(checkpoint), judged_lists(4), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
-    graph = onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph
-    nodes = [node.op_type for node in graph.node]
+def test_the_graph_is_fused_and_quantised(int8_graph: onnx.GraphProto) -> None:
+    nodes = [node.op_type for node in int8_graph.node]
     operators = set(nodes)
     # Two a layer, each beside its sum: the fused kernel is the slower one.
     assert (nodes.count("LayerNormalization"), nodes.count("Sum")) == (4, 4)
@@ -88,22 +100,21 @@ def test_the_graph_is_fused_and_quantised(checkpoint: Path, tmp_path: Path) -> N
     assert {"QAttention", "MatMulIntegerToFloat", "QuantizeLinear"} <= operators
     assert not operators & {"DynamicQuantizeLinear", "MatMulInteger", "Gemm"}
     # The head alone is in fp32: one column, in which 8 bits would cost more than they save.
-    (weight,) = [node.input[1] for node in graph.node if node.op_type == "MatMul"]
-    assert [list(item.dims) for item in graph.initializer if item.name == weight] == [[384, 1]]
+    (weight,) = [node.input[1] for node in int8_graph.node if node.op_type == "MatMul"]
+    assert [list(item.dims) for item in int8_graph.initializer if item.name == weight] == [[384, 1]]
 
 
-def test_two_products_of_int8_fit_in_16_bits(checkpoint: Path, tmp_path: Path) -> None:
+def test_two_products_of_int8_fit_in_16_bits(int8_graph: onnx.GraphProto) -> None:
     # A processor without VNNI adds them there, and what does not fit saturates.
-    export_bundle(source(checkpoint), judged_lists(4), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
-    graph = onnx.load(str(tmp_path / "bundle" / "model.int8.onnx")).graph
-    read_by_products = {node.input[1] for node in graph.node if node.op_type in {"QAttention", "MatMulIntegerToFloat"}}
-    weights = [onnx.numpy_helper.to_array(item) for item in graph.initializer if item.name in read_by_products]
+    products = [node for node in int8_graph.node if node.op_type in {"QAttention", "MatMulIntegerToFloat"}]
+    read_by_products = {node.input[1] for node in products}
+    weights = [onnx.numpy_helper.to_array(item) for item in int8_graph.initializer if item.name in read_by_products]
     assert len(weights) == len(read_by_products) > 4
     assert 2 * 255 * max(int(np.abs(values.astype(int)).max()) for values in weights) < 2**15
 
 
-def test_an_int8_logit_is_its_pair_s_own_in_any_batch(checkpoint: Path, tmp_path: Path) -> None:
-    parity = export_bundle(source(checkpoint), judged_lists(), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
+def test_an_int8_logit_is_its_pair_s_own_in_any_batch(exported: tuple[Bundle, dict[str, Any]]) -> None:
+    _, parity = exported
     assert parity["int8"]["largest_batch_drift"] <= 1e-5
 
 
