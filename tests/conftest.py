@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,10 @@ import pytest
 
 if TYPE_CHECKING:
     from relevance.bundle import Bundle, Precision
+
+# Before torch is imported, and for the processes that tests start. Tiny models gain nothing by more threads, and
+# where the cores have other work, too, each operation waits for the slowest: evaluations took ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SplitBundles = Callable[..., "Bundle"]
 
