@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,25 +20,49 @@ from training.models.backbone import load_pair_encoder
 from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
 from training.report.write import write_report
-from training.run_directory import RunDirectory, Stage, write_json
+from training.run_directory import RunDirectory, Stage
 from training.splits import Split
 from training.teacher import Member, Teacher
 
 from .tiny import tiny_cross_encoder
 
-SETTINGS = DistillSettings()
+SETTINGS = DistillSettings(precisions=("fp32",))
+FINGERPRINT = {"settings": SETTINGS.of_the_weights(), "data": {}}
+
+
+class Evaluated(NamedTuple):
+    run: Path
+    """A run that was evaluated and not exported, a copy of one's own."""
+    figures: dict[str, Any]
+    """What the evaluation returned."""
 
 
 def split() -> Split:
     return Split(train=dataset(("cup",)), held_out=dataset())
 
 
-def test_an_evaluation_stores_what_its_report_is_made_from(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def evaluated_once(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    """On the whole of the general check, which takes long."""
+    directory = RunDirectory(tmp_path_factory.mktemp("evaluated") / "run", FINGERPRINT)
+    directory.stage("pool").finish({"pairs": 1, "queries": 1})
+    student = tiny_cross_encoder(1)
+    student.save_pretrained(directory.stage("student").directory)
+    directory.stage("student").finish({})
     rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
     teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
-    stage = Stage(tmp_path / "evaluation")
-    stage.directory.mkdir()
-    figures = evaluate_run(stage, SETTINGS, split(), (teacher, tiny_cross_encoder(1)))
+    figures = evaluate_run(directory.stage("evaluation"), SETTINGS, split(), (teacher, student))
+    return Evaluated(directory.path, figures)
+
+
+@pytest.fixture
+def evaluated(evaluated_once: Evaluated, tmp_path: Path) -> Evaluated:
+    return evaluated_once._replace(run=shutil.copytree(evaluated_once.run, tmp_path / "run"))
+
+
+def test_an_evaluation_stores_what_its_report_is_made_from(evaluated: Evaluated) -> None:
+    run, figures = evaluated
+    stage = Stage(run / "evaluation")
     sets = load_scores(stage.directory / SCORES)
     assert {name: len(pairs.targets) for name, pairs in sets.items()} == {"held_out": 20, "general": 1000}
     assert set(sets["held_out"].scores) == {"random", "bm25", "cosine", "teacher", "student"}
@@ -46,28 +70,19 @@ def test_an_evaluation_stores_what_its_report_is_made_from(tmp_path: Path) -> No
     assert figures["tests"]["held_out"]["student_minus_cosine"]["mean"] == figures["student_minus_cosine"]["mean"]
     # The models are not needed again, neither for the manifest nor for the report.
     assert evaluate_run(stage, SETTINGS, split(), (None, None))["ndcg@10"] == figures["ndcg@10"]  # type: ignore[arg-type]
-    write_json(tmp_path / "run.json", {"settings": SETTINGS.of_the_weights(), "data": {}})
-    assert "5 held-out queries (20 judged pairs)" in write_report(tmp_path).read_text(encoding="utf-8")
+    assert "5 held-out queries (20 judged pairs)" in write_report(run).read_text(encoding="utf-8")
 
 
-def test_a_bundle_does_not_tell_the_product_types_of_the_catalogue(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path / "run", {"settings": {}, "data": {}})
-    directory.stage("pool").finish({"pairs": 1, "queries": 1})
-    student = tiny_cross_encoder(1)
-    student.save_pretrained(directory.stage("student").directory)
-    directory.stage("student").finish({})
-    rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
-    teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
-    settings = SETTINGS.model_copy(update={"precisions": ("fp32",)})
-    figures = evaluate_run(directory.stage("evaluation"), settings, split(), (teacher, student))
+def test_a_bundle_does_not_tell_the_product_types_of_the_catalogue(evaluated: Evaluated) -> None:
+    run, figures = evaluated
     assert "light" in figures["slices"]["category"]
-    export_run(directory, settings, split(), figures)
-    manifest = json.loads((tmp_path / "run" / "bundle" / "manifest.json").read_text(encoding="utf-8"))
+    export_run(RunDirectory(run, FINGERPRINT), SETTINGS, split(), figures)
+    manifest = json.loads((run / "bundle" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["metrics"]["ndcg@10"].keys() == figures["ndcg@10"].keys()
     assert not {"slices", "tables"} & manifest["metrics"].keys()
     assert '"light"' not in json.dumps(manifest["metrics"])
     for name in ("metrics.json", "evaluation/manifest.json"):
-        kept = json.loads((tmp_path / "run" / name).read_text(encoding="utf-8"))
+        kept = json.loads((run / name).read_text(encoding="utf-8"))
         assert "light" in kept["slices"]["category"]
 
 

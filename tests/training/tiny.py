@@ -12,6 +12,8 @@ from transformers.models.bert.modeling_bert import BertPooler
 
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
+from training.checks import general_check
+from training.datasets.schema import Dataset
 from training.optimise.batches import Batch, PairGroup, collate
 from training.pool import Pool
 
@@ -64,6 +66,12 @@ def random_batches(count: int, seed: int = 0, sizes: Sequence[int] = (3, 3, 3, 3
             groups.append(PairGroup(pairs, targets, human))
         batches.append(collate(groups, 0))
     return batches
+
+
+def few_general_queries() -> Dataset:
+    """Three of the general check's, where scoring all of them would take longer than all the rest."""
+    whole = general_check()
+    return Dataset(whole.name, whole.products, whole.judgements[:30])
 
 
 def tiny_pool(queries: int = 6, per_query: int = 5) -> Pool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relevance.calibration import Calibration
 from relevance.product import Product
-from tests.training.tiny import tiny_cross_encoder, tiny_pool
+from tests.training.tiny import few_general_queries, tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
 from training.errors import ConfigError
@@ -22,6 +22,7 @@ from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
 from training.run_directory import MANIFEST
 from training.splits import Split
+from training.study import variants
 from training.study.designs import StudyName, variants_of
 from training.study.variants import (
     MADE_OF,
@@ -58,6 +59,12 @@ def laboratory() -> Laboratory:
     return Laboratory(settings, Split(judged, held_out), pool, (labels, "of these labels"), teacher, least_pairs=40)
 
 
+@pytest.fixture
+def short_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is not about how much is read."""
+    monkeypatch.setattr(variants, "general_check", few_general_queries)
+
+
 @given(st.integers(0, 9))
 def test_a_larger_part_holds_the_smaller_one_and_the_judged_pairs(seed: int) -> None:
     pool = tiny_pool(queries=12)
@@ -92,6 +99,7 @@ def test_a_variant_is_trained_and_read_once(laboratory: Laboratory, tmp_path: Pa
     assert not list(tmp_path.rglob("checkpoint.pt"))
 
 
+@pytest.mark.usefixtures("short_check")
 def test_what_was_read_of_other_labels_is_read_anew(laboratory: Laboratory, tmp_path: Path) -> None:
     folder = tmp_path / "seed-0" / "variants" / "0x"
     run_variant(laboratory, Variant("0x", 0), folder)
@@ -101,6 +109,7 @@ def test_what_was_read_of_other_labels_is_read_anew(laboratory: Laboratory, tmp_
     assert run_variant(relabelled, Variant("0x", 0), folder)["pairs"] == JUDGED
 
 
+@pytest.mark.usefixtures("short_check")
 def test_a_student_of_other_settings_is_not_taken_for_the_one_of_its_name(
     laboratory: Laboratory, tmp_path: Path
 ) -> None:
@@ -110,6 +119,7 @@ def test_a_student_of_other_settings_is_not_taken_for_the_one_of_its_name(
     assert (first["student"]["anchor"], other["student"]["anchor"]) == (0.3, 0.7)
 
 
+@pytest.mark.usefixtures("short_check")
 def test_what_was_read_before_a_setting_existed_is_kept(laboratory: Laboratory, tmp_path: Path) -> None:
     folder = tmp_path / "seed-0" / "variants" / "0x"
     run_variant(laboratory, Variant("0x", 0), folder)
@@ -130,6 +140,7 @@ def test_a_student_that_can_not_be_is_refused_by_name(changes: dict[str, object]
         check_variants(DistillSettings(), [Variant("4x", 4), Variant("4x-a", 4, changes)])
 
 
+@pytest.mark.usefixtures("short_check")
 def test_references_hold_the_teacher_and_what_needs_no_training(laboratory: Laboratory, tmp_path: Path) -> None:
     references = read_references(laboratory, tmp_path / "references")
     assert set(references["held_out"]["ndcg@10"]) == {"random", "bm25", "cosine", "teacher"}

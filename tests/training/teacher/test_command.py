@@ -8,12 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.training.tiny import tiny_pool
+from tests.training.tiny import few_general_queries, tiny_pool
 from tests.training.tiny_models import decoder_backbone, tiny_dataset
 from training import stages
-from training.checks import general_check
 from training.config import load_settings
-from training.datasets.schema import Dataset
 from training.pool import save_pool
 from training.run_directory import Stage
 from training.stages import open_run, pool_stage, teacher_stage
@@ -46,11 +44,6 @@ def data_folder(folder: Path) -> Path:
     rows = ({"query": j.query, "product_id": j.product_id, "grade": j.target} for j in dataset.judgements)
     (folder / "judgements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return folder
-
-
-def few_general_queries() -> Dataset:
-    whole = general_check()
-    return Dataset(whole.name, whole.products, whole.judgements[:30])
 
 
 def save_tiny_pool(sources: object, settings: object, encoder: object, stage: Stage, progress: object) -> None:
