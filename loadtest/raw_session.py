@@ -79,19 +79,20 @@ class RawSessions:
         cores = len(os.sched_getaffinity(0))
         ordered = sorted(self._pairs, key=len)
         ways = [(workers, cores // workers, size) for workers in sorted({1, cores}) for size in PAIRS_PER_BATCH]
-        return _fastest([self._drive(way, ordered) for way in ways], trial_seconds)
+        return fastest([self._drive(way, ordered) for way in ways], trial_seconds)
 
     def one_pair(self, trial_seconds: float) -> Drive:
         """The fastest for one pair at a time: on one thread, or on as many as there are cores."""
         widths = sorted({1, len(os.sched_getaffinity(0))})
-        return _fastest([self._drive((1, threads, 1), self._pairs) for threads in widths], trial_seconds)
+        return fastest([self._drive((1, threads, 1), self._pairs) for threads in widths], trial_seconds)
 
     def _drive(self, way: tuple[int, int, int], pairs: Sequence[EncodedPair]) -> Drive:
         workers, threads, size = way
         return Drive(_session(self._graph, threads), workers, threads, _feeds(pairs, size, self._pad_id))
 
 
-def _fastest(drives: Sequence[Drive], seconds: float) -> Drive:
+def fastest(drives: Sequence[Drive], seconds: float) -> Drive:
+    """The one with the most pairs per second, each tried for so long."""
     return max(drives, key=lambda drive: drive.measure(seconds).pairs_per_second)
 
 

@@ -51,7 +51,7 @@ class WarmLoad:
         split = split_of(arena)
         bodies = shop(self.candidates, PRODUCTS).bodies(BODIES)
         sent = as_ids(bodies) if self.ids else bodies
-        raw = RawSplit(split, bodies).ceiling()
+        raw = RawSplit(split, bodies).ceiling(arena.pace.trial_seconds)
         with tempfile.TemporaryDirectory() as folder:
             catalogue = write_catalogue(split, bodies, Path(folder))
             with aisles(split, {AISLE: {**NO_SCORES, "catalogue": catalogue}}) as made:
