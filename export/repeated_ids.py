@@ -45,6 +45,5 @@ class SeenProducts:
 
 
 def _content(product: Product) -> bytes:
-    if len(product.attributes) > 1:
-        product = product.model_copy(update={"attributes": dict(sorted(product.attributes.items()))})
+    # In the order given: a model reads attributes in it.
     return hashlib.blake2b(product.model_dump_json().encode(), digest_size=8).digest()

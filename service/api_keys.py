@@ -34,6 +34,5 @@ def _given(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    if scheme and not token:
-        return scheme
-    return headers.get("x-api-key") or headers.get("api-key", "")
+    # A bare word comes last: a proxy may have put it there.
+    return headers.get("x-api-key") or headers.get("api-key") or ("" if token else scheme)

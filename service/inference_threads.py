@@ -68,6 +68,7 @@ class InferenceThreads:
             self._under_way.add(running)
             running.add_done_callback(self._under_way.discard)
             future = asyncio.wrap_future(running)
+            future.add_done_callback(_read)
             try:
                 await self._wait(run, future)
             except asyncio.CancelledError:
@@ -103,9 +104,11 @@ class InferenceThreads:
 
     async def _give_up(self, run: _Run[Result], running: Future[Result], future: asyncio.Future[Result]) -> None:
         run.options.terminate = True
-        await asyncio.wait((future,), timeout=STOP_SECONDS)
-        if not future.done():
-            self._leave_behind(running)
+        try:
+            await asyncio.wait((future,), timeout=STOP_SECONDS)
+        finally:
+            if not future.done():
+                self._leave_behind(running)
         raise BatchTimeoutError(f"a micro-batch did not end within {self.batch_seconds:g} s")
 
     def _new_pool(self) -> ThreadPoolExecutor:
@@ -124,3 +127,9 @@ class InferenceThreads:
 
     def _came_back(self, _: Future[Result]) -> None:
         self.stuck -= 1
+
+
+def _read(future: asyncio.Future[Any]) -> None:
+    """Take note of how it ended: of what was given up nobody else does, and asyncio would log that as an error."""
+    if not future.cancelled():
+        future.exception()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import random
 import re
@@ -40,6 +42,17 @@ def query_key(query: str) -> str:
     decomposed = _APOSTROPHE.sub("", unicodedata.normalize("NFKD", query.casefold()))
     plain = "".join(_word_characters(decomposed))
     return " ".join(sorted({_stem(word) for word in plain.split()})) or " ".join(query.split())
+
+
+def held_out_digest(split: Split) -> str:
+    """Which queries are held out: a run that has learnt from others must not go on."""
+    queries = sorted(split.held_out.by_query())
+    return hashlib.sha256(json.dumps(queries).encode()).hexdigest()
+
+
+def split_as_ever(split: Split) -> bool:
+    """Whether every version of `query_key` splits these queries alike: they have differed in other scripts only."""
+    return all(query.isascii() for part in (split.train, split.held_out) for query in part.by_query())
 
 
 def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: int = 0) -> Split:

@@ -29,7 +29,7 @@ from training.pool.sources import gather_sources, untouchable
 from training.progress import progress_bar, training_bar
 from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
-from training.splits import Split, split_by_query, without_queries
+from training.splits import Split, held_out_digest, split_as_ever, split_by_query, without_queries
 from training.student import (
     check_start,
     initial_student,
@@ -60,11 +60,16 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
     """Read and split the data, and take up or begin the run directory; what can not work is refused here."""
     check_members(settings.teacher)
     check_start(settings)
-    fingerprint = {"settings": settings.of_the_weights(), "data": data_digests(settings)}
     split = load_split(settings)
+    held_out = held_out_digest(split)
+    fingerprint = {"settings": settings.of_the_weights(), "data": data_digests(settings), "held_out_queries": held_out}
+    # A run from before a setting existed did what the setting's default does, and did not say what it held out.
+    earlier = {
+        "settings": DistillSettings().of_the_weights(),
+        "held_out_queries": held_out if split_as_ever(split) else None,
+    }
     with main_first():
-        # A run from before a setting existed did what the setting's default does.
-        directory = RunDirectory(run_directory, fingerprint, {"settings": DistillSettings().of_the_weights()})
+        directory = RunDirectory(run_directory, fingerprint, earlier)
         if is_main():
             write_json(run_directory / SETTINGS, settings.model_dump(mode="json"))
     log.info("%d judged pairs to learn from, %d held out", len(split.train.judgements), len(split.held_out.judgements))

@@ -36,7 +36,10 @@ def read_as_title(document: Document) -> str:
     """The path, within `document`, of what became, or should have become, the candidate's title."""
     if isinstance(document, str):
         return ""
-    return next((f".{name}" for name in ("title", TEXT) if document.get(name) is not None), ".title")
+    read = candidate_of(document, None)
+    return (
+        f".{TEXT}" if isinstance(read, dict) and "title" in read and read["title"] is document.get(TEXT) else ".title"
+    )
 
 
 def told_back(document: Document) -> Mapping[str, Any]:

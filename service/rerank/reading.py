@@ -94,7 +94,7 @@ def _validated(kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequ
         raise invalid_fields(errors) from None
 
 
-_TITLE = re.compile(r"candidates\[(\d+)\]\.title")
+_PATH = re.compile(r"(?P<quote>`?)candidates(\[(?P<index>\d+)\](?P<field>\.title(?![^`\s]))?)?")
 
 _DOCUMENT = "must be a text or an object"
 
@@ -113,11 +113,17 @@ def _in_words_of(request: RerankRequest, error: ServiceError) -> ServiceError:
 
 
 def _as_called(request: RerankRequest, told: str) -> str:
-    def place(found: re.Match[str]) -> str:
-        field = "" if getattr(request, "rank_fields", None) else read_as_title(request.listed[int(found[1])])
-        return f"candidates[{found[1]}]{field}"
-
-    return _TITLE.sub(place, told).replace("candidates", request.called)
+    """`told` is a sentence, or begins with the field's path; further on may stand names that the caller made up."""
+    begin = _PATH.match(told)
+    if begin is None:
+        return told.replace(" candidates", f" {request.called}", 1)
+    field = begin["field"] or ""
+    if field and getattr(request, "rank_fields", None):
+        field = ""
+    elif field:
+        field = read_as_title(request.listed[int(begin["index"])])
+    place = "" if begin["index"] is None else f"[{begin['index']}]"
+    return f"{begin['quote']}{request.called}{place}{field}{told[begin.end() :]}"
 
 
 def no_list() -> InvalidInputError:

@@ -24,7 +24,10 @@ LOOKUP_SECONDS: Final = 0.5
 """Longest that a request waits for a disk or the network; then products that were sent whole are computed."""
 
 LOOKUP_SHARE: Final = 0.5
-"""Most of the time that a request has left that it waits so: they have to be computed in the rest."""
+"""Most of the time left that products sent whole wait so: they have to be computed in the rest."""
+
+LEAST_SECONDS: Final = 0.005
+"""Any lookup is given so long: a healthy disk needs no more."""
 
 LOOKUP_THREADS: Final = 4
 
@@ -62,7 +65,7 @@ class SplitPairing:
         texts = [text for own in products for text in own if isinstance(text, ProductText)]
         records = self._store.memory.get([text.key for text in texts])
         if self._store.has_slower_tiers and None in records:
-            await self._look_further(texts, records, min(LOOKUP_SECONDS, LOOKUP_SHARE * seconds_left))
+            await self._look_further(texts, records, _patience(texts, records, seconds_left))
         found = zip(texts, records, strict=True)
         return [self._of_query(query, own, found) for query, own in zip(queries, products, strict=True)]
 
@@ -120,6 +123,16 @@ class SplitPairing:
     def _query_key(self, query: EncodedText) -> bytes:
         ids = repr(query.ids).encode()
         return hashlib.blake2b(ids, digest_size=KEY_BYTES, key=self._version).digest()
+
+
+def _patience(texts: Sequence[ProductText], records: Records, seconds_left: float) -> float:
+    """How long to wait for the records that are missing.
+
+    A product that was named by its id has nothing else to be scored by, whatever another request of the body wants.
+    """
+    if any(record is None and isinstance(text, CatalogueText) for text, record in zip(texts, records, strict=True)):
+        return LOOKUP_SECONDS
+    return min(LOOKUP_SECONDS, max(LEAST_SECONDS, LOOKUP_SHARE * seconds_left))
 
 
 class SplitPairKeys:

@@ -120,12 +120,16 @@ def test_products_without_a_title_are_left_out_and_counted(tmp_path: Path, caplo
 
 def test_a_repeated_id_is_refused_only_if_the_rows_differ(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows: list[dict[str, Any]] = [{"id": n, "title": f"lamp {n}", "attributes": {"a": 1, "b": 2}} for n in range(3000)]
-    same = [{"id": "7", "title": "lamp 7", "attributes": {"b": 2, "a": 1}}, rows[2999]]
+    same = [{"attributes": {"a": 1, "b": 2}, "title": "lamp 7", "id": "7"}, rows[2999]]
     assert json_lines(tmp_path, *map(json.dumps, [*rows, *same])).check() == 3002
     assert "rows that repeat a product word for word: 2" in caplog.text
     differing = [{**rows[5], "color": "red"}, {**rows[2000], "title": "desk"}]
     with pytest.raises(ProductFileError, match=r"line 3003: the product id of line 6 again, with different content"):
         json_lines(tmp_path, *map(json.dumps, [*rows, *same, *differing])).check()
+    # A model reads attributes in their order.
+    turned = {"id": "7", "title": "lamp 7", "attributes": {"b": 2, "a": 1}}
+    with pytest.raises(ProductFileError, match=r"line 3001: the product id of line 8 again"):
+        json_lines(tmp_path, *map(json.dumps, [*rows, turned])).check()
 
 
 def test_a_file_of_products_reads_as_training_reads_it(tmp_path: Path) -> None:

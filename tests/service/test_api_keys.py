@@ -19,6 +19,7 @@ KEYS = ApiKeys([SecretStr("first"), SecretStr("second")])
         {"x-api-key": "second"},
         {"authorization": "Basic abc", "x-api-key": "first"},
         {"authorization": "first"},
+        {"authorization": "Negotiate", "x-api-key": "first"},
         {"api-key": "second"},
     ],
 )

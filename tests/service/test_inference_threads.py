@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -117,3 +118,46 @@ def test_a_cancelled_run_is_told_to_stop_and_closing_waits_no_longer_than_that()
     threads.close()
     assert threads.stuck == 1
     hanging.release.set()
+
+
+def test_a_run_that_is_cancelled_while_it_is_given_up_is_left_behind_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_threads, "STOP_SECONDS", 60.0)
+    hanging, threads = Hanging(), InferenceThreads(1, SHORT)
+
+    async def cancel_late() -> None:
+        running = asyncio.create_task(threads.run(hanging))
+        await asyncio.to_thread(hanging.began.wait, 10.0)
+        while not (hanging.options and hanging.options.terminate):
+            await asyncio.sleep(SHORT)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cancel_late())
+    assert threads.stuck == 1
+    threads.batch_seconds = math.inf
+    assert asyncio.run(threads.run(quick)) == "done"
+    hanging.release.set()
+    threads.close()
+
+
+def test_what_a_given_up_run_raises_later_is_no_error_of_asyncio(caplog: pytest.LogCaptureFixture) -> None:
+    threads = InferenceThreads(1, SHORT)
+    release = threading.Event()
+
+    def fails(_: ort.RunOptions) -> str:
+        assert release.wait(10.0)
+        raise RuntimeError("told to stop")
+
+    async def give_up() -> None:
+        with pytest.raises(BatchTimeoutError):
+            await threads.run(fails)
+        release.set()
+        while threads.stuck:
+            await asyncio.sleep(SHORT)
+        await asyncio.sleep(0)
+        gc.collect()
+
+    asyncio.run(give_up())
+    threads.close()
+    assert not [record for record in caplog.records if record.name == "asyncio"]

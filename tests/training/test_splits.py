@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from relevance.product import Product
 from training.datasets.schema import Dataset, Judgement
 from training.errors import DataError
-from training.splits import check_leakage, query_key, split_by_query, without_held_out
+from training.splits import check_leakage, held_out_digest, query_key, split_as_ever, split_by_query, without_held_out
 
 
 def dataset(queries: list[str]) -> Dataset:
@@ -204,3 +205,15 @@ def test_what_the_general_check_asks_may_be_held_out_but_not_learnt_from(
 def test_a_dataset_of_nothing_but_the_general_checks_queries_is_an_error() -> None:
     with pytest.raises(DataError, match="dataset d: all of its training queries"):
         split_by_query(dataset(["dog bed", "kettle"]), 0.5, 0)
+
+
+def test_the_digest_of_what_is_held_out_is_that_of_its_queries() -> None:
+    data = dataset([f"word{letter}" for letter in "abcdefghij"])
+    one, other = (split_by_query(data, 0.3, seed) for seed in (0, 1))
+    assert held_out_digest(one) == held_out_digest(replace(one, train=other.train))
+    assert held_out_digest(one) != held_out_digest(other)
+
+
+def test_only_a_split_of_ascii_queries_is_that_of_every_version() -> None:
+    assert split_as_ever(split_by_query(dataset(["lamp", "desk"]), 0.5, 0))
+    assert not split_as_ever(split_by_query(dataset(["lamp", "\u30ab\u30d0\u30f3"]), 0.5, 0))

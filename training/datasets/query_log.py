@@ -54,7 +54,7 @@ def _table(path: Path, kind: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if kind == ".tsv":
         yield from _tsv_rows(path)
         return
-    for line, row in read_csv(path, ("query",), strict=True):
+    for line, row in read_csv(path, ("query",), strict=True, short_rows=True):
         if "\n" in row["query"] or "\r" in row["query"]:
             raise DataError(
                 f"{path}:{line}: the query {row['query'][:40]!r} goes over several lines; close its quote, or double "
@@ -65,19 +65,24 @@ def _table(path: Path, kind: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with open_text(path) as file:
-        lines = ((number, _tsv_fields(line.rstrip("\r\n"))) for number, line in enumerate(file, 1) if line.strip())
-        _, names = next(lines, (0, []))
+        lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(file, 1) if line.strip())
+        _, first = next(lines, (0, ""))
+        names = _tsv_fields(first)
         if "query" not in names:
             raise DataError(f"{path}: columns ['query'] are missing, found {names}")
-        for number, fields in lines:
-            if len(fields) != len(names):
+        for number, line in lines:
+            fields = _tsv_fields(line)
+            if not names.index("query") < len(fields) <= len(names):
                 raise DataError(f"{path}:{number}: the row has {len(fields)} columns, the first line {len(names)}")
-            yield number, dict(zip(names, fields, strict=True))
+            # One that has no weight of its own may end before it.
+            yield number, dict(zip(names, fields, strict=False))
 
 
 def _tsv_fields(line: str) -> list[str]:
-    """The line's fields, unquoted where all of its quoting is CSV's."""
+    """The line's fields, unquoted where all of its quoting is CSV's and takes in no tab."""
+    plain = line.split("\t")
     try:
-        return next(csv.reader([line], delimiter="\t", strict=True))
+        unquoted = next(csv.reader([line], delimiter="\t", strict=True))
     except csv.Error:
-        return line.split("\t")
+        return plain
+    return unquoted if len(unquoted) == len(plain) else plain

@@ -46,12 +46,13 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_csv(
-    path: Path, columns: tuple[str, ...], delimiter: str = ",", *, strict: bool = False
+    path: Path, columns: tuple[str, ...], delimiter: str = ",", *, strict: bool = False, short_rows: bool = False
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (number of the row's last line, row) of a table whose header holds `columns` at least.
 
     Quoting is CSV's: a field in double quotes may hold delimiters and line ends, and "" is one quote. `strict`: what
     follows a closing quote is an error, as is a quote that is never closed; else such fields are taken as they come.
+    `short_rows`: a row may end behind `columns`, and what it lacks is None.
     """
     with open_text(path) as file:
         reader = csv.DictReader(file, delimiter=delimiter, strict=strict)
@@ -60,7 +61,8 @@ def read_csv(
             if missing:
                 raise DataError(f"{path}: columns {sorted(missing)} are missing, found {reader.fieldnames}")
             for row in reader:
-                if None in row or None in row.values():
+                needed = columns if short_rows else row.keys()
+                if None in row or any(row[name] is None for name in needed):
                     few_or_many = "too many" if None in row else "too few"
                     raise DataError(f"{path}:{reader.line_num}: the row has {few_or_many} columns")
                 yield reader.line_num, row

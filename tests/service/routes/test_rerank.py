@@ -102,6 +102,13 @@ def test_a_text_that_is_told_back_is_a_string(client: AppClient) -> None:
     assert [r["relevance_score"] for r in reply["results"]] == [0.75, -0.25]
 
 
+@pytest.mark.parametrize("document", [{"candidates[999].title": 1}, {"title": "a", "candidates[7].title": 1}])
+def test_a_name_that_the_caller_made_up_is_no_place(client: AppClient, document: dict[str, Any]) -> None:
+    reply = rerank(client, "/v2/rerank", documents=[document])
+    assert reply.status_code == 422
+    assert all(error["field"].startswith("documents[0].") for error in reply.json()["errors"])
+
+
 @pytest.mark.parametrize(("path", "called"), [("/rerank", "texts"), ("/rerank", "documents"), ("/tei/rerank", "texts")])
 def test_the_other_list_may_be_null(client: AppClient, path: str, called: str) -> None:
     other = {"texts": "documents", "documents": "texts"}[called]
@@ -158,6 +165,8 @@ FAULTS = [
     Fault("/v2/rerank", {"documents": ["good", " "]}, 422, "documents[1]", "Validation"),
     Fault("/v2/rerank", {"documents": [{"text": ""}]}, 422, "documents[0].text", "Validation"),
     Fault("/v2/rerank", {"documents": ["a", {"title": " "}]}, 422, "documents[1].title", "Validation"),
+    Fault("/v2/rerank", {"documents": [{"title": "a", "text": " "}]}, 422, "documents[0].text", "Validation"),
+    Fault("/v2/rerank", {"documents": [{"x[9].title": 1}]}, 422, "documents[0].title", "Validation"),
     Fault("/v2/rerank", {"documents": ["good", 3]}, 422, "documents[1]", "Validation"),
     Fault("/v2/rerank", {"texts": ["good"]}, 422, "documents", "Validation"),
     Fault("/v1/rerank", {"documents": ["good"], "top_n": -1}, 422, "top_n", "Validation"),

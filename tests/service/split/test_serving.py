@@ -265,6 +265,16 @@ class TestCatalogue:
         awake.set()
         assert (reply.status_code, reply.json()["degraded"]) == (200, False)
 
+    def test_a_product_by_its_id_is_waited_for_whatever_the_deadline(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("service.split.pairing.LOOKUP_SHARE", 0.0)
+        monkeypatch.setattr("service.split.pairing.LEAST_SECONDS", 0.0)
+        catalogue = write_catalogue(tmp_path / "catalogue", split_bundle)
+        client = serve_split(catalogue=catalogue, product_cache_mb=0)
+        reply = client.score(QUERIES[0], [{"id": "p0"}, TITLES[1]], deadline_ms=5_000).json()
+        assert all(result["score"] is not None for result in reply["results"])
+
     def test_nothing_but_unknown_ids_is_answered_at_once(
         self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
     ) -> None:

@@ -68,11 +68,21 @@ def test_a_quote_in_a_tsv_takes_in_no_other_row(tmp_path: Path) -> None:
     assert len(read_query_log(tmp_path / "log.tsv")) == 100_000
 
 
-@pytest.mark.parametrize("row", ["red shoe", "red shoe\t1\t2", '"red\tshoe"'])
-def test_a_row_of_a_tsv_has_the_columns_of_its_first_line(tmp_path: Path, row: str) -> None:
-    (tmp_path / "log.tsv").write_text(f"query\tweight\n\n{row}\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"log\.tsv:3: the row has \d columns, the first line 2"):
+def test_a_row_of_a_tsv_has_no_more_columns_than_its_first_line(tmp_path: Path) -> None:
+    (tmp_path / "log.tsv").write_text("query\tweight\n\nred shoe\t1\t2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"log\.tsv:3: the row has 3 columns, the first line 2"):
         read_query_log(tmp_path / "log.tsv")
+
+
+@pytest.mark.parametrize(("name", "tab"), [("log.tsv", "\t"), ("log.csv", ",")])
+def test_a_row_may_end_before_its_weight(tmp_path: Path, name: str, tab: str) -> None:
+    (tmp_path / name).write_text(f"query{tab}weight\nred shoe\nlamp{tab}3\n", encoding="utf-8")
+    assert read_query_log(tmp_path / name) == [LoggedQuery("red shoe", 1.0), LoggedQuery("lamp", 3.0)]
+
+
+def test_stray_quotes_at_both_ends_of_a_tsv_row_hold_no_tab(tmp_path: Path) -> None:
+    (tmp_path / "log.tsv").write_text('query\tnote\n"red shoe\ttv 12"\n', encoding="utf-8")
+    assert read_query_log(tmp_path / "log.tsv") == [LoggedQuery('"red shoe')]
 
 
 @pytest.mark.parametrize("name", ["log.TSV", "log.Tsv.GZ", "log.CSV", "log.JSONL"])
