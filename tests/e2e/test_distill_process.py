@@ -177,7 +177,7 @@ def test_other_settings_in_the_same_folder_are_refused(
     assert unbroken.returncode == 0, unbroken.stderr
     refused = run(DISTILL, *settings(folder, "unbroken"), "--seed", "5")
     assert refused.returncode == 1
-    assert "changed: settings.seed" in refused.stderr
+    assert "(changed: held_out_queries, settings.seed)" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

@@ -49,7 +49,7 @@ def test_cohere_s_client_knows_our_refusals(server: ServerProcess, http: httpx.C
     client = cohere.ClientV2(KEY, base_url=str(server.http.base_url), httpx_client=http)
     with pytest.raises(UnprocessableEntityError) as refused:
         client.rerank(model="m", query="red shoe", documents=[" "])
-    assert "`documents[0].title` must not be blank" in str(refused.value)
+    assert "`documents[0]` must not be blank" in str(refused.value)
     stranger = cohere.ClientV2("other", base_url=str(server.http.base_url), httpx_client=http)
     with pytest.raises(UnauthorizedError):
         stranger.rerank(model="m", query="red shoe", documents=TEXTS)
