@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from export.errors import ProductFileError
 from export.repeated_ids import SeenProducts
 from relevance.product import Product
-from relevance.product_row import product_fields
+from relevance.product_row import KNOWN, product_fields
 from relevance.row_values import RowError
 
 log = logging.getLogger("aisle.export")
@@ -132,12 +132,12 @@ class ProductFile:
         if repeated:
             log.warning("%s: rows that repeat a product word for word: %d", self.path, repeated)
 
-    def _tell_unused(self, names: Any) -> None:
-        if self._has_told:
+    def _tell_unused(self, names: Iterable[str]) -> None:
+        if self._has_told or KNOWN.issuperset(names):
             return
-        if unused := sorted(set(names) - {*FIELDS, "prior"}):
-            self._has_told = True
-            log.warning("%s: no field of a product and left out: %s", self.path, ", ".join(unused))
+        self._has_told = True
+        unused = ", ".join(sorted(set(names) - KNOWN))
+        log.warning("%s: no field of a product and left out: %s", self.path, unused)
 
 
 def _parsed(line: bytes, where: str) -> Mapping[str, Any]:

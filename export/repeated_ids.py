@@ -45,5 +45,5 @@ class SeenProducts:
 
 
 def _content(product: Product) -> bytes:
-    # In the order given: a model reads attributes in it.
-    return hashlib.blake2b(product.model_dump_json().encode(), digest_size=8).digest()
+    # Attributes in the order given: a model reads them in it.
+    return hashlib.blake2b(repr(product.__dict__).encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -20,13 +20,15 @@ from relevance.row_values import RowError, is_absent, required_text
 
 KNOWN = frozenset(Product.model_fields)
 TEXTS = frozenset(PRODUCT_FIELDS) - {"attributes"}
+TEXTS_AND_ID = TEXTS | {"id"}
 Scalar = str | bool | int | float
 
 
 def product_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that Product knows, `id` as text, absent ones left out; RowError for what can not be one."""
+    if _is_plain(row):
+        return dict(row)
     known = {}
-    # Millions of rows pass here, and most values are text that stays as it is.
     for name in KNOWN:
         value = row.get(name)
         if not is_absent(value):
@@ -35,6 +37,17 @@ def product_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     if "attributes" in known:
         known["attributes"] = _attributes(known["attributes"])
     return known
+
+
+def _is_plain(row: Mapping[str, Any]) -> bool:
+    """Whether the row stays as it is: nothing but text of ours. Most are so, and a catalogue has millions."""
+    key = row.get("id")
+    return (
+        isinstance(key, str)
+        and key == key.strip()
+        and row.keys() <= TEXTS_AND_ID
+        and all(isinstance(value, str) and value and not value.isspace() for value in row.values())
+    )
 
 
 def _text(value: Any) -> Any:
