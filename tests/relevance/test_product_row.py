@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relevance.product_row import product_fields
+from relevance.product_row import TEXTS, product_fields
 from relevance.row_values import RowError
 
 
@@ -77,3 +77,12 @@ def test_attributes_and_their_json_are_the_same(attributes: dict[str, Any]) -> N
             return "refused"
 
     assert read(json.dumps(attributes)) == read(attributes)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(TEXTS)), st.text()), st.text(min_size=1).filter(str.strip))
+def test_a_row_of_text_alone_reads_as_any_other(texts: dict[str, str], key: str) -> None:
+    row = {"id": key, **texts}
+    # A field that is no text takes the longer way.
+    assert product_fields(row) == {
+        name: v for name, v in product_fields({**row, "prior": 1}).items() if name != "prior"
+    }

@@ -41,18 +41,22 @@ def split() -> Split:
     return Split(train=dataset(("cup",)), held_out=dataset())
 
 
-@pytest.fixture(scope="module")
-def evaluated_once(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
-    """On the whole of the general check, which takes long."""
-    directory = RunDirectory(tmp_path_factory.mktemp("evaluated") / "run", FINGERPRINT)
+def evaluate(path: Path, judged: Split) -> Evaluated:
+    """A run in `path` with a student and a teacher of little use."""
+    directory = RunDirectory(path, FINGERPRINT)
     directory.stage("pool").finish({"pairs": 1, "queries": 1})
     student = tiny_cross_encoder(1)
     student.save_pretrained(directory.stage("student").directory)
     directory.stage("student").finish({})
     rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
     teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
-    figures = evaluate_run(directory.stage("evaluation"), SETTINGS, split(), (teacher, student))
-    return Evaluated(directory.path, figures)
+    return Evaluated(path, evaluate_run(directory.stage("evaluation"), SETTINGS, judged, (teacher, student)))
+
+
+@pytest.fixture(scope="module")
+def evaluated_once(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    """On the whole of the general check, which takes long."""
+    return evaluate(tmp_path_factory.mktemp("evaluated") / "run", split())
 
 
 @pytest.fixture
@@ -103,19 +107,12 @@ def test_a_calibration_that_is_none_is_said_in_log_card_and_report(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finish, "general_check", lambda: dataset(("tea",)))
-    directory = RunDirectory(tmp_path / "run", {"settings": SETTINGS.of_the_weights(), "data": {}})
-    directory.stage("pool").finish({"pairs": 1, "queries": 1})
-    student = tiny_cross_encoder(1)
-    student.save_pretrained(directory.stage("student").directory)
-    directory.stage("student").finish({})
-    rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
-    teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
     alike = Split(train=dataset(("cup",)), held_out=judged_alike(1.0))
-    figures = evaluate_run(directory.stage("evaluation"), SETTINGS, alike, (teacher, student))
+    run, figures = evaluate(tmp_path / "run", alike)
     told = "not fitted, scale 1: all 8 judged pairs have the target 1"
     assert figures["calibration"] == {"scale": 1.0, "bias": 0.0}
     assert f"calibration of the student: {told}" in caplog.text
-    export_run(directory, SETTINGS.model_copy(update={"precisions": ("fp32",)}), alike, figures)
+    export_run(RunDirectory(run, FINGERPRINT), SETTINGS, alike, figures)
     assert f"Calibration: {told}" in (tmp_path / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
     assert told in (tmp_path / "run" / "report" / "report.md").read_text(encoding="utf-8")
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from service.errors import BackendError, SettingsError
 from service.settings import Settings
 from service.split.pair import KNOWN_COST
 from tests.conftest import SplitBundles
+from tests.service.app_client import AppClient
 from tests.service.split.conftest import ServeSplit, write_catalogue
 from tests.tiny_split import QUERIES, TITLES
 
@@ -37,6 +40,20 @@ def expected(bundle: Bundle, query: str, titles: list[str]) -> list[float]:
     texts = [rule.alone(text) for text in rule.encode_products([Product(title=title) for title in titles])]
     (encoded,) = rule.encode_queries([query])
     return runner.logits(SplitList(rule.alone(encoded), texts, np.zeros(len(texts)))).tolist()
+
+
+@contextmanager
+def hanging_disk(client: AppClient) -> Iterator[None]:
+    """No tier behind the memory answers inside."""
+    split = client.service.engine.split
+    assert split is not None
+    awake = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split.store, "get_slower", lambda keys: awake.wait() and [None for _ in keys])
+        try:
+            yield
+        finally:
+            awake.set()
 
 
 def test_scores_are_those_of_the_graphs(serve_split: ServeSplit, split_bundle: Bundle) -> None:
@@ -239,12 +256,8 @@ class TestCatalogue:
     ) -> None:
         monkeypatch.setattr("service.split.pairing.LOOKUP_SECONDS", 0.01)
         client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
-        split = client.service.engine.split
-        assert split is not None
-        awake = threading.Event()
-        monkeypatch.setattr(split.store, "get_slower", lambda keys: awake.wait() and [None for _ in keys])
-        reply = client.score(QUERIES[0], [{"id": "p0"}, TITLES[1]], debug=True).json()
-        awake.set()
+        with hanging_disk(client):
+            reply = client.score(QUERIES[0], [{"id": "p0"}, TITLES[1]], debug=True).json()
         assert reply["results"][0]["error"]["code"] == "unreadable_product"
         np.testing.assert_allclose(
             reply["results"][1]["debug"]["logit"], expected(split_bundle, QUERIES[0], [TITLES[1]])[0], atol=1e-5
@@ -257,12 +270,8 @@ class TestCatalogue:
         monkeypatch.setattr("service.split.pairing.LOOKUP_SECONDS", 60.0)
         monkeypatch.setattr("service.split.pairing.LOOKUP_SHARE", 0.01)
         client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
-        split = client.service.engine.split
-        assert split is not None
-        awake = threading.Event()
-        monkeypatch.setattr(split.store, "get_slower", lambda keys: awake.wait() and [None for _ in keys])
-        reply = client.score(QUERIES[0], [TITLES[1]], deadline_ms=5_000)
-        awake.set()
+        with hanging_disk(client):
+            reply = client.score(QUERIES[0], [TITLES[1]], deadline_ms=5_000)
         assert (reply.status_code, reply.json()["degraded"]) == (200, False)
 
     def test_a_product_by_its_id_is_waited_for_whatever_the_deadline(
