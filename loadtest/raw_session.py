@@ -100,7 +100,7 @@ def pairs_of(encoder: PairEncoder, body: Mapping[str, Any]) -> list[EncodedPair]
     """A body's pairs as the service would encode them."""
     query = encoder.encode_queries([body["query"]])[0]
     products = [Product.model_validate(candidate) for candidate in body["candidates"]]
-    return [encoder.pair(query, product) for product in encoder.encode_products(products)]
+    return encoder.pairs(query, encoder.encode_products(products))
 
 
 def _feeds(pairs: Sequence[EncodedPair], size: int, pad_id: int) -> list[Feed]:

@@ -105,11 +105,21 @@ class PairEncoder:
 
     def pair(self, query: EncodedText, product: EncodedText) -> EncodedPair:
         """Put a query and a product together."""
-        return EncodedPair(
-            ids=(self._cls, *query.ids, self._sep, *product.ids, self._sep),
-            type_ids=(0,) * (len(query.ids) + 2) + (1,) * (len(product.ids) + 1),
-            dropped=query.dropped + product.dropped,
-        )
+        return self.pairs(query, [product])[0]
+
+    def pairs(self, query: EncodedText, products: Sequence[EncodedText]) -> list[EncodedPair]:
+        """Put a query and each of `products` together, in their order."""
+        # What all share is made once: with a cache of texts, this is most of what a request's tokenising costs.
+        head, tail = self.alone(query), (self._sep,)
+        of_head = (0,) * len(head)
+        return [
+            EncodedPair(
+                ids=head + product.ids + tail,
+                type_ids=of_head + (1,) * (len(product.ids) + 1),
+                dropped=query.dropped + product.dropped,
+            )
+            for product in products
+        ]
 
     def alone(self, text: EncodedText) -> tuple[int, ...]:
         """The ids of one side by itself."""

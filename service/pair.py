@@ -96,10 +96,11 @@ class CrossPairing:
         seconds_left: float = inf,
     ) -> list[list[Pair]]:
         """For each query one pair for each of its products, in their order; UNKNOWN where there is none."""
-        return [
-            [UNKNOWN if product is None else self.encoder.pair(query, product) for product in own]
-            for query, own in zip(queries, products, strict=True)
-        ]
+        return [self._pairs(query, own) for query, own in zip(queries, products, strict=True)]
 
     def close(self) -> None:
         """It holds nothing."""
+
+    def _pairs(self, query: EncodedText, products: Sequence[EncodedText | None]) -> list[Pair]:
+        known = iter(self.encoder.pairs(query, [product for product in products if product is not None]))
+        return [UNKNOWN if product is None else next(known) for product in products]

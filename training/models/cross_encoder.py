@@ -24,7 +24,7 @@ Progress = Callable[[int], None]
 def encode_pairs(encoder: PairEncoder, query: str, products: Sequence[Product]) -> list[EncodedPair]:
     """The pairs of one query with several products."""
     encoded = encoder.encode_queries([query])[0]
-    return [encoder.pair(encoded, product) for product in encoder.encode_products(products)]
+    return encoder.pairs(encoded, encoder.encode_products(products))
 
 
 @torch.inference_mode()

@@ -78,7 +78,7 @@ class PoolBatches:
     def _group(self, query: tuple[str, EncodedText], rows: slice, title_only: bool) -> PairGroup:
         (text, encoded), numbers = query, self._pool.product_of[rows].tolist()
         shown = self._bare if title_only else self._full
-        pairs = [self._encoder.pair(encoded, shown[number]) for number in numbers]
+        pairs = self._encoder.pairs(encoded, [shown[number] for number in numbers])
         human = None if self._pool.human is None else self._pool.human[rows]
         return PairGroup(pairs, self._labels[rows], human, self._auxiliary(text, numbers, title_only))
 
