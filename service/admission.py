@@ -1,8 +1,8 @@
 """The door: a whole body is admitted as a unit by its predicted cost in tokens, or refused at once.
 
-Refused is what finds no room, and what would miss its deadline for the work ahead of it: an answer that
-comes too late helps nobody and costs the time of one that would not. Nothing waits here and nothing is
-tokenised yet. The ticket holds the tokens until the answer is made.
+A body is refused where there is no room for it, or where the work ahead would make it miss its deadline: a late answer
+helps nobody, and takes time from one that would be on time. Nothing waits here and nothing is tokenised yet. The
+ticket holds the tokens until the answer is made.
 """
 
 from __future__ import annotations
@@ -38,13 +38,18 @@ Backlog = Callable[[int], int]
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """The tokens that one admitted body holds, the guess by its characters, its products' by id, when it is due."""
+    """What one admitted body holds until its answer is made."""
 
     tokens: int
+    """Its cost: predicted, and the true one once it is tokenised."""
     guess: int
-    by_id: int
+    """Tokens of its texts, guessed from their characters."""
+    catalogue_tokens: int
+    """Of `tokens`, those of the products that are named by their ids."""
     due: float
+    """When it is predicted to be answered, in the clock's seconds; infinite without a deadline."""
     submitted: bool = False
+    """Whether its work is in the queue."""
 
 
 class Admission:
@@ -83,12 +88,12 @@ class Admission:
         Raises OverloadedError, with the predicted wait, where there is no room or no time.
         """
         guess = sum(predicted_tokens(request, self._template) for request in requests)
-        by_id = KNOWN_COST * sum(one.by_id for request in requests for one in request.candidates)
-        cost = max(1, min(round(guess * self._share.value), self._most(requests)) + by_id)
+        catalogue_tokens = KNOWN_COST * sum(one.by_id for request in requests for one in request.candidates)
+        cost = max(1, min(round(guess * self._share.value), self._most(requests)) + catalogue_tokens)
         self._check_room(cost)
-        seconds = self._check_time(cost, min(request.priority for request in requests), seconds_left)
+        seconds = self._predicted_seconds(cost, min(request.priority for request in requests), seconds_left)
         # Only where it matters: without a deadline a body may rightly be overtaken, and says nothing.
-        ticket = Ticket(cost, guess, by_id, due=inf if seconds_left == inf else self._clock() + seconds)
+        ticket = Ticket(cost, guess, catalogue_tokens, due=inf if seconds_left == inf else self._clock() + seconds)
         self.outstanding += cost
         self._not_submitted += cost
         self._bodies += 1
@@ -109,7 +114,7 @@ class Admission:
         self._submit(ticket)
         self.outstanding += tokens - ticket.tokens
         ticket.tokens = tokens
-        self._share.add(max(0, tokens - ticket.by_id), ticket.guess)
+        self._share.add(max(0, tokens - ticket.catalogue_tokens), ticket.guess)
 
     def _most(self, requests: Sequence[Request]) -> int:
         """Tokens that the template lets the model read of what was sent.
@@ -136,7 +141,7 @@ class Admission:
                 retry_after=excess / self._speed.tokens_per_second,
             )
 
-    def _check_time(self, cost: int, priority: int, seconds_left: float) -> float:
+    def _predicted_seconds(self, cost: int, priority: int, seconds_left: float) -> float:
         """Predicted seconds until a body of `cost` is done; OverloadedError if the work ahead makes that too late.
 
         One that is too large for its deadline even on an idle service gets the best that half of its time can give.

@@ -24,7 +24,6 @@ from service.engine import Engine
 from service.engine_speed import EngineSpeed
 from service.errors import ServiceError, SettingsError, error_response, http_error_response
 from service.gpu.bucket_runner import BucketRunner
-from service.gpu.watching import watch_buckets
 from service.health import Health
 from service.job import Job
 from service.lifecycle import Lifecycle
@@ -43,9 +42,9 @@ from service.scorer import Scorer, Stages
 from service.served import RequestObserver
 from service.settings import Settings
 from service.shortcut import Shortcut
-from service.split.watching import watch_split
 from service.tokenization import TextCaches, Tokenization
 from service.validation import Limits
+from service.watching import watch_service
 
 logger = logging.getLogger(__name__)
 
@@ -101,16 +100,7 @@ def create_service(engine: Engine) -> Service:
     metrics.model_loaded(manifest.name, manifest.version)
     metrics.engine_tuned(engine.tuning, engine.lone_threads)
     metrics.engine_placed(engine.placement)
-    metrics.watch("aisle_in_flight_requests", "Requests accepted and not yet answered.", lambda: lifecycle.in_flight)
-    metrics.watch("aisle_queue_pairs", "Pairs that wait for a micro-batch.", lambda: queue.pairs)
-    metrics.watch("aisle_queue_tokens", "Tokens that wait for a micro-batch.", lambda: queue.tokens)
-    metrics.watch("aisle_admitted_tokens", "Tokens that admitted requests hold.", lambda: admission.outstanding)
-    metrics.watch("aisle_late_margin_seconds", "Added to predictions.", lambda: admission.margin.seconds)
-    metrics.watch("aisle_stuck_batches", "Runs given up that still hold a thread.", lambda: backend.stuck)
-    if engine.split is not None:
-        watch_split(metrics, engine.split)
-    if isinstance(backend.runner, BucketRunner):
-        watch_buckets(metrics, [backend.runner.fitting])
+    watch_service(metrics, engine, lifecycle, queue, admission)
     limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
     reader = BodyReader(limits, manifest.template, texts.candidates)
     return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None)

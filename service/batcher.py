@@ -30,8 +30,9 @@ from service.errors import (
     InferenceError,
     ServiceError,
 )
-from service.job import Job, Source
+from service.job import Job
 from service.pair_reuse import PairReuse
+from service.source import Source
 
 logger = logging.getLogger(__name__)
 

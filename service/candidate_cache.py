@@ -1,8 +1,8 @@
 """Candidates by the very bytes that they were sent as: a known one is neither parsed, checked nor tokenised again.
 
 What is kept depends on those bytes, the template, the tokenizer and the limits alone, none of which changes while the
-process runs. Of a candidate that is named by its id only the parsed id is kept: what the catalogue holds is asked
-for anew each time, so another catalogue is seen at once.
+process runs. Of a candidate that is named by its id, the id is kept and what the catalogue said last: another catalogue
+is asked anew.
 """
 
 from __future__ import annotations

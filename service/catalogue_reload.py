@@ -11,7 +11,7 @@ from relevance.catalogue import Catalogue, CatalogueError
 from relevance.catalogue.manifest import read_digest
 from service.product_store import ProductStore
 
-log = logging.getLogger("aisle.catalogue")
+logger = logging.getLogger(__name__)
 
 
 async def follow(follower: CatalogueFollower, wait: Callable[[], Awaitable[None]]) -> None:
@@ -21,7 +21,7 @@ async def follow(follower: CatalogueFollower, wait: Callable[[], Awaitable[None]
         try:
             await asyncio.to_thread(follower.reload_if_changed)
         except Exception:
-            log.exception("looking for another catalogue failed")
+            logger.exception("looking for another catalogue failed")
 
 
 class CatalogueFollower:
@@ -50,18 +50,17 @@ class CatalogueFollower:
             return False
         self._refused = ""
         self._store.use(catalogue)
-        log.info(
-            "catalogue %s: %d products in %d records", self._directory, catalogue.manifest.products, len(catalogue)
-        )
+        fields = {"directory": str(self._directory), "products": catalogue.manifest.products, "records": len(catalogue)}
+        logger.info("another catalogue is used", extra={"fields": fields})
         return True
 
     def _tell(self, reason: str, current: Catalogue | None) -> None:
         if reason == self._refused:
             return
         self._refused = reason
-        kept = (
-            f"the one opened before, of {current.manifest.products} products, stays in use"
-            if current
-            else "none is used"
-        )
-        log.error("the catalogue in %s cannot be used, %s: %s", self._directory, kept, reason)
+        fields: dict[str, object] = {"directory": str(self._directory), "reason": reason}
+        if current is None:
+            logger.error("the catalogue cannot be used, there is none", extra={"fields": fields})
+        else:
+            fields["products_in_use"] = current.manifest.products
+            logger.error("the catalogue cannot be used, the one opened before stays", extra={"fields": fields})

@@ -78,15 +78,18 @@ def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement
             )
     encoder = _pair_encoder(bundle)
     graph = placement.graph(bundle.graph_path(placement.precision))
+    buckets = settings.use_buckets(graph.on_gpu)
+    may_be_wide = not graph.on_gpu and not buckets
     _check_sessions(settings, graph.on_gpu)
+    _check_lone_threads(settings, may_be_wide)
     tuning = autotune(bundle, graph, encoder.pad_id, settings)
     lone_threads = tuning.threads
-    if settings.use_buckets(graph.on_gpu):
+    if buckets:
         backend = _bucketed(graph, encoder, tuning, settings)
     else:
         backend = load_backend(graph.plain(), encoder.pad_id, tuning.layout, settings.batch_seconds)
     warm_speed = warm_up(backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
-    if _may_be_wide(graph, settings):
+    if may_be_wide:
         lone = _lone(backend, graph, encoder, tuning, settings)
         backend.lone, lone_threads = lone.runner, lone.threads
     keys = CrossPairKeys(bundle.manifest.version)
@@ -102,12 +105,9 @@ def _check_sessions(settings: Settings, on_gpu: bool) -> None:
         )
 
 
-def _may_be_wide(graph: Graph, settings: Settings) -> bool:
-    if not graph.on_gpu and not settings.use_buckets(graph.on_gpu):
-        return True
-    if settings.lone_threads is not None:
+def _check_lone_threads(settings: Settings, may_be_wide: bool) -> None:
+    if settings.lone_threads is not None and not may_be_wide:
         raise SettingsError(f"{PREFIX}LONE_THREADS is for a CPU without buckets; leave it out")
-    return False
 
 
 def _lone(backend: OnnxBackend, graph: Graph, encoder: PairEncoder, tuning: Tuning, settings: Settings) -> Lone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.decaying_ratio import DecayingRatio
-from service.job import Source
+from service.source import Source
 
 MEMORY_SECONDS = 2.0
 """Time of micro-batches over which the mean is taken; older ones count ever less."""

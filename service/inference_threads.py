@@ -50,12 +50,18 @@ class InferenceThreads:
         self, count: int, batch_seconds: float = math.inf, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """A run that takes longer than `batch_seconds` is given up."""
-        self.stuck = 0
         self.batch_seconds = batch_seconds
         self._count = count
         self._clock = clock
         self._under_way: set[Future[Any]] = set()
+        # A set, because a thread that comes back takes its run out itself.
+        self._left_behind: set[Future[Any]] = set()
         self._pool = self._new_pool()
+
+    @property
+    def stuck(self) -> int:
+        """Runs that were left behind and still hold a thread."""
+        return len(self._left_behind)
 
     async def run(self, function: Callable[[ort.RunOptions], Result]) -> Result:
         """What `function` gives in a thread; BatchTimeoutError if that takes too long.
@@ -88,7 +94,7 @@ class InferenceThreads:
     def close(self) -> None:
         """Free the threads; those that do not end soon are stuck."""
         left = wait(self._under_way, STOP_SECONDS).not_done
-        self.stuck += len(left)
+        self._left_behind |= left
         self._pool.shutdown(wait=not left, cancel_futures=True)
 
     async def _wait(self, run: _Run[Result], future: asyncio.Future[Result]) -> None:
@@ -118,15 +124,12 @@ class InferenceThreads:
         """Go on with new threads; the old ones end when they come back."""
         # A run that never began was lost with its thread, and holds none.
         if not running.cancel():
-            self.stuck += 1
             self._under_way.discard(running)
-            running.add_done_callback(self._came_back)
+            self._left_behind.add(running)
+            running.add_done_callback(self._left_behind.discard)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._pool = self._new_pool()
         logger.error("a micro-batch was given up", extra={"fields": {"stuck": self.stuck}})
-
-    def _came_back(self, _: Future[Result]) -> None:
-        self.stuck -= 1
 
 
 def _read(future: asyncio.Future[Any]) -> None:

@@ -5,22 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 
 from service.backend import Logits
 from service.batch_queue import Entry
 from service.pair import Pair
-
-
-class Source(StrEnum):
-    """Where a logit came from."""
-
-    MODEL = "model"
-    SCORE_CACHE = "score_cache"
-    IDENTICAL_PAIR = "identical_pair"
-    """The same pair was being scored, for this request or another."""
+from service.source import Source
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -1,4 +1,4 @@
-"""All Prometheus metrics, and their only writer. Others tell it what happened, in calls named after events."""
+"""The Prometheus registry. What happens is told to it, in calls named after events; for what is, it asks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from service.batch_queue import DropReason
 from service.caches import Lookups
 from service.exposition import exemplar_of
 from service.gpu.placement import Placement
-from service.job import Source
 from service.latency_window import LatencyWindow
 from service.logs import current_request_id
 from service.served import Scored
+from service.source import Source
 
 BUCKET_RATIO = 1.15
 QUANTILES = (0.5, 0.95, 0.99)

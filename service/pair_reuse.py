@@ -14,8 +14,9 @@ from typing import Protocol
 
 from relevance.pair_encoding import EncodedPair
 from service.caches import ScoreCache
-from service.job import Job, Source
+from service.job import Job
 from service.pair import MissingProduct, Pair
+from service.source import Source
 
 KEY_BYTES = 16
 """Two of a billion different pairs share a key with a probability of 10⁻²¹."""

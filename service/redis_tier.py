@@ -18,7 +18,7 @@ from relevance.product_record import ProductRecord
 from service.caches import Lookups
 from service.circuit_breaker import CircuitBreaker
 
-log = logging.getLogger("aisle.catalogue")
+logger = logging.getLogger(__name__)
 
 PREFIX: Final = b"aisle:record:1:"
 """Before each key; the number is that of the record's format."""
@@ -85,14 +85,16 @@ class RedisTier:
             self._failed(f"{type(error).__name__}: {error}")
             return None
         if self._breaker.succeeded():
-            log.info("Redis answers again")
+            logger.info("Redis answers again")
         return answer
 
     def _failed(self, reason: str) -> None:
         with self._lock:
             self.failures += 1
         if self._breaker.failed():
-            log.error("Redis is left alone for a while, products are computed instead (%s)", reason)
+            logger.error(
+                "Redis is left alone for a while, products are computed instead", extra={"fields": {"reason": reason}}
+            )
 
     def _unpacked(self, value: bytes | None, key: bytes) -> ProductRecord | None:
         if value is None:
@@ -104,5 +106,6 @@ class RedisTier:
         except DamagedRecordError as error:
             with self._lock:
                 self.damaged += 1
-            log.error("Redis: the record %s cannot be used (%s) and is computed anew", key.hex(), error)
+            fields = {"record": key.hex(), "reason": str(error)}
+            logger.error("a record of Redis cannot be used and is computed anew", extra={"fields": fields})
             return None

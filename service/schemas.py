@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
 from relevance.product import Product
-from service.job import Source
+from service.source import Source
 
 MAX_DEADLINE_MS = 3_600_000
 LOWEST_PRIORITY = 999

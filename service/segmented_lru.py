@@ -51,7 +51,7 @@ class SegmentedLru(Generic[Value]):
     def put(self, key: bytes, value: Value) -> None:
         """Remember a value on probation, if it is not known; what is larger than the whole cache is not kept.
 
-        A known one stays as it is, where it is: a key is a digest of its value's content.
+        A known one stays as it is, where it is: equal keys mean equal values.
         """
         size = self._size_of(value)
         if size > self._max_bytes or key in self._protected or key in self._probation:

@@ -60,7 +60,8 @@ class Settings(GpuSettings, BaseSettings):
     """Deadline of a request that names none; None: it waits for as long as it takes."""
 
     autotune: bool = True
-    """Measure at start-up what the next three leave open. False: the usable cores over `threads`, 1, and 256."""
+    """Measure at start-up what the next settings leave open. False: one thread a session, a session for each usable
+    core, and 256 tokens."""
     sessions: Count | None = None
     """Micro-batches that run at a time."""
     threads: Count | None = None

@@ -12,7 +12,7 @@ from typing import Final
 from relevance.product_record import ProductRecord
 from service.product_tiers import SharedTier
 
-log = logging.getLogger("aisle.catalogue")
+logger = logging.getLogger(__name__)
 
 ROOM: Final = 4096
 """Most records that wait: some megabytes, seconds of one core's encoding."""
@@ -26,7 +26,7 @@ CLOSE_SECONDS: Final = 1.0
 class WriteBehind:
     """A shared tier whose `put` returns at once. What there is no room for is dropped and counted.
 
-    Before `start` nothing is taken: what is encoded then are the samples of the warm-up.
+    Before `start` nothing is taken: there is no thread yet that would give it.
     """
 
     def __init__(self, tier: SharedTier, room: int = ROOM) -> None:
@@ -77,7 +77,9 @@ class WriteBehind:
                 self._tier.put(keys, records)
             except Exception:
                 # Without its thread the queue would stay full until the next start.
-                log.exception("%d records could not be given to the shared tier", len(given))
+                logger.exception(
+                    "records could not be given to the shared tier", extra={"fields": {"records": len(given)}}
+                )
 
     def _next(self) -> list[tuple[bytes, ProductRecord]]:
         """What is to be given, as soon as there is something; empty at the end."""

@@ -103,11 +103,11 @@ def main() -> None:
             told = metrics(second)
             found["second_encoded"] = told["aisle_encoded_products_total"]
             found["second_found_in_redis"] = told["aisle_redis_cache_hits_total"]
-            found["damaged"] = told["aisle_redis_damaged_records"]
+            found["damaged"] = told["aisle_redis_damaged_records_total"]
         away, *found["redis_dead_ms"] = score_all(third, calls)
         told = metrics(third)
         found["redis_dead_encoded"] = told["aisle_encoded_products_total"]
-        found["redis_dead_failures"] = told["aisle_redis_failures"]
+        found["redis_dead_failures"] = told["aisle_redis_failures_total"]
         found["breaker_open"] = told["aisle_redis_breaker_open"]
         with redis(port):
             fresh = [Aisle().call(body) for body in shop(CANDIDATES, 8_000, zipf=0.0).bodies(LISTS, 1)]

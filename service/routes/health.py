@@ -22,7 +22,7 @@ def health_router(health: Health, placement: Placement) -> APIRouter:
 
     @router.get("/livez", response_model=dict[str, str], responses=HEALTH_RESPONSES)
     async def livez() -> Response:
-        """The process answers, and its engine works: nothing but a restart brings that back."""
+        """200 while the engine works; 503 only when a restart is the remedy."""
         return _told(health.check_alive, {"status": "alive"})
 
     @router.get("/readyz", response_model=dict[str, str], responses=HEALTH_RESPONSES)

@@ -45,7 +45,7 @@ class SplitEngine:
     """What replicas share, where there is such a thing."""
 
     def start(self) -> None:
-        """Write to what is shared from now on: the bundle is warm, and the next records are of real products."""
+        """Write to what is shared from now on."""
         if self.shared is not None:
             self.shared.writer.start()
 
@@ -69,7 +69,7 @@ def split_tuning(settings: Settings, cores: int, on_gpu: bool) -> Tuning:
 
 
 def open_split(bundle: Bundle, placement: Placement, tuning: Tuning, settings: Settings) -> SplitEngine:
-    """Open the three graphs; BackendError if one does not load, BackendError if the catalogue is of another."""
+    """Open the three graphs; BackendError if one does not load, or if the catalogue belongs to another encoder."""
     version = bundle.encoder_version(placement.precision)
     encoder = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
     assert bundle.manifest.split is not None

@@ -34,10 +34,10 @@ class SharedRecords:
         tier, writer, breaker = self.tier, self.writer, self.breaker
         metrics.watch_cache("redis", tier)
         metrics.watch("aisle_redis_breaker_open", "1 while Redis is left alone.", lambda: breaker.is_open)
-        metrics.watch("aisle_redis_failures", "Calls that failed or took too long.", lambda: tier.failures)
-        metrics.watch("aisle_redis_damaged_records", "Values that were no such record.", lambda: tier.damaged)
+        metrics.watch_total("aisle_redis_failures", "Calls that failed or took too long.", lambda: tier.failures)
+        metrics.watch_total("aisle_redis_damaged_records", "Values that were no such record.", lambda: tier.damaged)
         metrics.watch("aisle_redis_waiting_records", "Records that wait to be written.", lambda: writer.waiting)
-        metrics.watch(
+        metrics.watch_total(
             "aisle_redis_dropped_records",
             "Records not written: Redis was away, or the queue full.",
             lambda: writer.dropped + tier.unwritten,

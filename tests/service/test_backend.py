@@ -19,6 +19,7 @@ from service.autotune.tuning import Layout
 from service.backend import BatchRun, OnnxBackend, probe, warm_up
 from service.cross_encoder import CrossEncoderRunner, load_backend
 from service.errors import BackendError, BatchTimeoutError, DeviceLostError, WorkerDiedError
+from service.inference_threads import InferenceThreads
 from service.sessions import INPUTS, Graph
 from tests.service.tiny_bundle import write_bundle
 
@@ -90,7 +91,9 @@ class Named:
         pass
 
 
-def test_the_wide_session_runs_what_starts_alone(backend: OnnxBackend, encode: Encode) -> None:
+def test_the_wide_session_runs_what_starts_alone(
+    backend: OnnxBackend, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran: list[str] = []
     wide, own = (Named(backend.runner, name, ran) for name in ("wide", "own"))
     backend.lone, backend.runner = wide, own  # type: ignore[assignment]
@@ -104,9 +107,9 @@ def test_the_wide_session_runs_what_starts_alone(backend: OnnxBackend, encode: E
         assert [run.lone for run in await asyncio.gather(first, second)] == [True, False]
         await backend.run(encode("good"), alone=True)
         # What was given up holds a core, though nobody waits for it.
-        backend.threads.stuck = 1
-        await backend.run(encode("good"), alone=True)
-        backend.threads.stuck = 0
+        with monkeypatch.context() as patch:
+            patch.setattr(InferenceThreads, "stuck", 1)
+            await backend.run(encode("good"), alone=True)
         # The next one, which waits, will want the other cores in a moment.
         await backend.run(encode("good"))
 

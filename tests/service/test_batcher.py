@@ -12,8 +12,9 @@ from service.batch_queue import BatchLimits, BatchQueue, DropReason
 from service.batcher import Batcher
 from service.caches import ScoreCache
 from service.errors import DrainingError, EngineDeadError, InferenceError
-from service.job import Job, Source
+from service.job import Job
 from service.pair_reuse import CrossPairKeys, PairReuse
+from service.source import Source
 
 POISON, NAN = 666, 777
 

@@ -60,9 +60,11 @@ def test_a_broken_one_leaves_the_old_one_in_use_and_is_told_once(
     caplog.set_level(logging.ERROR)
     assert [follower.reload_if_changed() for _ in range(3)] == [False] * 3
     assert None not in store.get([key_of(f"text {n}") for n in range(3)])
-    assert len(caplog.records) == 1
-    assert "of 3 products, stays in use" in caplog.text
-    assert str(directory) in caplog.text
+    (record,) = caplog.records
+    assert record.message == "the catalogue cannot be used, the one opened before stays"
+    told = vars(record)["fields"]
+    assert (told["directory"], told["products_in_use"]) == (str(directory), 3)
+    assert str(directory) in told["reason"]
 
 
 def test_one_that_was_broken_is_used_once_it_is_whole(directory: Path, tmp_path: Path) -> None:

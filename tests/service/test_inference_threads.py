@@ -128,7 +128,7 @@ def test_a_run_that_is_cancelled_while_it_is_given_up_is_left_behind_too(monkeyp
         running = asyncio.create_task(threads.run(hanging))
         await asyncio.to_thread(hanging.began.wait, 10.0)
         while not (hanging.options and hanging.options.terminate):
-            await asyncio.sleep(SHORT)
+            await asyncio.sleep(0)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -154,7 +154,7 @@ def test_what_a_given_up_run_raises_later_is_no_error_of_asyncio(caplog: pytest.
             await threads.run(fails)
         release.set()
         while threads.stuck:
-            await asyncio.sleep(SHORT)
+            await asyncio.sleep(0)
         await asyncio.sleep(0)
         gc.collect()
 

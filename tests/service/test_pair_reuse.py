@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from relevance.pair_encoding import EncodedPair
 from service.caches import ScoreCache
-from service.job import Job, Source
+from service.job import Job
 from service.pair_reuse import CrossPairKeys, PairReuse
+from service.source import Source
 
 KEYS = CrossPairKeys("7")
 

@@ -102,7 +102,7 @@ def test_a_micro_batch_does_not_wait_for_its_records_to_be_written(
     redis.answers.set()
     # What was encoded several times meanwhile is written once.
     redis.wait_until(lambda: redis.asked(b"SET") > 2 * COUNT)
-    assert client.metric("aisle_redis_failures") == 0
+    assert client.metric("aisle_redis_failures_total") == 0
 
 
 def test_down_from_the_start(
@@ -113,7 +113,7 @@ def test_down_from_the_start(
     for query in QUERIES:
         scores_are_right(client, split_bundle, query)
     assert client.metric("aisle_redis_breaker_open") == 1
-    assert client.metric("aisle_redis_failures") == 1
+    assert client.metric("aisle_redis_failures_total") == 1
     assert client.metric("aisle_redis_cache_misses_total") == len(QUERIES) * COUNT
     assert client.get("/readyz").status_code == 200
     assert sum("Redis is left alone" in record.message for record in caplog.records) == 1
@@ -143,7 +143,7 @@ def test_says_nothing_and_is_waited_for_once(replica: ServeSplit, redis: RedisSt
     client = replica(redis_timeout_ms=20)
     for query in QUERIES:
         scores_are_right(client, split_bundle, query)
-    assert client.metric("aisle_redis_failures") == 1
+    assert client.metric("aisle_redis_failures_total") == 1
     assert client.metric("aisle_redis_breaker_open") == 1
     assert redis.asked(b"MGET") + redis.asked(b"SET") == 0, "it was not even greeted"
 
@@ -161,7 +161,7 @@ def test_what_it_holds_is_garbage_and_is_written_anew(
         redis.values[key] = (b"", whole[key][:-1], bytes(200), of_another_width, of_another_product)[row % 5]
     client = replica()
     scores_are_right(client, split_bundle)
-    assert client.metric("aisle_redis_damaged_records") == COUNT
+    assert client.metric("aisle_redis_damaged_records_total") == COUNT
     assert client.metric("aisle_redis_cache_hits_total") == 0
     redis.wait_until(lambda: redis.values == whole)
 
