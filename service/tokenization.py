@@ -68,14 +68,14 @@ class Tokenization:
         started = self._clock()
         candidates = [candidate for request in requests for candidate in request.candidates]
         if new := [candidate for candidate in candidates if candidate.new]:
-            await self._read(new)
+            await self._tokenize_new(new)
         queries = await self._queries([request.query for request in requests])
         remaining = iter(self._texts(candidates))
         products = [[next(remaining) for _ in request.candidates] for request in requests]
         pairs = await self._pairing.pairs(queries, products, seconds_left - (self._clock() - started))
         return EncodedRequests(pairs, started, self._clock())
 
-    async def _read(self, candidates: Sequence[Candidate]) -> None:
+    async def _tokenize_new(self, candidates: Sequence[Candidate]) -> None:
         """Give each its text, but those that are named by an id, and remember all."""
         sent = [(candidate, candidate.product) for candidate in candidates if candidate.product is not None]
         tokens, known = self._caches.tokens, self._caches.candidates
@@ -107,7 +107,7 @@ class Tokenization:
         return await self._in_thread(self._encoder.encode_queries, queries)
 
     async def _products(self, products: Sequence[Product]) -> list[EncodedText]:
-        if len(products) <= INLINE_TEXTS and _short(["".join(self._read_texts(product)) for product in products]):
+        if len(products) <= INLINE_TEXTS and _short(["".join(self._field_texts(product)) for product in products]):
             return self._encoder.encode_products(products)
         return await self._in_thread(self._encoder.encode_products, products)
 
@@ -117,7 +117,7 @@ class Tokenization:
         return await asyncio.get_running_loop().run_in_executor(self._threads, encode, texts)
 
     async def _cached(self, products: Sequence[Product], cache: TokenCache) -> list[EncodedText]:
-        keys = [self._read_texts(product) for product in products]
+        keys = [self._field_texts(product) for product in products]
         texts = cache.get(keys)
         unknown = [row for row, text in enumerate(texts) if text is None]
         if unknown:
@@ -127,7 +127,7 @@ class Tokenization:
                 texts[row] = text
         return [text for text in texts if text is not None]
 
-    def _read_texts(self, product: Product) -> tuple[str, ...]:
+    def _field_texts(self, product: Product) -> tuple[str, ...]:
         """All that the encoder reads of a product."""
         return tuple(field_text(product, budget.field) for budget in self._encoder.template.fields)
 

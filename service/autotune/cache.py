@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from service.autotune.tuning import Candidate, Tuning
+from service.autotune.tuning import OperatingPoint, Tuning
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class _Record(BaseModel):
 class TuningCache:
     """One file in `directory`; `key` is what a tuning of now depends on, `candidates` what it may choose."""
 
-    def __init__(self, directory: Path, key: Key, candidates: Collection[Candidate]) -> None:
+    def __init__(self, directory: Path, key: Key, candidates: Collection[OperatingPoint]) -> None:
         self._path = directory / FILE
         self._key = dict(key)
         self._candidates = candidates

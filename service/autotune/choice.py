@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from service.autotune.plan import Plan
-from service.autotune.tuning import Bucket, Candidate, Layout
+from service.autotune.tuning import BucketSpeed, Layout, OperatingPoint
 
 NOISE = 0.03
 """Smaller differences, in parts, do not count."""
@@ -22,14 +22,14 @@ DOUBT = 2.0
 CONTENDER = 0.5
 """A candidate that much behind the cheapest at one length is not measured at the next."""
 
-Costs = Mapping[Candidate, float]
+Costs = Mapping[OperatingPoint, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What was measured: buckets, seconds of one pair alone, and by which part repetitions differed."""
 
-    table: tuple[Bucket, ...]
+    table: tuple[BucketSpeed, ...]
     single_pair: Mapping[Layout, float]
     noise: float
 
@@ -38,7 +38,7 @@ class Figures:
 class Verdict:
     """The chosen candidate, why it was, and all costs in ns per token."""
 
-    chosen: Candidate
+    chosen: OperatingPoint
     reason: str
     costs: Costs
 
@@ -58,7 +58,7 @@ def choose(plan: Plan, figures: Figures) -> Verdict | None:
     return Verdict(chosen, _reason(chosen, min(costs, key=costs.__getitem__)), costs)
 
 
-def _reason(chosen: Candidate, cheapest: Candidate) -> str:
+def _reason(chosen: OperatingPoint, cheapest: OperatingPoint) -> str:
     if chosen == cheapest:
         return "the fastest"
     within = f"within {NOISE:.0%} of the fastest"
@@ -67,21 +67,21 @@ def _reason(chosen: Candidate, cheapest: Candidate) -> str:
     return f"{within}, with smaller micro-batches"
 
 
-def contenders(plan: Plan, figures: Figures) -> tuple[Candidate, ...]:
+def contenders(plan: Plan, figures: Figures) -> tuple[OperatingPoint, ...]:
     """Candidates worth measuring at another length; the default stays, to be compared with."""
     costs = candidate_costs(plan, figures.table)
     close = _within(costs, max(CONTENDER, figures.noise)) if costs else plan.candidates
     return tuple(candidate for candidate in plan.candidates if candidate in (*close, plan.default))
 
 
-def candidate_costs(plan: Plan, table: Sequence[Bucket]) -> Costs:
+def candidate_costs(plan: Plan, table: Sequence[BucketSpeed]) -> Costs:
     """ns per token of every candidate that was measured at the plan's first length.
 
     Where time ran out, a length that some of them lack counts for none: means must be of the same lengths.
     """
     measured = {(Layout(row.sessions, row.threads), row.pairs, row.length): row.ns_per_token for row in table}
 
-    def has(candidate: Candidate, length: int) -> bool:
+    def has(candidate: OperatingPoint, length: int) -> bool:
         return (candidate.layout, candidate.pairs(length), length) in measured
 
     rivals = [candidate for candidate in plan.candidates if has(candidate, plan.lengths[0])]
@@ -92,6 +92,6 @@ def candidate_costs(plan: Plan, table: Sequence[Bucket]) -> Costs:
     }
 
 
-def _within(costs: Costs, part: float) -> tuple[Candidate, ...]:
+def _within(costs: Costs, part: float) -> tuple[OperatingPoint, ...]:
     bound = min(costs.values()) * (1 + part)
     return tuple(candidate for candidate, cost in costs.items() if cost <= bound)

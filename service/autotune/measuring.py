@@ -19,7 +19,7 @@ from typing import Protocol
 
 from service.autotune.choice import Figures, Verdict, choose, contenders
 from service.autotune.plan import TYPICAL_LENGTH, Plan
-from service.autotune.tuning import Bucket, Layout
+from service.autotune.tuning import BucketSpeed, Layout
 from service.errors import BackendError
 
 logger = logging.getLogger(__name__)
@@ -184,6 +184,6 @@ class _Bench:
         return Figures(table, single_pair, fmean(spreads) if spreads else UNKNOWN_NOISE)
 
 
-def _bucket(size: _Size, seconds: float) -> Bucket:
+def _bucket(size: _Size, seconds: float) -> BucketSpeed:
     ns_per_token = seconds * 1e9 / (size.tokens * size.layout.sessions)
-    return Bucket(**size.layout._asdict(), pairs=size.pairs, length=size.length, ns_per_token=ns_per_token)
+    return BucketSpeed(**size.layout._asdict(), pairs=size.pairs, length=size.length, ns_per_token=ns_per_token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
-from service.autotune.tuning import Candidate, Layout
+from service.autotune.tuning import Layout, OperatingPoint
 
 DEFAULT_MICRO_BATCH_TOKENS = 256
 GPU_MICRO_BATCH_TOKENS = 4096
@@ -51,8 +51,8 @@ class Room:
 class Plan:
     """Candidates and pair lengths to measure them at, each most telling first. `default` runs unmeasured."""
 
-    default: Candidate
-    candidates: tuple[Candidate, ...]
+    default: OperatingPoint
+    candidates: tuple[OperatingPoint, ...]
     lengths: tuple[int, ...]
 
     @property
@@ -64,7 +64,7 @@ class Plan:
 def make_plan(fixed: Fixed, room: Room, longest: int) -> Plan:
     """The plan for pairs of up to `longest` tokens."""
     layouts = _layouts(fixed, room)[: room.layouts]
-    candidates = tuple(Candidate(layout, tokens) for tokens in _micro_batches(fixed, room) for layout in layouts)
+    candidates = tuple(OperatingPoint(layout, tokens) for tokens in _micro_batches(fixed, room) for layout in layouts)
     return Plan(candidates[0], candidates, _lengths(longest))
 
 

@@ -15,7 +15,7 @@ from service.autotune.choice import Verdict
 from service.autotune.measuring import Measured, measure
 from service.autotune.plan import Fixed, Plan, Room, make_plan
 from service.autotune.rig import open_rig
-from service.autotune.tuning import Candidate, Tuning
+from service.autotune.tuning import OperatingPoint, Tuning
 from service.cores import processor_name, usable_cores
 from service.sessions import Graph
 from service.settings import Settings
@@ -76,7 +76,7 @@ def _key(bundle: Bundle, graph: Graph, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _unmeasured(candidate: Candidate) -> Tuning:
+def _unmeasured(candidate: OperatingPoint) -> Tuning:
     return Tuning(**candidate.layout._asdict(), micro_batch_tokens=candidate.micro_batch_tokens)
 
 
@@ -92,7 +92,7 @@ def _tuning(measured: Measured, verdict: Verdict) -> Tuning:
 
 
 def _figures(measured: Measured, verdict: Verdict) -> dict[str, object]:
-    def way(candidate: Candidate) -> str:
+    def way(candidate: OperatingPoint) -> str:
         return f"{candidate.layout.sessions}x{candidate.layout.threads}, {candidate.micro_batch_tokens} tokens"
 
     return {

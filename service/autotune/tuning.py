@@ -19,8 +19,8 @@ class Layout(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One way to run the engine."""
+class OperatingPoint:
+    """One way to run the engine, of those that are measured."""
 
     layout: Layout
     micro_batch_tokens: int
@@ -30,7 +30,7 @@ class Candidate:
         return max(1, self.micro_batch_tokens // length)
 
 
-class Bucket(BaseModel):
+class BucketSpeed(BaseModel):
     """The speed of micro-batches of `pairs` pairs of `length` tokens while every session runs one.
 
     `ns_per_token` is the whole machine's: wall time over the padded tokens of all sessions.
@@ -57,7 +57,7 @@ class Tuning(BaseModel):
     """Of one session while all the others run too; None where nothing was measured."""
     single_pair_ms: Measure | None = None
     """Milliseconds of one typical pair on an otherwise idle engine."""
-    table: tuple[Bucket, ...] = ()
+    table: tuple[BucketSpeed, ...] = ()
 
     @property
     def layout(self) -> Layout:
@@ -65,10 +65,10 @@ class Tuning(BaseModel):
         return Layout(self.sessions, self.threads)
 
     @property
-    def choice(self) -> Candidate:
+    def choice(self) -> OperatingPoint:
         """The chosen way to run the engine."""
-        return Candidate(self.layout, self.micro_batch_tokens)
+        return OperatingPoint(self.layout, self.micro_batch_tokens)
 
-    def buckets(self) -> list[Bucket]:
+    def buckets(self) -> list[BucketSpeed]:
         """The table's rows of the chosen layout."""
         return [bucket for bucket in self.table if (bucket.sessions, bucket.threads) == self.layout]

@@ -42,7 +42,7 @@ def read_as_title(document: Document) -> str:
     )
 
 
-def told_back(document: Document) -> Mapping[str, Any]:
+def as_document(document: Document) -> Mapping[str, Any]:
     """What a reply that returns documents has of it: always an object with its text."""
     if isinstance(document, str):
         return {TEXT: document}

@@ -25,11 +25,11 @@ class Reranking:
     body: Body
     documents: Sequence[Document]
     top_n: int | None
-    told_back: bool
+    return_documents: bool
     raw_scores: bool
     notes: Sequence[str]
     """What was sent and has no effect."""
-    uncut: bool = False
+    refuse_truncation: bool = False
     """Whether to refuse what would have to be cut."""
 
 
@@ -63,7 +63,7 @@ class RerankReader:
         request = _validated(TextsRequest, sent)
         assert isinstance(request, TextsRequest)
         asked = _reranking(request, self._body(request, request.texts, 0), bool(request.return_text))
-        return replace(asked, uncut=request.truncate is False)
+        return replace(asked, refuse_truncation=request.truncate is False)
 
     def _body(self, request: RerankRequest, candidates: Sequence[Document], priority: int) -> Body:
         # Logits and tokens, which dialects have words for, stand in our reply's `debug`.
@@ -74,9 +74,9 @@ class RerankReader:
             raise _in_words_of(request, error) from None
 
 
-def _reranking(request: RerankRequest, body: Body, told_back: bool) -> Reranking:
+def _reranking(request: RerankRequest, body: Body, return_documents: bool) -> Reranking:
     return Reranking(
-        body, request.listed, request.top_n or None, told_back, bool(request.raw_scores), list(_notes(request))
+        body, request.listed, request.top_n or None, return_documents, bool(request.raw_scores), list(_notes(request))
     )
 
 
@@ -86,7 +86,9 @@ def _validated(kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequ
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         # One error for each type that a document may have; to the caller it is one mistake.
-        found = {detail["loc"][:2] if detail["loc"][0] == kind.called else detail["loc"]: detail for detail in details}
+        found = {
+            detail["loc"][:2] if detail["loc"][0] == kind.list_name else detail["loc"]: detail for detail in details
+        }
         errors = [
             FieldError(field_name(path), _DOCUMENT if path != detail["loc"] else message_of(detail))
             for path, detail in found.items()
@@ -116,14 +118,14 @@ def _as_called(request: RerankRequest, told: str) -> str:
     """`told` is a sentence, or begins with the field's path; further on may stand names that the caller made up."""
     begin = _PATH.match(told)
     if begin is None:
-        return told.replace(" candidates", f" {request.called}", 1)
+        return told.replace(" candidates", f" {request.list_name}", 1)
     field = begin["field"] or ""
     if field and getattr(request, "rank_fields", None):
         field = ""
     elif field:
         field = read_as_title(request.listed[int(begin["index"])])
     place = "" if begin["index"] is None else f"[{begin['index']}]"
-    return f"{begin['quote']}{request.called}{place}{field}{told[begin.end() :]}"
+    return f"{begin['quote']}{request.list_name}{place}{field}{told[begin.end() :]}"
 
 
 def no_list() -> InvalidInputError:

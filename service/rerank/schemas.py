@@ -21,7 +21,7 @@ class RerankRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    called: ClassVar[str]
+    list_name: ClassVar[str]
     """What the documents are called."""
     without_effect: ClassVar[frozenset[str]] = frozenset()
     """Fields that are understood and not followed."""
@@ -34,14 +34,14 @@ class RerankRequest(BaseModel):
     @property
     def listed(self) -> Sequence[Document]:
         """The documents, by whatever name."""
-        found: Sequence[Document] = getattr(self, self.called)
+        found: Sequence[Document] = getattr(self, self.list_name)
         return found
 
 
 class DocumentsRequest(RerankRequest):
     """As Cohere and Jina have it, and those who followed them."""
 
-    called: ClassVar[str] = "documents"
+    list_name: ClassVar[str] = "documents"
     without_effect: ClassVar[frozenset[str]] = frozenset(("max_chunks_per_doc", "max_tokens_per_doc"))
 
     documents: Annotated[
@@ -57,7 +57,7 @@ class DocumentsRequest(RerankRequest):
 class TextsRequest(RerankRequest):
     """As Text Embeddings Inference has it."""
 
-    called: ClassVar[str] = "texts"
+    list_name: ClassVar[str] = "texts"
 
     texts: list[str]
     return_text: bool | None = None

@@ -12,7 +12,7 @@ from typing import Any
 from service.errors import FieldError
 from service.logs import current_request_id
 from service.reply import Json
-from service.rerank.documents import TEXT, told_back
+from service.rerank.documents import TEXT, as_document
 from service.rerank.reading import Reranking
 from service.routes.answering import Written
 from service.served import Scored
@@ -31,8 +31,8 @@ def write_array(asked: Reranking, reply: Json, scored: Scored) -> Written:
     items = []
     for index, score in _best(asked, reply):
         item: Json = {"index": index, "score": score}
-        if asked.told_back:
-            item[TEXT] = told_back(asked.documents[index])[TEXT]
+        if asked.return_documents:
+            item[TEXT] = as_document(asked.documents[index])[TEXT]
         items.append(item)
     return Written(items, _headers(_warnings(asked, reply), scored))
 
@@ -42,8 +42,8 @@ def write_results(asked: Reranking, reply: Json, scored: Scored) -> Written:
     results = []
     for index, score in _best(asked, reply):
         item: Json = {"index": index, "relevance_score": score}
-        if asked.told_back:
-            item["document"] = told_back(asked.documents[index])
+        if asked.return_documents:
+            item["document"] = as_document(asked.documents[index])
         results.append(item)
     tokens = sum(result["debug"]["tokens"] for result in reply["results"] if "debug" in result)
     warnings = _warnings(asked, reply)
@@ -69,7 +69,7 @@ def write_cohere_v2(asked: Reranking, reply: Json, scored: Scored) -> Written:
 def _check_uncut(asked: Reranking, reply: Json) -> None:
     """Raise InvalidInputError if something was cut that had to stay whole."""
     # Tokens are counted on the way, so this is known only now.
-    if not asked.uncut:
+    if not asked.refuse_truncation:
         return
     cut = {int(r["index"]): r["debug"]["dropped"] for r in reply["results"] if r.get("debug", {}).get("dropped")}
     errors = [FieldError("query", _too_long(dropped["query"])) for dropped in cut.values() if "query" in dropped][:1]

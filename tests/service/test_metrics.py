@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from service.autotune.tuning import Bucket, Tuning
+from service.autotune.tuning import BucketSpeed, Tuning
 from service.backend import BatchRun
 from service.batch_queue import DropReason
 from service.logs import request_id_var
@@ -108,8 +108,8 @@ def test_the_model_is_named(metrics: Metrics) -> None:
 
 
 def test_the_tuning_is_shown_with_the_buckets_of_its_own_layout(metrics: Metrics) -> None:
-    chosen = Bucket(sessions=2, threads=1, pairs=8, length=32, ns_per_token=20_000.0)
-    other = Bucket(sessions=1, threads=2, pairs=4, length=32, ns_per_token=30_000.0)
+    chosen = BucketSpeed(sessions=2, threads=1, pairs=8, length=32, ns_per_token=20_000.0)
+    other = BucketSpeed(sessions=1, threads=2, pairs=4, length=32, ns_per_token=30_000.0)
     metrics.engine_tuned(Tuning(sessions=2, threads=1, micro_batch_tokens=256, table=(chosen, other)), 2)
     assert value(metrics, "aisle_tuned_sessions") == 2
     assert value(metrics, "aisle_tuned_threads") == 1

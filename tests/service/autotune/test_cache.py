@@ -10,7 +10,7 @@ import pytest
 
 from relevance.bundle import Bundle, load_bundle
 from service.autotune.cache import FILE, TuningCache
-from service.autotune.tuning import Bucket, Tuning
+from service.autotune.tuning import BucketSpeed, Tuning
 from tests.service.tiny_bundle import write_bundle
 
 KEY: dict[str, Any] = {"graph": "abc", "cores": 2, "candidates": [[2, 1, 256]]}
@@ -20,7 +20,7 @@ TUNING = Tuning(
     micro_batch_tokens=256,
     tokens_per_second=123.5,
     single_pair_ms=1.5,
-    table=(Bucket(sessions=2, threads=1, pairs=8, length=32, ns_per_token=20_000.25),),
+    table=(BucketSpeed(sessions=2, threads=1, pairs=8, length=32, ns_per_token=20_000.25),),
 )
 
 

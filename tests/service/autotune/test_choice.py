@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from service.autotune.choice import DOUBT, NOISE, Figures, candidate_costs, choose, contenders
 from service.autotune.plan import Fixed, Plan, Room, make_plan
-from service.autotune.tuning import Bucket, Candidate, Layout
+from service.autotune.tuning import BucketSpeed, Layout, OperatingPoint
 
 PLAN = make_plan(Fixed(), Room(4), 93)
 WIDE, NARROW = Layout(1, 4), Layout(4, 1)
 
 
-def table_of(plan: Plan, ns: Callable[[Candidate, int], float]) -> tuple[Bucket, ...]:
+def table_of(plan: Plan, ns: Callable[[OperatingPoint, int], float]) -> tuple[BucketSpeed, ...]:
     """Every bucket of the plan; `ns` gives its figure from candidate and length."""
     rows = {(c.layout, c.pairs(length), length): ns(c, length) for c in plan.candidates for length in plan.lengths}
     return tuple(
-        Bucket(sessions=layout.sessions, threads=layout.threads, pairs=pairs, length=length, ns_per_token=figure)
+        BucketSpeed(sessions=layout.sessions, threads=layout.threads, pairs=pairs, length=length, ns_per_token=figure)
         for (layout, pairs, length), figure in rows.items()
     )
 
 
-def figures(ns: Callable[[Candidate, int], float], noise: float = 0.0, **alone: float) -> Figures:
+def figures(ns: Callable[[OperatingPoint, int], float], noise: float = 0.0, **alone: float) -> Figures:
     single_pair = {layout: alone.get(f"x{layout.threads}", 1.0) for layout in PLAN.layouts}
     return Figures(table_of(PLAN, ns), single_pair, noise)
 
@@ -59,7 +59,7 @@ def test_on_a_quiet_machine_nothing_equally_fast_is_smaller_and_as_quick_for_one
 
 
 def test_what_is_clearly_faster_wins() -> None:
-    best = Candidate(Layout(2, 2), 512)
+    best = OperatingPoint(Layout(2, 2), 512)
     verdict = choose(PLAN, figures(lambda c, _: 100 if c == best else 104))
     assert verdict is not None
     assert (verdict.chosen, verdict.reason) == (best, "the fastest")
@@ -68,28 +68,28 @@ def test_what_is_clearly_faster_wins() -> None:
 def test_of_equally_fast_ones_the_quicker_for_one_pair_wins() -> None:
     verdict = choose(PLAN, figures(lambda c, _: 100 if c.layout == NARROW else 102, x1=2.0, x2=1.5, x4=1.0))
     assert verdict is not None
-    assert verdict.chosen == Candidate(WIDE, 64)
+    assert verdict.chosen == OperatingPoint(WIDE, 64)
     assert "one pair alone" in verdict.reason
 
 
 def test_of_equally_fast_ones_the_smaller_micro_batch_wins() -> None:
     ns = {64: 120, 128: 102, 256: 101, 512: 100, 1024: 105}
 
-    def figure(candidate: Candidate, length: int) -> float:
+    def figure(candidate: OperatingPoint, length: int) -> float:
         # At 93 tokens the two smallest hold one pair both: one bucket.
         return (ns[candidate.micro_batch_tokens] if length < 93 else 100) + 50 * (candidate.layout != NARROW)
 
     verdict = choose(PLAN, figures(figure))
     assert verdict is not None
-    assert verdict.chosen == Candidate(NARROW, 128)
+    assert verdict.chosen == OperatingPoint(NARROW, 128)
     assert "smaller micro-batches" in verdict.reason
 
 
 @pytest.mark.parametrize(("noise", "size"), [(0.0, 512), (0.045, 512), (0.055, 256)])
 def test_a_noisy_machine_keeps_the_default_unless_the_gain_is_beyond_doubt(noise: float, size: int) -> None:
-    verdict = choose(PLAN, figures(lambda c, _: 100 if c == Candidate(NARROW, 512) else 110, noise))
+    verdict = choose(PLAN, figures(lambda c, _: 100 if c == OperatingPoint(NARROW, 512) else 110, noise))
     assert verdict is not None
-    assert verdict.chosen == Candidate(NARROW, size)
+    assert verdict.chosen == OperatingPoint(NARROW, size)
     assert ("noisy" in verdict.reason) == (size == 256)
 
 

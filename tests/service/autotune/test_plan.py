@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.autotune.plan import Fixed, Room, make_plan
-from service.autotune.tuning import Candidate, Layout
+from service.autotune.tuning import Layout, OperatingPoint
 
 COUNTS = st.integers(1, 300)
 FIXED = st.builds(Fixed, st.none() | COUNTS, st.none() | COUNTS, st.none() | st.integers(1, 5000))
@@ -68,15 +68,15 @@ def test_layouts_of_known_machines(fixed: Fixed, room: Room, layouts: set[tuple[
 @pytest.mark.parametrize(
     ("fixed", "room", "default"),
     [
-        (Fixed(), Room(4), Candidate(Layout(4, 1), 256)),
-        (Fixed(threads=2), Room(5), Candidate(Layout(2, 2), 256)),
-        (Fixed(sessions=1), Room(4), Candidate(Layout(1, 1), 256)),
-        (Fixed(micro_batch_tokens=70), Room(4), Candidate(Layout(4, 1), 70)),
-        (Fixed(), Room(4, queue_tokens=50), Candidate(Layout(4, 1), 50)),
-        (Fixed(), Room(4, cuda=True), Candidate(Layout(1, 1), 4096)),
+        (Fixed(), Room(4), OperatingPoint(Layout(4, 1), 256)),
+        (Fixed(threads=2), Room(5), OperatingPoint(Layout(2, 2), 256)),
+        (Fixed(sessions=1), Room(4), OperatingPoint(Layout(1, 1), 256)),
+        (Fixed(micro_batch_tokens=70), Room(4), OperatingPoint(Layout(4, 1), 70)),
+        (Fixed(), Room(4, queue_tokens=50), OperatingPoint(Layout(4, 1), 50)),
+        (Fixed(), Room(4, cuda=True), OperatingPoint(Layout(1, 1), 4096)),
     ],
 )
-def test_unmeasured_every_core_has_a_session_of_its_own(fixed: Fixed, room: Room, default: Candidate) -> None:
+def test_unmeasured_every_core_has_a_session_of_its_own(fixed: Fixed, room: Room, default: OperatingPoint) -> None:
     assert make_plan(fixed, room, 90).default == default
 
 
@@ -93,5 +93,5 @@ def test_a_gpu_is_offered_larger_micro_batches() -> None:
 
 
 def test_a_candidate_fills_its_micro_batch_with_whole_pairs() -> None:
-    candidate = Candidate(Layout(1, 1), 256)
+    candidate = OperatingPoint(Layout(1, 1), 256)
     assert [candidate.pairs(length) for length in (16, 93, 300)] == [16, 2, 1]

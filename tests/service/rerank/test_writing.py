@@ -11,7 +11,7 @@ TIMINGS = Timings(Stage(0.0, 0.001), Stage(0.0, 0.001), Stage(0.0, 0.001), 0.004
 
 
 def asked(count: int, **changes: Any) -> Reranking:
-    fields: dict[str, Any] = {"top_n": None, "told_back": False, "raw_scores": False, "notes": [], **changes}
+    fields: dict[str, Any] = {"top_n": None, "return_documents": False, "raw_scores": False, "notes": [], **changes}
     return Reranking(Body([]), [f"text {row}" for row in range(count)], **fields)
 
 
