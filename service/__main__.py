@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from relevance.bundle import BundleError
+from service.address import check_address
 from service.app import Service, create_app, create_service
 from service.connection import ConnectionRules, connection_class
 from service.engine import load
@@ -98,6 +99,7 @@ def main() -> int:
         settings = load_settings()
         configure_logging(settings.log_level.upper())
         connections = connections_allowed(settings.max_connections)
+        check_address(settings.host, settings.port)
         service = create_service(load(settings))
     except (StartupError, BundleError) as error:
         print(f"aisle does not start: {error}", file=sys.stderr)

@@ -172,6 +172,8 @@ def create_app(service: Service) -> FastAPI:
         version="0.1.0",
         description="Scores products for a query.",
         lifespan=lifespan,
+        # A redirect would name this process's scheme, and a client behind a proxy would leave HTTPS.
+        redirect_slashes=False,
         # FastAPI's own spans would double ours, and its looking for somebody who wants them costs every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -190,7 +192,7 @@ def create_app(service: Service) -> FastAPI:
     (score_route,) = (route for route in scoring.routes if isinstance(route, APIRoute))
     app.add_middleware(Shortcut, route=score_route, refuse=refuse)
     app.add_middleware(RequestScope, metrics=stages.metrics, observer=service.observer)
-    install_openapi(app)
+    install_openapi(app, with_keys=bool(settings.api_keys))
 
     @app.exception_handler(ServiceError)
     async def on_service_error(_: Request, error: ServiceError) -> Response:

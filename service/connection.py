@@ -8,7 +8,8 @@
 | is sending a body that was answered early  | `body_seconds`       | closed                          |
 | is idle after a reply                      | `keep_alive_seconds` | closed: uvicorn counts          |
 
-A head of more than `MAX_HEAD_BYTES` is refused with 431, a connection past the limit with 503, at once.
+A head of more than `MAX_HEAD_BYTES` is refused with 431, a connection past the limit with 503, at once. A request that
+offers another protocol (`Upgrade: h2c`, as Java's own client does) is answered as if it did not: RFC 9110, section 7.8.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import httptools
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -50,10 +52,27 @@ class ConnectionRules:
     """Told the code of every refusal that does not come from the app."""
 
 
+class _Parser(httptools.HttpRequestParser):
+    """Reads on where httptools stops: it takes what follows the head of an upgrade for another protocol's."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def feed_data(self, data: Any) -> None:
+        """Parse what came."""
+        try:
+            super().feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            (read,) = upgrade.args
+            self._connection.decline_upgrade(bytes(data[read:]))
+
+
 class Connection(HttpToolsProtocol):
     """One connection of a class that has rules; see `connection_class`."""
 
     rules: ClassVar[ConnectionRules]
+    parser: _Parser
 
     _timer: asyncio.TimerHandle | None = None
     _head_bytes: int | None = None
@@ -61,6 +80,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
+        self.parser = _Parser(self)
         super().connection_made(transport)
         if len(self.connections) > self.rules.connections:
             self._refuse(TooManyConnectionsError("The service has all the connections it can hold; try again."))
@@ -91,12 +111,16 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The app takes over, and its time limits."""
+        if self.parser.should_upgrade():
+            return
         self._head_bytes = None
         self._disarm()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is there."""
+        if self.parser.should_upgrade():
+            return
         self._disarm()
         super().on_message_complete()
 
@@ -105,6 +129,19 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._arm(self.rules.body_seconds, self.transport.close)
+
+    def decline_upgrade(self, rest: bytes) -> None:
+        """Take the request whose head was just parsed for one that asks for no upgrade; `rest` came behind its head."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is for proxies, and this is none.")
+            return
+        head = [b"%b %b HTTP/1.1" % (method, self.url)]
+        head += [
+            b"%b: %b" % (name, _without_upgrade(name, value)) for name, value in self.headers if name != b"upgrade"
+        ]
+        self.parser = _Parser(self)
+        self.parser.feed_data(b"\r\n".join([*head, b"", rest]))
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
@@ -138,6 +175,12 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _without_upgrade(name: bytes, value: bytes) -> bytes:
+    if name != b"connection":
+        return value
+    return b", ".join(option for option in value.split(b",") if option.strip().lower() != b"upgrade")
 
 
 def connection_class(rules: ConnectionRules) -> type[Connection]:

@@ -6,6 +6,7 @@
     ├── UnauthorizedError             401     unauthorized
     ├── SlowClientError               408     slow_client         took too long to send
     ├── TooLargeError                 413     too_large
+    ├── CompressedBodyError           415     compressed_body
     ├── InvalidInputError             422     invalid_input
     ├── OverloadedError               429     overloaded          carries Retry-After
     ├── HeadTooLargeError             431     head_too_large
@@ -113,6 +114,17 @@ class TooLargeError(ServiceError):
 
     status = 413
     code = "too_large"
+
+
+class CompressedBodyError(ServiceError):
+    """The body has a content coding."""
+
+    status = 415
+    code = "compressed_body"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, "accept-encoding": "identity"}
 
 
 class InvalidInputError(ServiceError):

@@ -48,6 +48,7 @@ SCORE_RESPONSES: Responses = {
             401: "No API key, or an unknown one.",
             408: "The body did not arrive in time.",
             413: "Over a limit, which the detail states.",
+            415: "The body is compressed.",
             422: "Not valid; `errors` names each field.",
             429: "Refused at the door; `Retry-After` is the predicted wait in seconds.",
             500: "The model failed on this request.",
@@ -131,12 +132,14 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Make `app.openapi()` give the whole contract."""
+def install_openapi(app: FastAPI, with_keys: bool) -> None:
+    """Make `app.openapi()` give the whole contract; `with_keys`: scoring asks for an API key."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             app.openapi_schema = _document(app)
+            if with_keys:
+                _ask_for_keys(app.openapi_schema)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -154,3 +157,15 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "requestBody": {"required": True, "content": content},
     }
     return document
+
+
+def _ask_for_keys(document: dict[str, Any]) -> None:
+    """Say how a key is sent, for the routes that refuse without one."""
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "401" in operation["responses"]:
+                operation["security"] = [{"bearer": []}, {"key": []}]

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from relevance.template import Template
 from service.candidate_cache import CandidateCache
 from service.errors import ServiceError
+from service.excess import refuse_excess
 from service.request import Body, Candidate, Request
 from service.schemas import Candidate as SentCandidate
 from service.schemas import ScoreRequest
@@ -43,20 +44,19 @@ class BodyReader:
     """Reads bodies. `cache` None: every candidate is parsed every time."""
 
     def __init__(self, limits: Limits, template: Template, cache: CandidateCache | None = None) -> None:
-        self._limits, self._template, self._cache = limits, template, cache
+        self.limits, self._template, self._cache = limits, template, cache
 
     def read(self, raw: bytes) -> Body:
-        """The body in `raw`, checked; raises as `parse_body` does."""
+        """The body in `raw`, checked; raises as `refuse_excess` and `parse_body` do."""
+        refuse_excess(raw, self.limits)
         known = None if self._cache is None else self._by_bytes(raw, self._cache)
-        return Body.of(parse_body(raw, self._limits), self._template) if known is None else known
+        return Body.of(parse_body(raw, self.limits), self._template) if known is None else known
 
     def _by_bytes(self, raw: bytes, cache: CandidateCache) -> Body | None:
         """The body, its candidates by their bytes; None where anything about it is not plain."""
         try:
             sent = _SENT.decode(raw)
-            if len(sent.candidates) > self._limits.candidates:
-                return None
-            check_head(sent.query, len(sent.candidates), (), self._limits)
+            check_head(sent.query, len(sent.candidates), (), self.limits)
             request = _without_candidates(sent)
             return Body([Request.of(request, self._candidates([bytes(one) for one in sent.candidates], cache))])
         except (ValueError, RecursionError, ServiceError):
@@ -72,7 +72,7 @@ class BodyReader:
     def _parsed(self, raws: Sequence[bytes]) -> list[Candidate]:
         products = _CANDIDATES.validate_json(b"[" + b",".join(raws) + b"]", strict=True)
         for product in products:
-            check_candidate(product, (), self._limits)
+            check_candidate(product, (), self.limits)
         return [Candidate.of(product, self._template, raw) for product, raw in zip(products, raws, strict=True)]
 
 

@@ -32,7 +32,7 @@ class Settings(GpuSettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     bundle: Path = Path("models/default")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -103,7 +103,13 @@ class Settings(GpuSettings, BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
-        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str) or not value:
+            return value or ()
+        keys = tuple(key.strip() for key in value.split(",") if key.strip())
+        if not keys:
+            # A secret that came out blank must not let everybody in.
+            raise ValueError("has no key in it; leave it out to let everybody in")
+        return keys
 
     @field_validator("api_keys")
     @classmethod

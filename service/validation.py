@@ -1,8 +1,8 @@
 """From raw bytes to a body that can be scored, or to an error that names each faulty field.
 
-Refusals, in this order: 422 what does not parse or has a wrong type, 400 nothing to score, 413 over a
-limit, 422 a blank title. A body of several requests is refused whole when one of them is faulty; the
-field's path then starts with `requests[i]`.
+Refusals, in this order: 422 what does not parse or has a wrong type, 400 nothing to score, 413 over a limit, 422 a
+blank title. What is too much to be looked into was refused before (`service.excess`). A body of several requests is
+refused whole when one of them is faulty; the field's path then starts with `requests[i]`.
 """
 
 from __future__ import annotations
@@ -91,11 +91,15 @@ def _check(body: ScoreBody, limits: Limits) -> None:
     several = isinstance(body, ScoreRequests)
     if not requests:
         raise EmptyInputError("`requests` must not be empty.", [FieldError("requests", "must not be empty")])
-    total = sum(len(request.candidates) for request in requests)
-    if total > limits.candidates:
-        raise TooLargeError(f"The body has {total} candidates; the limit is {limits.candidates}.")
+    check_count(sum(len(request.candidates) for request in requests), limits)
     for index, request in enumerate(requests):
         _check_request(request, ("requests", index) if several else (), limits)
+
+
+def check_count(candidates: int, limits: Limits) -> None:
+    """Refuse a body with more candidates than the limit, all of its requests together."""
+    if candidates > limits.candidates:
+        raise TooLargeError(f"The body has {candidates} candidates; the limit is {limits.candidates}.")
 
 
 def _check_request(request: ScoreRequest, at: Path, limits: Limits) -> None:
@@ -153,7 +157,7 @@ def _text_too_long(path: Path, text_chars: int) -> TooLargeError:
 def _invalid(raw: bytes, error: ValidationError) -> InvalidInputError:
     details = error.errors(include_url=False, include_context=False, include_input=False)
     if details[0]["type"] == "json_invalid":
-        return invalid_fields([_locate_bad_json(raw, details[0]["msg"])])
+        return invalid_fields([locate_bad_json(raw, details[0]["msg"])])
     return invalid_fields([_field_error(detail) for detail in details])
 
 
@@ -210,7 +214,7 @@ def field_name(path: Sequence[str | int]) -> str:
     return text or "body"
 
 
-def _locate_bad_json(raw: bytes, message: str) -> FieldError:
+def locate_bad_json(raw: bytes, message: str) -> FieldError:
     """Which field made the strict parser refuse, where the lenient one of the standard library can tell."""
     try:
         found = next(_faults(json.loads(raw), ()), None)

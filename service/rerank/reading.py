@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from pydantic import ValidationError
 
-from service.errors import FieldError, InvalidInputError, ServiceError
+from service.errors import FieldError, InvalidInputError, ServiceError, TooLargeError
 from service.reading import BodyReader
 from service.request import Body
 from service.rerank.documents import Document, candidate_of, read_as_title
 from service.rerank.schemas import DocumentsRequest, RerankRequest, TextsRequest
-from service.validation import field_name, invalid_fields, message_of
+from service.validation import check_count, field_name, invalid_fields, locate_bad_json, message_of
+
+MOST_FIELDS: Final = 100
+"""Of a request, beside its documents; those without a meaning are told back one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,11 @@ def parse_object(raw: bytes) -> Mapping[str, Any]:
     try:
         sent = msgspec.json.decode(raw)
     except (ValueError, RecursionError) as error:
-        raise invalid_fields([FieldError("body", f"must be valid JSON: {error}")]) from None
+        raise invalid_fields([locate_bad_json(raw, str(error))]) from None
     if not isinstance(sent, dict):
         raise invalid_fields([FieldError("body", "must be a JSON object")])
+    if len(sent) > MOST_FIELDS:
+        raise TooLargeError(f"The body has {len(sent)} fields; the limit is {MOST_FIELDS}.")
     return sent
 
 
@@ -52,7 +57,7 @@ class RerankReader:
 
     def documents(self, sent: Mapping[str, Any]) -> Reranking:
         """A request with `documents`; raises EmptyInputError, InvalidInputError or TooLargeError."""
-        request = _validated(DocumentsRequest, sent)
+        request = self._validated(DocumentsRequest, sent)
         assert isinstance(request, DocumentsRequest)
         candidates = [candidate_of(document, request.rank_fields) for document in request.documents]
         body = self._body(request, candidates, request.priority or 0)
@@ -60,10 +65,20 @@ class RerankReader:
 
     def texts(self, sent: Mapping[str, Any]) -> Reranking:
         """A request with `texts`; errors as of `documents`."""
-        request = _validated(TextsRequest, sent)
+        request = self._validated(TextsRequest, sent)
         assert isinstance(request, TextsRequest)
         asked = _reranking(request, self._body(request, request.texts, 0), bool(request.return_text))
         return replace(asked, refuse_truncation=request.truncate is False)
+
+    def _validated(self, kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequest:
+        listed = sent.get(kind.list_name)
+        if isinstance(listed, list):
+            # Before each is looked at: an error for each of a million takes a while to word.
+            try:
+                check_count(len(listed), self._reader.limits)
+            except ServiceError as error:
+                raise type(error)(error.detail.replace("candidates", kind.list_name, 1)) from None
+        return _validated(kind, sent)
 
     def _body(self, request: RerankRequest, candidates: Sequence[Document], priority: int) -> Body:
         # Logits and tokens, which dialects have words for, stand in our reply's `debug`.

@@ -48,7 +48,9 @@ class DocumentsRequest(RerankRequest):
         list[str | dict[str, Any]], Field(description="Texts, objects with `text`, or products as of `/score`.")
     ]
     return_documents: bool | None = None
-    rank_fields: Annotated[list[str] | None, Field(description="Of documents that are objects, what to read.")] = None
+    rank_fields: Annotated[
+        list[str] | None, Field(max_length=100, description="Of documents that are objects, what to read.")
+    ] = None
     priority: Annotated[int | None, Field(ge=0, le=LOWEST_PRIORITY, description="0 is the most urgent.")] = None
     max_chunks_per_doc: Annotated[int | None, Unused] = None
     max_tokens_per_doc: Annotated[int | None, Unused] = None

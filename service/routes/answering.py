@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from service.api_keys import ApiKeys
-from service.errors import ClientGoneError, TooLargeError
+from service.errors import ClientGoneError, CompressedBodyError, TooLargeError
 from service.lifecycle import Lifecycle
 from service.reply import Json
 from service.request import Body
@@ -68,7 +68,10 @@ class Answering:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The body; TooLargeError as soon as it is known to exceed `limit` bytes, declared or not."""
+    """The body; CompressedBodyError, or TooLargeError as soon as it is known to exceed `limit` bytes."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise CompressedBodyError("`Content-Encoding` has no effect here; send the body as it is.")
     too_large = TooLargeError(f"The body is too large; the limit is {limit} bytes.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:

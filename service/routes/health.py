@@ -35,6 +35,8 @@ def health_router(health: Health, placement: Placement) -> APIRouter:
         """As `/readyz`: what clients of Text Embeddings Inference ask."""
         return await readyz()
 
+    for path, answer in (("/livez", livez), ("/readyz", readyz), ("/health", health_as_elsewhere)):
+        router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
     return router
 
 

@@ -220,6 +220,8 @@ def test_a_broken_bundle_stops_the_start(bundle: Path, tmp_path: Path, break_bun
     [
         ({"prot": "80"}, "unknown setting AISLE_PROT"),
         ({"port": "x"}, "AISLE_PORT"),
+        ({"host": "256.1.1.1"}, "AISLE_HOST='256.1.1.1'"),
+        ({"api_keys": " ,"}, "AISLE_API_KEYS"),
         ({"queue_tokens": "300"}, "AISLE_QUEUE_TOKENS"),
     ],
 )
@@ -231,8 +233,8 @@ def test_a_setting_that_cannot_work_stops_the_start(bundle: Path, settings: dict
 
 def test_a_taken_port_stops_the_start(bundle: Path, server: ServerProcess) -> None:
     code, lines = failing_start(bundle, port=server.port)
-    assert code != 0
-    assert any("address already in use" in line for line in lines)
+    assert (code, len(lines)) == (1, 1)
+    assert f"AISLE_PORT={server.port}: Address already in use" in lines[0]
 
 
 def test_serving_never_imports_what_only_training_needs() -> None:

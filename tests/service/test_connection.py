@@ -73,6 +73,8 @@ class Bench:
         self.loop = Loop()
         self.answer = asyncio.Event()
         self.reads_body = True
+        self.asked: list[tuple[str, bytes]] = []
+        """Method and path, and the body, of each request that was read whole."""
         self.refused: list[str] = []
         self.state = ServerState()
         rules = ConnectionRules(OPEN_LIMIT, HEADER_SECONDS, BODY_SECONDS, self.refused.append)
@@ -80,8 +82,11 @@ class Bench:
         self._config = uvicorn.Config(self._app, interface="asgi3", http=self._class, ws="none", log_config=None)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        while self.reads_body and (await receive()).get("more_body"):
-            pass
+        body, more = b"", self.reads_body
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.asked.append((f"{scope['method']} {scope['path']}", body))
         await self.answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -235,6 +240,38 @@ def test_what_is_no_http_is_a_400() -> None:
         connection, transport = bench.connect()
         connection.data_received(b"\x16\x03\x01 hello\r\n\r\n")
         assert problem(transport)["code"] == "malformed_request"
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("cut", [1, 60, -9, None])
+@pytest.mark.parametrize("offer", [b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n"])
+def test_a_request_that_offers_another_protocol_is_answered_as_if_it_did_not(cut: int | None, offer: bytes) -> None:
+    body = b"GET /info HTTP/1.1\r\n\r\n"
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: %d\r\n\r\n" % len(body)
+
+    async def run(bench: Bench) -> None:
+        connection, transport = bench.connect()
+        bench.answer.set()
+        sent = head + body + WHOLE
+        connection.data_received(sent[:cut])
+        if cut is not None:
+            connection.data_received(sent[cut:])
+        await bench.settle()
+        assert bench.asked == [("POST /score", body), ("POST /score", b"hi")]
+        assert transport.written.count(b"HTTP/1.1 200 OK") == 2
+        assert (bench.refused, transport.closed) == ([], False)
+        assert bench.loop.armed == [KEEP_ALIVE]
+
+    scenario(run)
+
+
+def test_a_proxy_is_not_what_this_is() -> None:
+    async def run(bench: Bench) -> None:
+        connection, transport = bench.connect()
+        connection.data_received(b"CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example\r\n\r\nhello")
+        assert problem(transport)["code"] == "malformed_request"
+        assert bench.asked == []
 
     scenario(run)
 

@@ -17,6 +17,7 @@ TABLE = [
     (errors.InvalidInputError("d"), 422, "invalid_input"),
     (errors.OverloadedError("d", 0.2), 429, "overloaded"),
     (errors.HeadTooLargeError("d"), 431, "head_too_large"),
+    (errors.CompressedBodyError("d"), 415, "compressed_body"),
     (errors.ClientGoneError("d"), 499, "client_gone"),
     (errors.InferenceError("d"), 500, "inference_failed"),
     (errors.EngineDeadError("d"), 500, "engine_dead"),

@@ -13,6 +13,7 @@ from schemathesis.specs.openapi import checks
 from service.openapi import EXAMPLES
 from service.rerank.examples import EXAMPLES as RERANK_EXAMPLES
 from tests.service.app_client import AppClient
+from tests.service.conftest import Serve
 
 # `positive_data_acceptance` is left out: a blank query fits the schema and is refused with 400.
 CHECKED = [
@@ -48,7 +49,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
     responses = document["paths"]["/score"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "401", "408", "413", "422", "429", "500", "503", "504"}
+    assert set(responses) == {"200", "400", "401", "408", "413", "415", "422", "429", "500", "503", "504"}
     assert all("application/problem+json" in responses[status]["content"] for status in set(responses) - {"200"})
 
 
@@ -108,3 +109,11 @@ def test_the_rerank_routes_take_whatever_fits_their_schema(
         case.validate_response(reply, checks=found)
 
     run()
+
+
+def test_keys_are_asked_for_where_there_are_some(serve: Serve) -> None:
+    document = serve(api_keys="secret").get("/openapi.json").json()
+    asking = {path for path, operations in document["paths"].items() if "security" in next(iter(operations.values()))}
+    assert {"/score", "/v2/rerank", "/tei/rerank"} <= asking
+    assert not {"/livez", "/metrics", "/info"} & asking
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}

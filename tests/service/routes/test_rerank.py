@@ -129,14 +129,14 @@ def test_what_has_no_effect_is_told(client: AppClient) -> None:
 
 
 def test_a_header_of_warnings_stays_short_enough_for_every_client(client: AppClient) -> None:
-    unknown = {f"crème\r\n{number}" + "x" * 100: 1 for number in range(300)}
+    unknown = {f"crème\r\n{number}" + "x" * 100: 1 for number in range(90)}
     reply = rerank(client, "/v1/rerank", documents=TEXTS, **unknown)
     told = reply.headers["x-aisle-warnings"]
-    assert told.endswith("; and 292 more")
+    assert told.endswith("; and 82 more")
     assert told.isascii()
     assert told.isprintable()
     assert len(told) < 1000
-    assert len(reply.json()["meta"]["warnings"]) == 300
+    assert len(reply.json()["meta"]["warnings"]) == 90
 
 
 def test_what_would_be_cut_is_refused_if_it_must_stay_whole(client: AppClient) -> None:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from service.address import check_address
+from service.errors import SettingsError
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_where_nobody_listens_there_is_nothing_to_say(host: str) -> None:
+    check_address(host, 0)
+
+
+def test_a_port_that_somebody_listens_on_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"AISLE_HOST='127.0.0.1', AISLE_PORT={port}: .*in use"):
+            check_address("127.0.0.1", port)
+    check_address("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", " 127.0.0.1", "a" * 70 + ".example", "no-such-host.invalid"])
+def test_what_is_no_address_is_named(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"AISLE_HOST=.* is no address of this machine"):
+        check_address(host, 0)
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"nothing can listen at AISLE_HOST='192\.0\.2\.1'"):
+        check_address("192.0.2.1", 0)
