@@ -13,6 +13,7 @@ Gain = Literal["linear", "exponential"]
 
 
 GRADE_OF_TARGET_ONE = 3.0
+"""The top grade of the usual four levels 0 to 3, which a soft target of 1 stands for."""
 LEAST_APART = 1e-4
 """Logits that differ by more are of two pairs, and not of one that was computed twice."""
 SIGNS_AT_ONCE = 1 << 20
@@ -61,7 +62,8 @@ def soft_target_ndcg(targets: npt.ArrayLike, scores: npt.ArrayLike, k: int) -> f
 def mrr_at_k(relevant: npt.ArrayLike, scores: npt.ArrayLike, k: int) -> float:
     """Reciprocal rank of the first relevant item (`relevant` (n,) is boolean) within the top k, else 0.
 
-    Ties count against the system: among equal scores the relevant item is taken to come last.
+    Ties count against the system: among equal scores the relevant item is taken to come last. nan where nothing is
+    relevant.
     """
     flags, scores_ = _pair_of_arrays(relevant, scores)
     if not flags.any():

@@ -10,7 +10,6 @@ from training.run_directory import RunDirectory
 from training.splits import Split
 
 LICENCE_OF_BACKBONE = "Initial weights: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0"
-MINILM_TEACHER = "cross-encoder fine-tuned on soft targets, averaged with the zero-shot bi-encoder"
 LICENCE_OF_CATALOGUE = "Synthetic catalogue: part of Aisle"
 LICENCES_OF_DATA = {
     "chorus": (
@@ -53,13 +52,21 @@ def provenance(directory: RunDirectory, settings: DistillSettings, split: Split)
 
 
 def teacher_in_words(settings: DistillSettings) -> str:
-    """Which models the teacher is, and what they learnt by."""
+    """Which models the teacher is, what they learnt by, and their weight beside the zero-shot bi-encoder's."""
+    weight = settings.teacher.cross_encoder_weight
+    parts = {_members_in_words(settings): weight, "zero-shot bi-encoder": 1.0 - weight}
+    if weight in (0.0, 1.0):
+        return next(name for name, share in parts.items() if share)
+    return " + ".join(f"{share:g} · {name}" for name, share in parts.items())
+
+
+def _members_in_words(settings: DistillSettings) -> str:
     members = settings.public()["teacher"]["members"]
     if [member["backbone"] for member in members] == [None] and settings.teacher.classes == 1:
-        return MINILM_TEACHER
+        return "cross-encoder fine-tuned on soft targets"
     names = ", ".join(f"{member['backbone'] or 'all-MiniLM-L6-v2'} ({member['kind']})" for member in members)
     targets = f"{settings.teacher.classes}-class soft targets" if settings.teacher.classes > 1 else "soft targets"
-    return f"mean of {names}, fine-tuned on {targets}, averaged with the zero-shot bi-encoder"
+    return f"mean of {names}, fine-tuned on {targets}"
 
 
 def split_in_words(settings: DistillSettings, split: Split) -> str:
@@ -94,6 +101,6 @@ def loss_in_words(student: StudentSettings) -> str:
 
 def backbone_of_student(settings: DistillSettings) -> str | None:
     """The pretrained model that the student's layers go back to; None: the packaged MiniLM."""
-    if settings.student.initialise_from == "backbone":
-        return settings.student.backbone
-    return settings.teacher.members[0].backbone
+    student = settings.student
+    start = student.split.start if student.kind == "split" else student.initialise_from
+    return settings.teacher.members[0].backbone if start == "teacher" else student.backbone

@@ -12,7 +12,7 @@ from tests.training.tiny_models import encoder_backbone
 from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
 from training.models.backbone import WEIGHTS_SHA256
-from training.provenance import licences, loss_in_words, provenance
+from training.provenance import licences, loss_in_words, provenance, teacher_in_words
 from training.run_directory import RunDirectory
 from training.splits import split_by_query
 
@@ -72,11 +72,17 @@ def test_the_backbones_digest_is_that_of_the_model_that_the_student_goes_back_to
     bert = encoder_backbone(tmp_path)
     digest = sha256_of(bert / "model.safetensors")
     teacher, student = {"members": [{"kind": "encoder", "backbone": str(bert)}]}, {"backbone": str(bert)}
+    from_teacher = {"kind": "split", "split": {"start": "teacher"}}
     for changes, expected in (
         ({}, WEIGHTS_SHA256),
         ({"teacher": teacher, "student": student}, digest),
         ({"student": {**student, "initialise_from": "backbone"}}, digest),
         ({"teacher": teacher, "student": {"initialise_from": "backbone"}}, WEIGHTS_SHA256),
+        # A split student has a start of its own, and does not read `initialise_from`.
+        ({"student": {**student, "kind": "split"}}, digest),
+        ({"teacher": teacher, "student": {"kind": "split"}}, WEIGHTS_SHA256),
+        ({"teacher": teacher, "student": {**student, **from_teacher, "initialise_from": "backbone"}}, digest),
+        ({"student": {**student, **from_teacher}}, WEIGHTS_SHA256),
     ):
         made = made_of(tmp_path, DistillSettings.model_validate(changes))
         assert (made["backbone_sha256"], made["bi_encoder_sha256"]) == (expected, WEIGHTS_SHA256)
@@ -88,6 +94,26 @@ def test_the_backbones_digest_is_that_of_the_model_that_the_student_goes_back_to
         ]
         is None
     )
+
+
+BERT_AND_MISTRAL = [{"kind": "encoder", "backbone": "bert"}, {"kind": "decoder", "backbone": "mistral"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "0.5 · cross-encoder fine-tuned on soft targets + 0.5 · zero-shot bi-encoder"),
+        ({"cross_encoder_weight": 1}, "cross-encoder fine-tuned on soft targets"),
+        ({"cross_encoder_weight": 0}, "zero-shot bi-encoder"),
+        (
+            {"cross_encoder_weight": 0.9, "classes": 4, "members": BERT_AND_MISTRAL},
+            "0.9 · mean of bert (encoder), mistral (decoder), fine-tuned on 4-class soft targets"
+            " + 0.1 · zero-shot bi-encoder",
+        ),
+    ],
+)
+def test_the_teacher_in_words_has_the_weight_of_each_side(changes: dict[str, Any], told: str) -> None:
+    assert teacher_in_words(DistillSettings.model_validate({"teacher": changes})) == told
 
 
 @pytest.mark.parametrize(
