@@ -99,7 +99,13 @@ def checked(parity: Parity, graph: tuple[str, Precision], bounds: Bounds) -> dic
 def compare(
     lists: Sequence[JudgedList], reference: Sequence[Logits], measured: Sequence[Logits], drift: float
 ) -> Parity:
-    """Differences of two models' logits, one array a list, beside the `drift` of the measured one."""
+    """Differences of two models' logits, one array a list, beside the `drift` of the measured one.
+
+    ParityError if any of the logits is not finite: nothing can be compared then.
+    """
+    for owner, logits in (("checkpoint", reference), ("graph", measured)):
+        if broken := int(np.count_nonzero(~np.isfinite(np.concatenate(logits)))):
+            raise ParityError(f"the {owner} gives {broken} logits that are not finite")
     gap = np.abs(np.concatenate(reference) - np.concatenate(measured))
     taus = [kendall_tau(a, b) for a, b in zip(reference, measured, strict=True) if a.size > 1]
     return Parity(
@@ -173,7 +179,8 @@ def _mean_ndcg(lists: Sequence[JudgedList], logits: Sequence[Logits]) -> float:
 
 def broken_bound(parity: Parity, bounds: Bounds) -> str | None:
     """Which bound the figures pass, in words with the figure; None if none."""
-    # Written so that nan breaks a bound instead of passing it.
+    # Written so that nan breaks a bound instead of passing it. But for nDCG, which is nan where no list has a relevant
+    # product: there is no ranking to lose then, and it bounds nothing.
     if not parity.largest_logit_difference <= bounds.logit:
         return f"the largest logit difference is {parity.largest_logit_difference:.4g}"
     if parity.ndcg_torch - parity.ndcg_graph > bounds.ndcg:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from export.errors import ParityError
 from export.parity import BOUNDS, JudgedList, Parity, broken_bound, compare
 from relevance.pair_encoding import EncodedPair
 
@@ -24,6 +25,25 @@ def test_the_figures_are_those_of_the_logits() -> None:
     assert parity.kendall_tau == pytest.approx((1.0 - 1.0) / 2)
     assert parity.ndcg_torch == pytest.approx(1.0)
     assert parity.ndcg_graph < 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "measured", "told"),
+    [
+        ([2.0, 1.0, 0.0], [float("nan"), float("inf"), 0.0], "the graph gives 2 logits that are not finite"),
+        ([2.0, float("-inf"), 0.0], [2.0, 1.0, 0.0], "the checkpoint gives 1 logits that are not finite"),
+    ],
+)
+def test_logits_that_are_not_finite_stop_the_export(reference: list[float], measured: list[float], told: str) -> None:
+    with pytest.raises(ParityError, match=f"^{told}$"):
+        compare(lists([1.0, 0.5, 0.0]), [np.array(reference)], [np.array(measured)], drift=0.0)
+
+
+def test_without_a_relevant_product_there_is_no_ndcg_and_it_bounds_nothing() -> None:
+    logits = [np.array([2.0, 1.0, 0.0])]
+    parity = compare(lists([0.0, 0.0, 0.0]), logits, logits, drift=0.0)
+    assert np.isnan([parity.ndcg_torch, parity.ndcg_graph]).all()
+    assert broken_bound(parity, BOUNDS["fp32"]) is None
 
 
 GOOD = Parity(
