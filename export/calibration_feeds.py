@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from export.onnx_graph import INPUTS
+from relevance.cross_encoder_graph import INPUTS
 from relevance.pair_encoding import EncodedPair, pad_pairs
 
 MOST_INPUTS = 400

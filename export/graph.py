@@ -21,10 +21,10 @@ from optimum.exporters.onnx import main_export
 from export.calibration_feeds import Feed
 from export.errors import CheckpointError
 from export.last_layer import last_layer_for_cls
-from export.onnx_graph import INPUTS, OUTPUT
 from export.residual_norms import split_residual_norms
 from export.smoothing import smooth
 from export.static_ranges import fix_ranges
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 
 OPSET = 17
 FEED_FORWARD = re.compile(r"(?<!/attention)/(intermediate|output)/dense/MatMul$")

@@ -1,4 +1,4 @@
-"""What the steps of the export share: the names of a cross-encoder's inputs and output, exchanging nodes."""
+"""What the steps of the export share: exchanging nodes, adding and dropping constants."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-OUTPUT = "logits"
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
 

@@ -14,9 +14,9 @@ import torch
 from transformers import BertForSequenceClassification
 
 from export.errors import ParityError
-from export.onnx_graph import INPUTS, OUTPUT
 from export.sessions import cpu_session
 from relevance.bundle import Precision
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 from relevance.pair_encoding import EncodedPair, pad_pairs
 from relevance.ranking_metrics import kendall_tau, soft_target_ndcg, ties_at_top
 

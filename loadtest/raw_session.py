@@ -17,6 +17,7 @@ import onnxruntime
 
 from loadtest.measured import Measured
 from relevance.bundle import Bundle
+from relevance.cross_encoder_graph import INPUTS
 from relevance.integer_products import ask_for_exact_products
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_pairs
 from relevance.product import Product
@@ -34,7 +35,7 @@ class Drive:
     workers: int
     threads: int
     feeds: Sequence[Feed] = field(repr=False)
-    rows: str = "input_ids"
+    rows: str = INPUTS[0]
     """The input that has one row for each pair."""
 
     @property
@@ -107,8 +108,7 @@ def _feeds(pairs: Sequence[EncodedPair], size: int, pad_id: int) -> list[Feed]:
     batches = [pad_pairs(pairs[start : start + size], pad_id) for start in range(0, len(pairs) - size + 1, size)]
     # In the order of their lengths, a measurement shorter than all of them would be one of short pairs.
     random.Random(0).shuffle(batches)
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    return [{name: getattr(batch, name) for name in names} for batch in batches]
+    return [{name: getattr(batch, name) for name in INPUTS} for batch in batches]
 
 
 def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -10,17 +10,18 @@ from typing import cast
 import numpy as np
 import onnxruntime as ort
 
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 from relevance.pair_encoding import EncodedPair, PaddedBatch, pad_pairs
 from service.autotune.tuning import Layout
 from service.backend import BatchRun, Logits, OnnxBackend
 from service.errors import BackendError
-from service.gpu.binding import OUTPUT, BindingRules
+from service.gpu.binding import BindingRules
 from service.gpu.bucket_runner import BucketRunner
 from service.gpu.cuda_runtime import open_runtime
 from service.gpu.shapes import Shapes
 from service.pair import Pair
 from service.row_groups import Grouping, grouping_for, row_groups
-from service.sessions import INPUTS, Graph, open_session
+from service.sessions import Graph, open_session
 
 
 class CrossEncoderRunner:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from relevance.cross_encoder_graph import INPUTS
 from relevance.integer_products import ask_for_exact_products
 from relevance.runtime_errors import in_short
 from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.diagnosis import explain, read_facts
 from service.gpu.faults import Fault, fault_of, told_by_device, without_device
 from service.gpu.options import DEFAULT_OPTIONS, EXECUTION_PROVIDERS, GpuOptions, Provider, provider_chain
-
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-"""What a cross-encoder reads."""
 
 
 @dataclass(frozen=True, slots=True)

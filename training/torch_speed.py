@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from relevance.cross_encoder_graph import INPUTS
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_pairs
 from relevance.product import Product
 from training.config import STUDENT_TEMPLATE
@@ -27,7 +28,6 @@ from training.models.backbone import load_pair_encoder
 from training.models.cross_encoder import encode_pairs
 from training.models.untrained_shapes import SHAPE_NAMES, ShapeName, untrained_cross_encoder
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 MATMUL_TYPES = {"cuda": (torch.float16, torch.bfloat16), "cpu": (torch.float32, torch.bfloat16)}
 Bucket = tuple[int, int]
 """Pairs, and tokens of each."""

@@ -17,9 +17,9 @@ from statistics import median
 import numpy as np
 import onnxruntime
 
-from export.onnx_graph import INPUTS, OUTPUT
 from export.split_runner import Logits, SplitRunner
 from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 from relevance.integer_products import SLOWER_KERNEL
 from relevance.pair_encoding import pad_pairs
 from relevance.ranking_metrics import soft_target_ndcg

@@ -19,8 +19,8 @@ import numpy as np
 from docs.scripts.labelling_throughput import interleaved
 from export.calibration_feeds import Feed, pair_feeds
 from export.graph import Heads, export_fp32, fuse, fuse_cross_encoder, to_int8
-from export.onnx_graph import OUTPUT
 from export.sessions import cpu_session
+from relevance.cross_encoder_graph import OUTPUT
 from relevance.pair_encoding import EncodedPair
 from training.models.backbone import load_cross_encoder
 from training.student import student_from

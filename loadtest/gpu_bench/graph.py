@@ -12,12 +12,11 @@ import onnxruntime as ort
 
 from loadtest.gpu_bench.arithmetic import Bucket
 from loadtest.gpu_bench.plan import Device
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 from relevance.integer_products import ask_for_exact_products
 from relevance.pair_encoding import EncodedPair, pad_pairs
 from relevance.runtime_errors import in_short
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-OUTPUT = "logits"
 FIRST_WORD, WORDS = 1000, 28_000
 """Ids of real words in BERT's vocabulary."""
 
@@ -90,4 +89,4 @@ def feed_of(bucket: Bucket, fill: float) -> Feed:
     lengths = np.linspace(fill, 1.0, bucket[0]) * bucket[1]
     mask = (np.arange(bucket[1]) < np.round(lengths)[:, None]).astype(np.int64)
     ids = rng.integers(FIRST_WORD, FIRST_WORD + WORDS, size=bucket) * mask
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros(bucket, dtype=np.int64)}
+    return dict(zip(INPUTS, (ids, mask, np.zeros(bucket, dtype=np.int64)), strict=True))

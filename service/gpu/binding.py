@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime as ort
 
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 from relevance.pair_encoding import IntArray, PaddedBatch
 from service.errors import BackendError
 from service.gpu.options import GRAPH_ID
 from service.gpu.shapes import Shape
-from service.sessions import INPUTS
 
-OUTPUT = "logits"
 _OUTPUT_TYPES: Mapping[str, type] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 Pin = Callable[[IntArray], None]

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from export.onnx_graph import INPUTS, OUTPUT
+from relevance.cross_encoder_graph import INPUTS, OUTPUT
 from relevance.pair_encoding import EncodedPair, pad_pairs
 
 WORDS, WIDTH, HIDDEN = 40, 8, 24

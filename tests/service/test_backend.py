@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from relevance.bundle import Bundle
+from relevance.cross_encoder_graph import INPUTS
 from relevance.pair_encoding import EncodedPair
 from relevance.product import Product
 from service.autotune.tuning import Layout
@@ -20,7 +21,7 @@ from service.backend import BatchRun, OnnxBackend, probe, warm_up
 from service.cross_encoder import CrossEncoderRunner, load_backend
 from service.errors import BackendError, BatchTimeoutError, DeviceLostError, WorkerDiedError
 from service.inference_threads import InferenceThreads
-from service.sessions import INPUTS, Graph
+from service.sessions import Graph
 from tests.service.tiny_bundle import write_bundle
 
 Encode = Callable[..., list[EncodedPair]]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertPooler
 
+from relevance.cross_encoder_graph import INPUTS
 from training.optimise.batches import Batch
 from training.optimise.precision import autocast
 
@@ -99,9 +100,6 @@ class DecoderScorer(Scorer):
         rows = torch.arange(len(mask), device=self.device)
         logits: Tensor = inner.score(hidden[rows, last].float())
         return logits.squeeze(-1)
-
-
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def cls_vectors(model: BertForSequenceClassification, batch: Batch) -> Tensor:
