@@ -140,7 +140,10 @@ def pad_pairs(pairs: Sequence[EncodedPair], pad_id: int) -> PaddedBatch:
 
 
 def write_pairs(pairs: Sequence[EncodedPair], pad_id: int, batch: PaddedBatch) -> None:
-    """Write `n` pairs to the first rows of `batch`, whose arrays are at least (n, longest), and pad the rest."""
+    """Write `n` pairs to the first rows of `batch`, whose arrays are at least (n, longest), and pad the rest.
+
+    Rows beyond the pairs are padding that a graph can run: their first token is not masked.
+    """
     batch.input_ids.fill(pad_id)
     batch.token_type_ids.fill(0)
     batch.attention_mask.fill(0)
@@ -149,6 +152,7 @@ def write_pairs(pairs: Sequence[EncodedPair], pad_id: int, batch: PaddedBatch) -
         batch.input_ids[row, :width] = pair.ids
         batch.token_type_ids[row, :width] = pair.type_ids
         batch.attention_mask[row, :width] = 1
+    _unmask_padding_rows(batch.attention_mask, len(pairs))
 
 
 def pad_texts(
@@ -160,9 +164,13 @@ def pad_texts(
     for row, ids in enumerate(texts):
         input_ids[row, : len(ids)] = ids
         attention_mask[row, : len(ids)] = 1
-    # A row without any token may give NaN, and some kernels refuse it.
-    attention_mask[len(texts) :, 0] = 1
+    _unmask_padding_rows(attention_mask, len(texts))
     return input_ids, attention_mask
+
+
+def _unmask_padding_rows(attention_mask: IntArray, filled: int) -> None:
+    # A row without any token may give NaN, and some kernels refuse it.
+    attention_mask[filled:, 0] = 1
 
 
 def _special_id(tokenizer: Tokenizer, token: str) -> int:

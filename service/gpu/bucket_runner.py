@@ -81,8 +81,6 @@ class BucketRunner:
     def _part(self, pairs: Sequence[EncodedPair], staging: Staging, options: ort.RunOptions | None, cut: Cut) -> _Part:
         rows, batch = pairs[cut.start : cut.stop], staging.batch(cut.shape)
         write_pairs(rows, self._pad_id, batch)
-        # A row without any token may give NaN, and some kernels refuse it.
-        batch.attention_mask[len(rows) :, 0] = 1
         part = self._device.run(partial(self._on_device, cut.shape, batch, options), options)
         return part._replace(logits=part.logits[: len(rows)])
 

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
-from relevance.pair_encoding import EncodedPair, PairEncoder, TokenizerMismatchError, pad_pairs
+from relevance.pair_encoding import (
+    EncodedPair,
+    PaddedBatch,
+    PairEncoder,
+    TokenizerMismatchError,
+    pad_pairs,
+    write_pairs,
+)
 from relevance.product import Product
 from relevance.template import FieldBudget, Template
 
@@ -82,6 +89,14 @@ def test_batches_are_padded_on_the_right() -> None:
     assert {array.dtype for array in (batch.input_ids, batch.attention_mask, batch.token_type_ids)} == {
         np.dtype(np.int64)
     }
+
+
+def test_pairs_are_written_over_whatever_a_larger_batch_held_and_no_row_is_wholly_masked() -> None:
+    batch = PaddedBatch(*(np.full((3, 4), 7, dtype=np.int64) for _ in range(3)))
+    write_pairs([EncodedPair((2, 5, 3), (0, 0, 1))], 9, batch)
+    assert batch.input_ids.tolist() == [[2, 5, 3, 9], [9, 9, 9, 9], [9, 9, 9, 9]]
+    assert batch.token_type_ids.tolist() == [[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert batch.attention_mask.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
 
 
 def test_a_tokenizer_without_bert_tokens_is_refused() -> None:
