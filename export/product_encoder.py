@@ -15,6 +15,7 @@ from export.catalogue_build import Encoder, Encoding
 from export.errors import CheckpointError
 from export.sessions import cpu_session
 from relevance.bundle import Precision, load_bundle
+from relevance.length_sorting import length_sorted_batches
 from relevance.product import Product
 from relevance.product_record import ProductRecord
 from relevance.split_inputs import encoder_inputs, records_of
@@ -35,8 +36,12 @@ class ProductEncoder:
     def begin(self, products: Sequence[Product]) -> Encoding:
         """Tokenise now, and let the threads encode; what comes back waits for them."""
         texts = [text for text in self._rule.encode_products(products) if isinstance(text, ProductText)]
-        batches = length_sorted([len(text.ids) for text in texts])
-        running = [self._threads.submit(self._run, rows, texts) for rows in batches]
+        ids = [self._rule.alone(text) for text in texts]
+        batches = length_sorted_batches([len(each) for each in ids], BATCH_TOKENS)
+        running = [
+            self._threads.submit(self._run, [ids[row] for row in rows], [bool(texts[row].dropped) for row in rows])
+            for rows in batches
+        ]
 
         def wait() -> list[tuple[bytes, ProductRecord]]:
             found: dict[int, ProductRecord] = {}
@@ -46,10 +51,9 @@ class ProductEncoder:
 
         return wait
 
-    def _run(self, rows: Sequence[int], texts: Sequence[ProductText]) -> list[ProductRecord]:
-        ids = [self._rule.alone(texts[row]) for row in rows]
+    def _run(self, ids: Sequence[tuple[int, ...]], cut: Sequence[bool]) -> list[ProductRecord]:
         (latents,) = self._session.run(["latents"], encoder_inputs(ids, self._rule.pad_id))
-        return records_of(ids, np.asarray(latents), [bool(texts[row].dropped) for row in rows])
+        return records_of(ids, np.asarray(latents), cut)
 
 
 def open_encoder(directory: Path, precision: Precision = "int8") -> Encoder:
@@ -65,15 +69,3 @@ def open_encoder(directory: Path, precision: Precision = "int8") -> Encoder:
     session = cpu_session(bundle.split_path(precision, "encoder"), threads=1)
     rule = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
     return ProductEncoder(session, rule, version, split.latent_width)
-
-
-def length_sorted(lengths: Sequence[int]) -> list[list[int]]:
-    """Row numbers in batches of at most BATCH_TOKENS padded tokens, longest first."""
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    batches: list[list[int]] = []
-    start = 0
-    while start < len(order):
-        count = max(1, BATCH_TOKENS // (lengths[order[start]] + 2))
-        batches.append(order[start : start + count])
-        start += count
-    return batches

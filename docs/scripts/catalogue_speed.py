@@ -23,13 +23,14 @@ from typing import TypeVar
 import numpy as np
 
 from export.catalogue_build import PRODUCTS_PER_BLOCK, Encoder, build_catalogue
-from export.product_encoder import length_sorted, open_encoder
+from export.product_encoder import BATCH_TOKENS, open_encoder
 from export.product_file import ProductFile
 from export.sessions import cpu_session
 from loadtest.bench.split_arena import shop
 from loadtest.measured import quantile_ms
 from relevance.bundle import Bundle, load_bundle
 from relevance.catalogue import Catalogue, CatalogueWriter
+from relevance.length_sorting import length_sorted_batches
 from relevance.product_record import KEY_BYTES, ProductRecord
 from relevance.split_inputs import Feed, encoder_inputs
 from relevance.split_pair import ProductText, SplitPairEncoder
@@ -54,8 +55,9 @@ def raw_batches(bundle: Bundle, file: Path) -> list[Feed]:
     feeds = []
     for block in ProductFile(file).blocks(PRODUCTS_PER_BLOCK):
         texts = [text for text in rule.encode_products(block) if isinstance(text, ProductText)]
-        for rows in length_sorted([len(text.ids) for text in texts]):
-            feeds.append(encoder_inputs([rule.alone(texts[row]) for row in rows], rule.pad_id))
+        ids = [rule.alone(text) for text in texts]
+        for rows in length_sorted_batches([len(each) for each in ids], BATCH_TOKENS):
+            feeds.append(encoder_inputs([ids[row] for row in rows], rule.pad_id))
     return feeds
 
 

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertModel
 
+from relevance.length_sorting import length_sorted_batches
 from relevance.product import Product
 from training.models.backbone import backbone_directory, load_encoder
 from training.optimise.precision import autocast
@@ -35,7 +36,7 @@ class BiEncoder:
         """Unit vectors (len(texts), 384), in the order of the texts; `progress` gets each batch's size."""
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         vectors = np.zeros((len(ids), self._model.config.hidden_size), dtype=np.float32)
-        for rows in _length_sorted_batches(ids):
+        for rows in length_sorted_batches([len(each) for each in ids], TOKENS_PER_BATCH):
             vectors[rows] = self._encode_batch([ids[row] for row in rows])
             if progress:
                 progress(len(rows))
@@ -84,15 +85,3 @@ class BiEncoder:
 def bi_encoder_texts(product: Product) -> tuple[str, str]:
     """A product's title and its full text, which are the same where it has nothing but a title."""
     return product.title, " ".join(part for part in (product.title, product.product_type, product.description) if part)
-
-
-def _length_sorted_batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Row numbers in batches of at most TOKENS_PER_BATCH padded tokens, longest texts first."""
-    order = sorted(range(len(ids)), key=lambda row: len(ids[row]), reverse=True)
-    batches: list[list[int]] = []
-    start = 0
-    while start < len(order):
-        count = max(1, TOKENS_PER_BATCH // max(1, len(ids[order[start]])))
-        batches.append(order[start : start + count])
-        start += count
-    return batches

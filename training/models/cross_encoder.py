@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from relevance.length_sorting import length_sorted_batches
 from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
 from training.optimise.batches import PairGroup, collate
@@ -36,14 +37,10 @@ def score_pairs(
 ) -> Logits:
     """Relevance logits (len(pairs),) in fp32; `progress` gets the number of pairs done in each batch."""
     model.train(False)
-    order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]), reverse=True)
     logits = np.zeros(len(pairs), dtype=np.float32)
-    start = 0
-    while start < len(order):
-        rows = order[start : start + max(1, TOKENS_PER_BATCH // len(pairs[order[start]]))]
+    for rows in length_sorted_batches([len(pair) for pair in pairs], TOKENS_PER_BATCH):
         group = PairGroup([pairs[row] for row in rows], np.zeros(len(rows), dtype=np.float32))
         logits[rows] = relevance_logit(forward(model, collate([group], pad_id))).cpu().numpy()
-        start += len(rows)
         if progress:
             progress(len(rows))
     return logits
