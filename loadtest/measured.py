@@ -22,6 +22,13 @@ class Measured:
         """Throughput."""
         return self.pairs / self.seconds
 
+    def answered_quantile_ms(self, quantile: float) -> float:
+        """As `quantile_ms` of the latencies; RuntimeError where there is none."""
+        value = quantile_ms(self.latencies, quantile)
+        if value is None:
+            raise RuntimeError("a round ended before its first answer; raise --seconds")
+        return value
+
 
 def quantile_ms(latencies: Sequence[float], quantile: float) -> float | None:
     """That quantile of seconds in milliseconds; None where there is none, or where no reply came (infinity)."""

@@ -89,7 +89,7 @@ class RawSessions:
 
     def _drive(self, way: tuple[int, int, int], pairs: Sequence[EncodedPair]) -> Drive:
         workers, threads, size = way
-        return Drive(_session(self._graph, threads), workers, threads, _feeds(pairs, size, self._pad_id))
+        return Drive(cpu_session(self._graph, threads), workers, threads, _feeds(pairs, size, self._pad_id))
 
 
 def fastest(drives: Sequence[Drive], seconds: float) -> Drive:
@@ -111,7 +111,8 @@ def _feeds(pairs: Sequence[EncodedPair], size: int, pad_id: int) -> list[Feed]:
     return [{name: getattr(batch, name) for name in INPUTS} for batch in batches]
 
 
-def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+def cpu_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A session of that many threads on the CPU, with the products of integers that serving computes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     ask_for_exact_products(options)

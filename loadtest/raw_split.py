@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
-from loadtest.raw_session import Drive, fastest
+from loadtest.raw_session import Drive, cpu_session, fastest
 from loadtest.workload import Body
 from relevance.bundle import SPLIT_PARTS, Bundle, Precision
-from relevance.integer_products import ask_for_exact_products
 from relevance.product import Product
 from relevance.product_record import ProductRecord
 from relevance.split_graphs import JOINT_OUTPUT
@@ -48,10 +46,10 @@ class RawSplit:
     """The joint graph, and the lists of `bodies`."""
 
     def __init__(self, bundle: Bundle, bodies: Sequence[Body], precision: Precision = "int8") -> None:
-        paths = {part: str(bundle.split_path(precision, part)) for part in SPLIT_PARTS}
+        paths = {part: bundle.split_path(precision, part) for part in SPLIT_PARTS}
         self._joint = paths["joint"]
         self._rule = bundle.pair_encoder()
-        self._encoder, self._query = (_session(paths[part], 1) for part in ("encoder", "query"))
+        self._encoder, self._query = (cpu_session(paths[part], 1) for part in ("encoder", "query"))
         self._lists = [self._list(body) for body in bodies]
 
     def ceiling(self, trial_seconds: float) -> Drive:
@@ -68,11 +66,11 @@ class RawSplit:
         feeds = [part for each in self._lists for part in each.parts(size)]
         # In the order of their lengths, a measurement shorter than all of them would be one of short products.
         random.Random(0).shuffle(feeds)
-        return Drive(_session(self._joint, 1), len(os.sched_getaffinity(0)), 1, feeds, rows="product_latents")
+        return Drive(cpu_session(self._joint, 1), len(os.sched_getaffinity(0)), 1, feeds, rows="product_latents")
 
     def logits(self) -> list[npt.NDArray[np.float32]]:
         """Logits (n,) of each body's candidates."""
-        session = _session(self._joint, 1)
+        session = cpu_session(self._joint, 1)
         # A lone candidate stands twice in its feed.
         return [
             np.asarray(session.run([JOINT_OUTPUT], each.feed)[0], dtype=np.float32).reshape(-1)[: len(each.records)]
@@ -81,7 +79,7 @@ class RawSplit:
 
     def runs(self) -> list[Callable[[], object]]:
         """A run of one thread for each of the bodies."""
-        session = _session(self._joint, 1)
+        session = cpu_session(self._joint, 1)
         return [partial(session.run, None, each.feed) for each in self._lists]
 
     def _list(self, body: Mapping[str, Any]) -> _List:
@@ -96,10 +94,3 @@ class RawSplit:
             (latents,) = self._encoder.run(["latents"], encoder_inputs([ids], self._rule.pad_id))
             records += records_of([ids], latents, [False])
         return _List(constants, query_ids(query), records)
-
-
-def _session(path: str, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    ask_for_exact_products(options)
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -13,7 +13,7 @@ from statistics import median
 
 from docs.scripts.checkouts import named_checkout, services
 from loadtest.bench.arena import BODIES, NO_CACHES, Contestant
-from loadtest.measured import Measured, quantile_ms
+from loadtest.measured import Measured
 from loadtest.workload import Workload
 
 BUNDLE = Path("models/cross-encoder")
@@ -33,18 +33,14 @@ def compare(made: dict[str, Contestant], load: str, options: argparse.Namespace)
             rounds[name] += [measured] if number else []
     base = next(iter(rounds.values()))
     for name, own in rounds.items():
-        p50, p99 = (median(_quantile(one, q) for one in own) for q in (0.5, 0.99))
+        p50, p99 = (median(one.answered_quantile_ms(q) for one in own) for q in (0.5, 0.99))
         speed = median(one.pairs_per_second for one in own)
-        waits = median(_quantile(one, 0.5) / _quantile(other, 0.5) for one, other in zip(own, base, strict=True))
+        waits = median(
+            one.answered_quantile_ms(0.5) / other.answered_quantile_ms(0.5)
+            for one, other in zip(own, base, strict=True)
+        )
         gains = median(one.pairs_per_second / other.pairs_per_second for one, other in zip(own, base, strict=True))
         print(f"| {load} | {name} | {p50:.1f} | {p99:.1f} | {waits:.2f} | {speed:,.0f} | {gains:.2f} |", flush=True)
-
-
-def _quantile(measured: Measured, quantile: float) -> float:
-    milliseconds = quantile_ms(measured.latencies, quantile)
-    if milliseconds is None:
-        raise RuntimeError("a round ended before its first answer; raise --seconds")
-    return milliseconds
 
 
 def main() -> None:

@@ -7,13 +7,12 @@ from functools import partial
 from itertools import cycle
 
 from loadtest.bench.arena import BODIES, Arena
+from loadtest.bench.closed_rows import Rounds, closed_rows, speeds_of
 from loadtest.bench.result import RAW, LoadResult
 from loadtest.bench.rounds import interleaved
-from loadtest.measured import Measured, median, median_ratio, quantile_ms
+from loadtest.measured import median
 from loadtest.systems import AISLE
 from loadtest.workload import Workload
-
-Rounds = dict[str, list[Measured]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +45,15 @@ class ClosedLoad:
             ways[contestant.name] = partial(contestant.drive, cycle(calls), self.clients, pace.seconds)
         rounds = interleaved(ways, pace.rounds)
         title = f"{self.candidates} candidates, {self.clients} clients, closed loop, median of {pace.rounds} rounds"
-        return LoadResult(self.name, title, _rows(rounds), self._facts(rounds, str(raw)))
+        return LoadResult(self.name, title, closed_rows(rounds), self._facts(rounds, str(raw)))
 
     def _facts(self, rounds: Rounds, raw: str) -> dict[str, object]:
-        facts: dict[str, object] = {"raw_drive": raw, "rounds": {name: _speeds(own) for name, own in rounds.items()}}
+        facts: dict[str, object] = {"raw_drive": raw, "rounds": speeds_of(rounds)}
         if self.one_pair:
-            facts["graph_ms"] = _quantile(rounds[RAW], 0.5)
-            over = [_p50(ours) - _p50(graph) for ours, graph in zip(rounds[AISLE], rounds[RAW], strict=True)]
+            facts["graph_ms"] = closed_rows(rounds)["p50_ms"][RAW]
+            over = [
+                ours.answered_quantile_ms(0.5) - graph.answered_quantile_ms(0.5)
+                for ours, graph in zip(rounds[AISLE], rounds[RAW], strict=True)
+            ]
             facts["aisle_p50_minus_graph_ms"] = median(over)
         return facts
-
-
-def _rows(rounds: Rounds) -> dict[str, dict[str, float | None]]:
-    speeds = {name: _speeds(own) for name, own in rounds.items()}
-    return {
-        "pairs_per_s": {name: median(own) for name, own in speeds.items()},
-        "aisle_to_this": {name: median_ratio(speeds[AISLE], own) for name, own in speeds.items() if name != AISLE},
-        # Of the raw graph: of one micro-batch, which is a request only in c1x1.
-        "p50_ms": {name: _quantile(own, 0.5) for name, own in rounds.items()},
-        "p99_ms": {name: _quantile(own, 0.99) for name, own in rounds.items()},
-    }
-
-
-def _speeds(rounds: list[Measured]) -> list[float]:
-    return [round(measured.pairs_per_second, 1) for measured in rounds]
-
-
-def _quantile(rounds: list[Measured], quantile: float) -> float | None:
-    return quantile_ms([latency for measured in rounds for latency in measured.latencies], quantile)
-
-
-def _p50(measured: Measured) -> float:
-    return 1000 * sorted(measured.latencies)[len(measured.latencies) // 2]

@@ -14,10 +14,11 @@ from itertools import chain, count, cycle
 from pathlib import Path
 
 from loadtest.bench.arena import Arena, Contestant, aisles
-from loadtest.bench.result import RAW, LoadResult, Row
+from loadtest.bench.closed_rows import Rounds, closed_rows, speeds_of
+from loadtest.bench.result import RAW, LoadResult
 from loadtest.bench.rounds import interleaved
 from loadtest.bench.split_arena import COLD, NO_SCORES, shop, write_catalogue
-from loadtest.measured import Measured, median, median_ratio, quantile_ms
+from loadtest.measured import Measured
 from loadtest.raw_split import RawSplit
 from loadtest.shop_workload import Shop
 from loadtest.systems import AISLE, Call, System
@@ -129,19 +130,9 @@ def split_of(arena: Arena) -> Bundle:
     return arena.split
 
 
-def result(name: str, title: str, rounds: Mapping[str, Sequence[Measured]], facts: dict[str, object]) -> LoadResult:
+def result(name: str, title: str, rounds: Rounds, facts: dict[str, object]) -> LoadResult:
     """Pairs/s, ratios and latencies of everybody."""
-    speeds = {key: [round(measured.pairs_per_second, 1) for measured in own] for key, own in rounds.items()}
-    rows: dict[str, Row] = {
-        "pairs_per_s": {key: median(own) for key, own in speeds.items()},
-        "aisle_to_this": {key: median_ratio(speeds[AISLE], own) for key, own in speeds.items() if key != AISLE},
-        **{f"p{q}_ms": {key: _latency(own, q / 100) for key, own in rounds.items()} for q in (50, 99)},
-    }
-    return LoadResult(name, title, rows, {"rounds": speeds, **facts})
-
-
-def _latency(rounds: Sequence[Measured], quantile: float) -> float | None:
-    return quantile_ms([latency for measured in rounds for latency in measured.latencies], quantile)
+    return LoadResult(name, title, closed_rows(rounds), {"rounds": speeds_of(rounds), **facts})
 
 
 def _others(arena: Arena, bodies: Sequence[Body], wanted: bool = True) -> dict[str, tuple[Contestant, Sequence[Body]]]:

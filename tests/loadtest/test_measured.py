@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.measured import median, median_ratio, quantile_ms, significant
+from loadtest.measured import Measured, median, median_ratio, quantile_ms, significant
 
 
 def test_quantiles_are_latencies_that_somebody_had() -> None:
@@ -27,6 +27,12 @@ def test_a_quantile_among_the_unanswered_is_none() -> None:
     assert quantile_ms(latencies, 0.5) == 100.0
     assert quantile_ms(latencies, 0.99) is None
     assert quantile_ms([], 0.5) is None
+
+
+def test_a_round_without_an_answer_is_told_where_a_figure_is_needed() -> None:
+    assert Measured(1, 1.0, [0.1, 0.2, 0.3]).answered_quantile_ms(0.5) == 200.0
+    with pytest.raises(RuntimeError, match="raise --seconds"):
+        Measured(0, 1.0, []).answered_quantile_ms(0.5)
 
 
 def test_ratios_are_taken_within_a_round() -> None:
