@@ -34,12 +34,12 @@ TARGET_DIGITS = 12
 """More than a grade tells apart; what tenths and sevenths lose as binary fractions lies behind them."""
 
 
-class Catalogue:
+class ProductTable:
     """The products of one file, by id; filled row by row, `line` being 0 where rows have no number."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.products: dict[str, Product] = {}
+        self.by_id: dict[str, Product] = {}
         self.untitled: dict[str, int] = {}
         """Id → line of the products that have no title."""
         self._line_of: dict[str, int] = {}
@@ -52,7 +52,7 @@ class Catalogue:
             return
         product = _product(fields, place(self.path, line))
         product_id = fields["id"]
-        known = self.products.setdefault(product_id, product)
+        known = self.by_id.setdefault(product_id, product)
         if known is product:
             self._line_of[product_id] = line
         elif known == product:
@@ -65,7 +65,7 @@ class Catalogue:
             )
 
     def refuse_judged(self, product_id: str, where: str) -> NoReturn:
-        """DataError for a judgement, at `where`, of a product that is not in the catalogue, or was left out of it."""
+        """DataError for a judgement, at `where`, of a product that is not in the table, or was left out of it."""
         if product_id in self.untitled:
             raise DataError(
                 f"{place(self.path, self.untitled[product_id])}: 'title' is missing or empty, but product "
@@ -84,15 +84,15 @@ class Catalogue:
 class JudgementTable:
     """The judged pairs of one file; filled row by row."""
 
-    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+    def __init__(self, path: Path, products: ProductTable) -> None:
         self._path = path
-        self._catalogue = catalogue
+        self._products = products
         self._targets: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def add(self, query: str, product_id: str, target: float, line: int = 0) -> None:
         """Take one judgement."""
-        if product_id not in self._catalogue.products:
-            self._catalogue.refuse_judged(product_id, place(self._path, line))
+        if product_id not in self._products.by_id:
+            self._products.refuse_judged(product_id, place(self._path, line))
         # Interned: a query comes once for each of its products, millions of times in all.
         self._targets[sys.intern(query), sys.intern(product_id)].append(target)
 

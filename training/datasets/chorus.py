@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.datasets.assembly import Catalogue, JudgementTable, mean_target
+from training.datasets.assembly import JudgementTable, ProductTable, mean_target
 from training.datasets.rows import read_csv, read_jsonl, require_text
 from training.datasets.schema import Dataset
 from training.errors import DataError
@@ -30,23 +30,23 @@ ATTRIBUTES = {
 
 def read_chorus(directory: Path) -> Dataset:
     """Read the dataset; DataError names the file and line of anything that is wrong."""
-    catalogue = _read_products(directory)
+    products = _read_products(directory)
     by_raters = dict(_rater_means(directory / "individual_ratings.csv"))
     path = directory / "ratings.csv"
-    table = JudgementTable(path, catalogue)
+    table = JudgementTable(path, products)
     for line, row in read_csv(path, ("query", "docid", "rating")):
         query, docid = (require_text(row, name, path, line) for name in ("query", "docid"))
         final = _rating(row["rating"], path, line) / HIGHEST_RATING
         table.add(query, docid, by_raters.get((query, docid), final), line)
     judgements = table.judgements()
-    catalogue.log_left_out()
-    return Dataset("chorus", catalogue.products, judgements)
+    products.log_left_out()
+    return Dataset("chorus", products.by_id, judgements)
 
 
-def _read_products(directory: Path) -> Catalogue:
+def _read_products(directory: Path) -> ProductTable:
     plain, packed = directory / "products.jsonl", directory / "products.jsonl.gz"
     path = plain if plain.exists() else packed
-    catalogue = Catalogue(path)
+    products = ProductTable(path)
     for line, row in read_jsonl(path):
         fields = {
             "id": require_text(row, "id", path, line),
@@ -57,8 +57,8 @@ def _read_products(directory: Path) -> Catalogue:
             "description": row.get("short_description") or None,
             "attributes": {name: str(row[key]) for key, name in ATTRIBUTES.items() if row.get(key)},
         }
-        catalogue.add(fields, line)
-    return catalogue
+        products.add(fields, line)
+    return products
 
 
 def _product_type(row: dict[str, Any]) -> str | None:

@@ -34,7 +34,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as arrow
 
-from training.datasets.assembly import Catalogue, JudgementTable
+from training.datasets.assembly import JudgementTable, ProductTable
 from training.datasets.html_text import html_text
 from training.datasets.parquet import scan_parquet
 from training.datasets.schema import Dataset, Judgement
@@ -78,20 +78,20 @@ def read_esci(directory: Path, options: EsciOptions) -> Dataset:
     """Read the chosen part; DataError names the file, and the example or product, of anything that is wrong."""
     path = directory / EXAMPLES
     examples = _read_examples(path, options)
-    catalogue = _read_products(directory / PRODUCTS, options.locale, pc.unique(examples["product_id"]))
+    products = _read_products(directory / PRODUCTS, options.locale, pc.unique(examples["product_id"]))
     test: set[str] = set()
     if options.split == "official":
         test = set(examples.filter(pc.field("split") == "test")["query"].to_pylist())
-    judgements = _judgements(examples, JudgementTable(path, catalogue), catalogue, test)
+    judgements = _judgements(examples, JudgementTable(path, products), products, test)
     held_out = frozenset(judgement.query for judgement in judgements) & test if options.split == "official" else None
-    return Dataset("esci", catalogue.products, judgements, held_out_queries=held_out)
+    return Dataset("esci", products.by_id, judgements, held_out_queries=held_out)
 
 
-def _judgements(examples: pa.Table, table: JudgementTable, catalogue: Catalogue, test: set[str]) -> list[Judgement]:
+def _judgements(examples: pa.Table, table: JudgementTable, products: ProductTable, test: set[str]) -> list[Judgement]:
     """The pairs, without those whose product has no title and, for `test` queries, those of the train split."""
     untitled = doubled = 0
     for _, query, product_id, label, split in _tuples(examples):
-        if product_id in catalogue.untitled:
+        if product_id in products.untitled:
             untitled += 1
         elif query in test and split != "test":
             doubled += 1
@@ -130,15 +130,15 @@ def _refuse(path: Path, examples: pa.Table, fault: tuple[str, str], bad: pa.Chun
         raise DataError(f"{path}: example_id {example['example_id']}: {column} {example[column]!r} {problem}")
 
 
-def _read_products(path: Path, locale: str, wanted: pa.Array) -> Catalogue:
+def _read_products(path: Path, locale: str, wanted: pa.Array) -> ProductTable:
     columns = ["product_id", "product_title", "product_description", "product_bullet_point"]
     columns += ["product_brand", "product_color"]
-    catalogue = Catalogue(path)
+    products = ProductTable(path)
     chosen = (arrow.field("product_locale") == locale) & arrow.field("product_id").isin(wanted)
     for batch in scan_parquet(path, [*columns, "product_locale"], chosen):
         for product_id, title, description, bullets, brand, color in _tuples(batch.select(columns)):
             long_text = " ".join(filter(None, (html_text(text) for text in (description, bullets) if text)))
-            catalogue.add(
+            products.add(
                 {
                     "id": product_id,
                     "title": (title or "").strip(),
@@ -147,8 +147,8 @@ def _read_products(path: Path, locale: str, wanted: pa.Array) -> Catalogue:
                     "description": long_text or None,
                 }
             )
-    catalogue.log_left_out()
-    return catalogue
+    products.log_left_out()
+    return products
 
 
 def _tuples(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from relevance.product_row import KNOWN, product_fields
-from training.datasets.assembly import Catalogue, JudgementTable
+from training.datasets.assembly import JudgementTable, ProductTable
 from training.datasets.grades import Row, TargetOf, grade_table, linear_table, row_target
 from training.datasets.parquet import parquet_rows
 from training.datasets.query_log import logged_query
@@ -31,28 +31,28 @@ log = logging.getLogger(__name__)
 
 def read_generic(directory: Path, layout: Layout) -> Dataset:
     """Read the dataset; DataError names the file and line (or row, from 1) of anything that is wrong."""
-    catalogue = _read_products(_find(directory, "products", layout), layout)
+    products = _read_products(_find(directory, "products", layout), layout)
     path = _find(directory, "judgements", layout)
     rows = list(_rows(path, layout, {"query", "product_id", "grade", "raters"}))
     target_of = grade_table(directory / "grades.json") or linear_table(rows, path)
-    judgements = _read_judgements(rows, path, catalogue, target_of)
-    catalogue.log_left_out()
-    return Dataset(directory.name, catalogue.products, judgements, tuple(_read_queries(directory, layout)))
+    judgements = _read_judgements(rows, path, products, target_of)
+    products.log_left_out()
+    return Dataset(directory.name, products.by_id, judgements, tuple(_read_queries(directory, layout)))
 
 
-def _read_products(path: Path, layout: Layout) -> Catalogue:
-    catalogue = Catalogue(path)
+def _read_products(path: Path, layout: Layout) -> ProductTable:
+    products = ProductTable(path)
     for line, row in _rows(path, layout, KNOWN):
         with rows_named(path, line):
             fields = product_fields(row)
-        catalogue.add(fields, line)
-    if not catalogue.products:
-        raise DataError(f"{path} has no products" + (" with a title" if catalogue.untitled else ""))
-    return catalogue
+        products.add(fields, line)
+    if not products.by_id:
+        raise DataError(f"{path} has no products" + (" with a title" if products.untitled else ""))
+    return products
 
 
-def _read_judgements(rows: list[Row], path: Path, catalogue: Catalogue, target_of: TargetOf) -> list[Judgement]:
-    table = JudgementTable(path, catalogue)
+def _read_judgements(rows: list[Row], path: Path, products: ProductTable, target_of: TargetOf) -> list[Judgement]:
+    table = JudgementTable(path, products)
     for line, row in rows:
         query = require_text(row, "query", path, line)
         product_id = require_text(row, "product_id", path, line)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.datasets.assembly import Catalogue, JudgementTable
+from training.datasets.assembly import JudgementTable, ProductTable
 from training.datasets.rows import read_csv, require_text
 from training.datasets.schema import Dataset
 from training.errors import DataError
@@ -30,9 +30,9 @@ COLOR = "color"
 def read_wands(directory: Path) -> Dataset:
     """Read the dataset; DataError names the file and line of anything that is wrong."""
     queries = _read_queries(directory / QUERIES)
-    catalogue = _read_products(directory / PRODUCTS)
+    products = _read_products(directory / PRODUCTS)
     path = directory / LABELS
-    table = JudgementTable(path, catalogue)
+    table = JudgementTable(path, products)
     for line, row in read_csv(path, ("query_id", "product_id", "label"), "\t"):
         query_id = require_text(row, "query_id", path, line)
         if query_id not in queries:
@@ -41,8 +41,8 @@ def read_wands(directory: Path) -> Dataset:
             raise DataError(f"{path}:{line}: label {row['label']!r} is none of {', '.join(TARGETS)}")
         table.add(queries[query_id], require_text(row, "product_id", path, line), TARGETS[row["label"]], line)
     judgements = table.judgements()
-    catalogue.log_left_out()
-    return Dataset("wands", catalogue.products, judgements)
+    products.log_left_out()
+    return Dataset("wands", products.by_id, judgements)
 
 
 def _read_queries(path: Path) -> dict[str, str]:
@@ -54,8 +54,8 @@ def _read_queries(path: Path) -> dict[str, str]:
     return queries
 
 
-def _read_products(path: Path) -> Catalogue:
-    catalogue = Catalogue(path)
+def _read_products(path: Path) -> ProductTable:
+    products = ProductTable(path)
     columns = ("product_id", "product_name", "product_class", "product_description", "product_features")
     for line, row in read_csv(path, columns, "\t"):
         attributes = product_features(row["product_features"])
@@ -69,8 +69,8 @@ def _read_products(path: Path) -> Catalogue:
             "description": row["product_description"].strip() or None,
             "attributes": attributes,
         }
-        catalogue.add(fields, line)
-    return catalogue
+        products.add(fields, line)
+    return products
 
 
 def product_features(text: str) -> dict[str, str]:
