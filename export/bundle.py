@@ -11,10 +11,10 @@ from typing import Any
 
 from transformers import BertConfig
 
-from export.calibration_feeds import pair_feeds
 from export.graph import Heads, export_fp32, fuse_cross_encoder, to_int8
 from export.half_precision import to_fp16
 from export.parity import JudgedList, check_parity
+from export.range_feeds import pair_feeds
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Precision, save_bundle, sha256_of
 from relevance.calibration import Calibration, LabelBand
 from relevance.pair_encoding import EncodedPair

@@ -18,9 +18,9 @@ from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
 
-from export.calibration_feeds import Feed
 from export.errors import CheckpointError
 from export.last_layer import last_layer_for_cls
+from export.range_feeds import Feed
 from export.residual_norms import split_residual_norms
 from export.smoothing import smooth
 from export.static_ranges import fix_ranges

@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from export.calibration_feeds import Feed, Values, channel_ranges
 from export.onnx_graph import replace_nodes
+from export.range_feeds import Feed, Values, channel_ranges
 
 LARGEST_CHANNEL = 4.0
 """What a channel may reach, in medians of the channels. Of 2, 3, 4, 5, 6, 8 the one that kept the ranking best."""

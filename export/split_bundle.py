@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from export.bundle import BundleRequest, CardWriter, finish_bundle, in_building
-from export.calibration_feeds import Feed, sample
 from export.graph import to_int8
 from export.half_precision import to_fp16
 from export.half_weights import halve_weights
 from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, JudgedList, checked, compare
+from export.range_feeds import Feed, sample
 from export.split_graph import SplitModules, export_part
 from export.split_runner import Logits, SplitList, SplitRunner, in_parts
 from relevance.bundle import SPLIT_PARTS, Precision, SplitPart, sha256_of

@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from export.calibration_feeds import Feed, Values, channel_ranges
 from export.onnx_graph import MICROSOFT, replace_nodes
+from export.range_feeds import Feed, Values, channel_ranges
 
 STEPS = 255
 

@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 
 from docs.scripts.labelling_throughput import interleaved
-from export.calibration_feeds import Feed, pair_feeds
 from export.graph import Heads, export_fp32, fuse, fuse_cross_encoder, to_int8
+from export.range_feeds import Feed, pair_feeds
 from export.sessions import cpu_session
 from relevance.cross_encoder_graph import OUTPUT
 from relevance.pair_encoding import EncodedPair

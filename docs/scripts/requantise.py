@@ -22,10 +22,10 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from export.calibration_feeds import pair_feeds
 from export.graph import to_int8
 from export.onnx_graph import drop_unused, replace_nodes
 from export.parity import JudgedList, Parity, batch_drift, compare, graph_logits
+from export.range_feeds import pair_feeds
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Bundle, load_bundle, save_bundle, sha256_of
 from training.checks import general_check
 from training.config import load_settings

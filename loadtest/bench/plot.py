@@ -10,8 +10,8 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from loadtest.bench.curve import CANDIDATES, Curve
 
-# Told apart by people who see colours differently too (Okabe & Ito).
 ENDINGS = (".png", ".svg")
+# Told apart by people who see colours differently too (Okabe & Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
 
 

@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from export.calibration_feeds import pair_feeds
 from export.errors import GraphError
 from export.graph import fuse, fuse_cross_encoder, to_int8
 from export.last_layer import last_layer_for_cls
+from export.range_feeds import pair_feeds
 from tests.export.hand_made_graph import activation, logits, perceptron
 from tests.export.random_bert import BATCHES, HEADS, pairs_of, random_bert
 

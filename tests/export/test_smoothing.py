@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from export.calibration_feeds import MOST_INPUTS, channel_ranges, pair_feeds, sample
+from export.range_feeds import MOST_INPUTS, channel_ranges, pair_feeds, sample
 from export.smoothing import LARGEST_CHANNEL, smooth, smoothing_factors
 from tests.export.hand_made_graph import OUTLIER, logits, perceptron, random_pairs
 

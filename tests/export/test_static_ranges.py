@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from export.calibration_feeds import pair_feeds
+from export.range_feeds import pair_feeds
 from export.static_ranges import STEPS, fix_ranges, scale_of
 from tests.export.hand_made_graph import logits, perceptron, random_pairs
 
