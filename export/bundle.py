@@ -56,21 +56,28 @@ class Source:
 CardWriter = Callable[[dict[str, Any]], str]
 
 
+@dataclass(frozen=True, slots=True)
+class BundleOutput:
+    """The folder that becomes the bundle, and what writes its card from the manifest's fields."""
+
+    directory: Path
+    write_card: CardWriter
+
+
 def export_bundle(
-    source: Source, lists: Sequence[JudgedList], request: BundleRequest, output: tuple[Path, CardWriter]
+    source: Source, lists: Sequence[JudgedList], request: BundleRequest, output: BundleOutput
 ) -> dict[str, Any]:
     """Export, fuse, lower and compare every precision, then write the bundle; returns the parity figures.
 
-    `output` is the bundle's folder and what writes its card from the manifest's fields. The graphs are
-    built beside the folder, which appears only once all of them have passed.
+    The graphs are built beside the output's folder, which appears only once all of them have passed.
     """
-    with in_building(output[0]) as building:
+    with in_building(output.directory) as building:
         parity = _build_graphs(source, lists, request.precisions, building)
         graphs = {precision: GRAPH_FILES[precision] for precision in request.precisions}
         # Named by content: two bundles with one version hold the same weights.
         version = sha256_of(building / next(iter(graphs.values())))[:12]
         fields = {"graphs": graphs, "version": version, "parity": parity}
-        finish_bundle((building, source.tokenizer), request, fields, output)
+        finish_bundle(building, source.tokenizer, request, fields, output)
     return parity
 
 
@@ -84,14 +91,12 @@ def in_building(target: Path) -> Iterator[Path]:
 
 
 def finish_bundle(
-    parts: tuple[Path, Path], request: BundleRequest, fields: Mapping[str, Any], output: tuple[Path, CardWriter]
+    building: Path, tokenizer: Path, request: BundleRequest, fields: Mapping[str, Any], output: BundleOutput
 ) -> None:
-    """Add tokenizer, card and manifest to the graphs in a folder, and put it in its place.
+    """Add the tokenizer's file, card and manifest to the graphs in `building`, and put that folder in its place.
 
-    `parts` are that folder and the tokenizer's file, `fields` the manifest's of the graphs.
+    `fields` are the manifest's of the graphs.
     """
-    building, tokenizer = parts
-    target, write_card = output
     shutil.copyfile(tokenizer, building / TOKENIZER)
     whole = {
         **fields,
@@ -103,10 +108,10 @@ def finish_bundle(
         "metrics": request.metrics,
         "licences": request.licences,
     }
-    (building / CARD).write_text(write_card(whole), encoding="utf-8")
+    (building / CARD).write_text(output.write_card(whole), encoding="utf-8")
     save_bundle(building, whole)
-    shutil.rmtree(target, ignore_errors=True)
-    building.rename(target)
+    shutil.rmtree(output.directory, ignore_errors=True)
+    building.rename(output.directory)
 
 
 def _build_graphs(

@@ -25,6 +25,7 @@ NDCG_CUTOFF = 10
 DRIFT_PAIRS = 300
 
 Logits = npt.NDArray[np.float64]
+Targets = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class JudgedList:
     """One query's encoded pairs with their soft targets (n,), to compare rankings on."""
 
     pairs: Sequence[EncodedPair]
-    targets: npt.NDArray[np.float64]
+    targets: Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +85,23 @@ def check_parity(
     """Compare a graph with its checkpoint; ParityError names the largest difference if a bound is passed."""
     reference = torch_logits(checkpoint, lists, pad_id)
     measured = graph_logits(graph, lists, pad_id)
-    parity = compare(lists, reference, measured, batch_drift(graph, lists, measured, pad_id))
-    return checked(parity, (graph.name, precision), BOUNDS[precision])
+    targets = [judged.targets for judged in lists]
+    parity = compare(targets, reference, measured, batch_drift(graph, lists, measured, pad_id))
+    return checked(parity, graph.name, precision, BOUNDS[precision])
 
 
-def checked(parity: Parity, graph: tuple[str, Precision], bounds: Bounds) -> dict[str, Any]:
+def checked(parity: Parity, graph: str, precision: Precision, bounds: Bounds) -> dict[str, Any]:
     """The figures as JSON; ParityError, which names the graph and its precision, if a bound is passed."""
     problem = broken_bound(parity, bounds)
     if problem:
-        raise ParityError(f"{graph[0]}: {problem}; bounds for {graph[1]}: {bounds}")
+        raise ParityError(f"{graph}: {problem}; bounds for {precision}: {bounds}")
     return asdict(parity)
 
 
 def compare(
-    lists: Sequence[JudgedList], reference: Sequence[Logits], measured: Sequence[Logits], drift: float
+    targets: Sequence[Targets], reference: Sequence[Logits], measured: Sequence[Logits], drift: float
 ) -> Parity:
-    """Differences of two models' logits, one array a list, beside the `drift` of the measured one.
+    """Differences of two models' logits, one array (n,) a list as the soft targets, beside the measured one's `drift`.
 
     ParityError if any of the logits is not finite: nothing can be compared then.
     """
@@ -112,8 +114,8 @@ def compare(
         pairs=gap.size,
         largest_logit_difference=float(gap.max()),
         mean_logit_difference=float(gap.mean()),
-        ndcg_torch=_mean_ndcg(lists, reference),
-        ndcg_graph=_mean_ndcg(lists, measured),
+        ndcg_torch=_mean_ndcg(targets, reference),
+        ndcg_graph=_mean_ndcg(targets, measured),
         kendall_tau=float(np.nanmean(taus)) if taus else 1.0,
         largest_batch_drift=drift,
         ties_at_top=sum(ties_at_top(a, b, NDCG_CUTOFF) for a, b in zip(reference, measured, strict=True)),
@@ -168,11 +170,9 @@ def _run(session: onnxruntime.InferenceSession, pairs: Sequence[EncodedPair], pa
     return np.asarray(logits, dtype=np.float64).reshape(-1)
 
 
-def _mean_ndcg(lists: Sequence[JudgedList], logits: Sequence[Logits]) -> float:
+def _mean_ndcg(targets: Sequence[Targets], logits: Sequence[Logits]) -> float:
     values = [
-        soft_target_ndcg(judged.targets, scores, NDCG_CUTOFF)
-        for judged, scores in zip(lists, logits, strict=True)
-        if judged.targets.max() > 0
+        soft_target_ndcg(own, scores, NDCG_CUTOFF) for own, scores in zip(targets, logits, strict=True) if own.max() > 0
     ]
     return float(np.mean(values)) if values else float("nan")
 

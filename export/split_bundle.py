@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from export.bundle import BundleRequest, CardWriter, finish_bundle, in_building
+from export.bundle import BundleOutput, BundleRequest, finish_bundle, in_building
 from export.graph import to_int8
 from export.half_precision import to_fp16
 from export.half_weights import halve_weights
-from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, JudgedList, checked, compare
+from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, checked, compare
 from export.range_feeds import Feed, sample
 from export.split_graph import SplitModules, export_part
 from export.split_runner import Logits, SplitList, SplitRunner, in_parts
@@ -51,14 +51,13 @@ class SplitSource:
 
 
 def export_split_bundle(
-    source: SplitSource, lists: Sequence[SplitList], request: BundleRequest, output: tuple[Path, CardWriter]
+    source: SplitSource, lists: Sequence[SplitList], request: BundleRequest, output: BundleOutput
 ) -> dict[str, Any]:
     """Export, lower and compare every precision, then write the bundle; returns the parity figures.
 
     As `export.bundle.export_bundle`.
     """
-    target, _ = output
-    with in_building(target) as building:
+    with in_building(output.directory) as building:
         longest = request.template.max_length
         exact: Files = {part: building / f"{part}.onnx" for part in SPLIT_PARTS}
         for part in SPLIT_PARTS:
@@ -85,7 +84,7 @@ def export_split_bundle(
             "split": shape,
             "version": version_of(next(iter(graphs.values()))),
         }
-        finish_bundle((building, source.tokenizer), request, {**fields, "parity": parity}, output)
+        finish_bundle(building, source.tokenizer, request, {**fields, "parity": parity}, output)
     return parity
 
 
@@ -125,9 +124,9 @@ def _parity(source: SplitSource, files: Files, precision: Precision, lists: Sequ
     runner, sizes = SplitRunner(files, source.pad_id), cycle(BATCH_SIZES)
     reference = [source.reference(judged) for judged in lists]
     measured = [np.concatenate([runner.logits(part) for part in in_parts(judged, sizes)]) for judged in lists]
-    judged_lists = [JudgedList((), judged.targets) for judged in lists]
-    parity = compare(judged_lists, reference, measured, drift_of(runner, lists, measured))
-    return checked(parity, (files["joint"].name, precision), BOUNDS[precision])
+    targets = [judged.targets for judged in lists]
+    parity = compare(targets, reference, measured, drift_of(runner, lists, measured))
+    return checked(parity, files["joint"].name, precision, BOUNDS[precision])
 
 
 def drift_of(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence[Logits]) -> float:

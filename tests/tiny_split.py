@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel
 
-from export.bundle import BundleRequest
+from export.bundle import BundleOutput, BundleRequest
 from export.split_bundle import SplitSource, export_split_bundle
 from export.split_runner import SplitList
 from relevance.bundle import Bundle, Precision, load_bundle
@@ -39,7 +39,7 @@ def write_split_bundle(
     """A verified bundle in `directory`."""
     source, lists, request = split_parts(directory.with_name(f"{directory.name}.checkpoint"), joint_layers, seed)
     request = replace(request, precisions=precisions)
-    export_split_bundle(source, lists, request, (directory, lambda _: "# tiny\n"))
+    export_split_bundle(source, lists, request, BundleOutput(directory, lambda _: "# tiny\n"))
     return load_bundle(directory)
 
 

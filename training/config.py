@@ -294,7 +294,7 @@ class DistillSettings(_Settings):
             )
         return self
 
-    def of_the_weights(self) -> dict[str, Any]:
+    def weight_settings(self) -> dict[str, Any]:
         """The settings that decide the weights, as JSON: not names, licences, graphs, nor where a file lies.
 
         Nor the size of micro-batches: the gradient is the same, so a run may go on with less memory.

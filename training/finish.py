@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from export.bundle import BundleRequest, CardWriter, Source, export_bundle
+from export.bundle import BundleOutput, BundleRequest, Source, export_bundle
 from export.parity import JudgedList
 from export.split_bundle import export_split_bundle
 from relevance.bundle import MANIFEST
@@ -58,14 +58,14 @@ def evaluate_run(
     stage: Stage,
     settings: DistillSettings,
     split: Split,
-    models: tuple[Teacher, CrossEncoder],
+    teacher: Teacher,
+    student: CrossEncoder,
 ) -> dict[str, Any]:
     """Baselines, teacher and student side by side on the held-out queries and on the general check."""
     scores = stage.directory / SCORES
     if stage.finished:
         load_scores(scores)  # The report needs them: an evaluation without them is refused here, not at the end.
         return stage.manifest()
-    teacher, student = models
     trained = {
         "teacher": teacher.score,
         "student": student_system(student, load_pair_encoder(settings.student.template, settings.student.backbone)),
@@ -139,7 +139,7 @@ def export_run(
             licences=licences(settings),
             precisions=settings.precisions,
         )
-        output = (bundle, model_card)
+        output = BundleOutput(bundle, model_card)
         parity = export_student(directory.path / "student", settings.student, split, request, output)
         stage.finish({"settings": wanted, "parity": parity})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
@@ -149,7 +149,7 @@ def export_run(
 
 
 def export_student(
-    checkpoint: Path, student: StudentSettings, split: Split, request: BundleRequest, output: tuple[Path, CardWriter]
+    checkpoint: Path, student: StudentSettings, split: Split, request: BundleRequest, output: BundleOutput
 ) -> dict[str, Any]:
     """Export the student of either kind in `checkpoint`, compared on held-out pairs; returns the parity figures."""
     rule = load_pair_encoder(student.template, student.backbone)

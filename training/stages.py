@@ -25,12 +25,13 @@ from training.optimise.trainer import TrainingHooks
 from training.pool import Pool, load_pool
 from training.pool.drawing import draw_pool
 from training.pool.report import write_pool_report
-from training.pool.sources import gather_sources, untouchable
+from training.pool.sources import gather_sources, reserved_queries
 from training.progress import progress_bar, training_bar
 from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, held_out_digest, split_as_ever, split_by_query, without_queries
 from training.student import (
+    StudentTask,
     check_start,
     initial_student,
     load_student,
@@ -62,10 +63,10 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
     check_start(settings)
     split = load_split(settings)
     held_out = held_out_digest(split)
-    fingerprint = {"settings": settings.of_the_weights(), "data": data_digests(settings), "held_out_queries": held_out}
+    fingerprint = {"settings": settings.weight_settings(), "data": data_digests(settings), "held_out_queries": held_out}
     # A run from before a setting existed did what the setting's default does, and did not say what it held out.
     earlier = {
-        "settings": DistillSettings().of_the_weights(),
+        "settings": DistillSettings().weight_settings(),
         "held_out_queries": held_out if split_as_ever(split) else None,
     }
     with main_first():
@@ -93,7 +94,7 @@ def run_stages(run: Run) -> Iterator[StageName]:
     student = student_stage(run, pool, teacher, labels)
     yield "student"
     with main_first():
-        evaluation = evaluate_run(run.directory.stage("evaluation"), run.settings, run.split, (teacher, student))
+        evaluation = evaluate_run(run.directory.stage("evaluation"), run.settings, run.split, teacher, student)
     yield "evaluation"
     with main_first():
         if is_main():
@@ -138,7 +139,7 @@ def teacher_stage(run: Run, pool: Pool | None) -> Teacher:
         finished = stage.finished
     if not finished:
         judged = judged_for_teacher(run.settings, run.split)
-        train_teacher(TeacherTask(judged, pool, run.settings.teacher, run.settings.seed), stage, surrounding)
+        train_teacher(TeacherTask(judged, pool, run.settings.teacher, run.settings.seed), stage, training_hooks)
     return load_teacher(stage)
 
 
@@ -162,8 +163,8 @@ def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> Cro
         settings = run.settings.student
         student = initial_student(teacher, run.settings, pool.products)
         learnt = with_human_targets(pool, run.split.train) if settings.human_weight else pool
-        with surrounding(stage, "student") as hooks:
-            train_student(student, learnt, labels, settings, (run.settings.seed, hooks))
+        with training_hooks(stage, "student") as hooks:
+            train_student(student, StudentTask(learnt, labels, settings, run.settings.seed), hooks)
             with main_first():
                 if is_main():
                     save_student(student, stage.directory)
@@ -172,7 +173,7 @@ def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> Cro
 
 
 @contextmanager
-def surrounding(stage: Stage, title: str) -> Iterator[TrainingHooks]:
+def training_hooks(stage: Stage, title: str) -> Iterator[TrainingHooks]:
     """Progress and checkpoints of one training, whose checkpoint goes once it ended well."""
     checkpoints = CheckpointStore(stage.directory / "checkpoint.pt")
     with training_bar(title) as bar:
@@ -186,4 +187,4 @@ def judged_for_teacher(settings: DistillSettings, split: Split) -> list[Dataset]
     if settings.data == "synthetic" or not settings.teacher.synthetic_judged_queries:
         return [split.train]
     size = SyntheticSize(queries=settings.teacher.synthetic_judged_queries, log_queries=0)
-    return [split.train, without_queries(build_synthetic(settings.seed + 1, size), untouchable(split))]
+    return [split.train, without_queries(build_synthetic(settings.seed + 1, size), reserved_queries(split))]

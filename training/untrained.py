@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import torch
 
-from export.bundle import BundleRequest, Source, export_bundle
+from export.bundle import BundleOutput, BundleRequest, Source, export_bundle
 from export.packing import to_packed
 from export.split_bundle import export_split_bundle
 from relevance.bundle import GRAPH_FILES, Precision
@@ -49,7 +49,7 @@ def write_untrained(target: Path, settings: StudentSettings, precisions: tuple[P
         source = split_source(Path(checkpoint), settings.backbone, rule, split_lists(split.train, rule))
         target.parent.mkdir(parents=True, exist_ok=True)
         request = _request(settings, precisions, {})
-        export_split_bundle(source, split_lists(split.held_out, rule), request, (target, lambda _: CARD))
+        export_split_bundle(source, split_lists(split.held_out, rule), request, BundleOutput(target, lambda _: CARD))
 
 
 def write_shape(target: Path, name: ShapeName, precisions: tuple[Precision, ...] = ("fp32", "fp16")) -> None:
@@ -63,7 +63,7 @@ def write_shape(target: Path, name: ShapeName, precisions: tuple[Precision, ...]
         source = Source(Path(checkpoint), tokenizer_file(), rule.pad_id, ())
         target.parent.mkdir(parents=True, exist_ok=True)
         request = _request(settings, precisions, {"shape": {"name": name, **SHAPES[name]}})
-        export_bundle(source, lists, request, (target, lambda _: CARD))
+        export_bundle(source, lists, request, BundleOutput(target, lambda _: CARD))
 
 
 def write_packed(target: Path, bundle: Path) -> None:

@@ -12,7 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
-from export.bundle import BundleRequest
+from export.bundle import BundleOutput, BundleRequest
 from training.checks import general_check
 from training.command_line import settings_of_run
 from training.config import DistillSettings, StudentSettings, load_settings
@@ -50,7 +50,7 @@ def main() -> None:
         licences=(),
     )
     card = f"# {options.output.name}\n\nOne student of a study; its figures are in docs/split_student.md.\n"
-    print(json.dumps(export_student(folder, settings, split, request, (options.output, lambda _: card))))
+    print(json.dumps(export_student(folder, settings, split, request, BundleOutput(options.output, lambda _: card))))
 
 
 def student_settings(folder: Path, run: DistillSettings) -> StudentSettings:

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from export.bundle import BundleRequest, Source, export_bundle
+from export.bundle import BundleOutput, BundleRequest, Source, export_bundle
 from export.split_bundle import export_split_bundle
 from relevance.bundle import Precision
 from relevance.calibration import Calibration
@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     learnt = load_split(DistillSettings(synthetic_judged_queries=LEARNT_QUERIES)).train
     with tempfile.TemporaryDirectory() as folder:
-        output = (Path(folder) / "bundle", lambda _: "x\n")
+        output = BundleOutput(Path(folder) / "bundle", lambda _: "x\n")
         if given.checkpoint:
             rule = load_pair_encoder(STUDENT_TEMPLATE)
             pairs = [pair for judged in judged_lists(learnt, rule) for pair in judged.pairs]

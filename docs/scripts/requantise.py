@@ -134,7 +134,7 @@ def measured(exact: Path, graph: Path, lists: list[JudgedList], pad_id: int) -> 
     """A graph against the dequantised one."""
     logits = graph_logits(graph, lists, pad_id)
     reference = graph_logits(exact, lists, pad_id)
-    return compare(lists, reference, logits, batch_drift(graph, lists, logits, pad_id))
+    return compare([judged.targets for judged in lists], reference, logits, batch_drift(graph, lists, logits, pad_id))
 
 
 def copied(bundle: Bundle, directory: Path, graph: str) -> dict[str, Any]:

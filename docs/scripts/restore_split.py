@@ -30,7 +30,7 @@ from export.bundle import in_building
 from export.errors import ParityError
 from export.graph import Heads, to_int8
 from export.half_weights import halve_weights
-from export.parity import BATCH_SIZES, Bounds, JudgedList, Parity, broken_bound, compare
+from export.parity import BATCH_SIZES, Bounds, Parity, broken_bound, compare
 from export.residual_norms import split_residual_norms
 from export.split_bundle import Files, drift_of, feeds_of, version_of
 from export.split_graph import SplitModules, export_part
@@ -170,8 +170,8 @@ def compared(bundle: Bundle, files: Files, lists: Sequence[SplitList], pad_id: i
     old = SplitRunner({part: bundle.split_path("int8", part) for part in SPLIT_PARTS}, pad_id)
     new = SplitRunner(files, pad_id)
     before, after = ([logits_of(runner, judged) for judged in lists] for runner in (old, new))
-    judged_lists = [JudgedList((), judged.targets) for judged in lists]
-    parity = compare(judged_lists, before, after, drift_of(new, lists, after))
+    targets = [judged.targets for judged in lists]
+    parity = compare(targets, before, after, drift_of(new, lists, after))
     problem = broken_bound(parity, BOUNDS)
     if problem:
         raise ParityError(f"{files['joint'].name}: {problem}; bounds: {BOUNDS}")

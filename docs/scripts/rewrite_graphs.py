@@ -114,7 +114,8 @@ def parity_of(graphs: tuple[Path, Path], bounds: Bounds, lists: Sequence[JudgedL
     """The graph after on the same pairs as the one before; ParityError if it passes a bound."""
     # One pad id is as good as another: padding is masked.
     before, after = (graph_logits(graph, lists, 0) for graph in graphs)
-    parity = compare(lists, before, after, batch_drift(graphs[1], lists, after, 0))
+    targets = [judged.targets for judged in lists]
+    parity = compare(targets, before, after, batch_drift(graphs[1], lists, after, 0))
     problem = broken_bound(parity, bounds)
     if problem:
         raise ParityError(f"{graphs[1].name}: {problem}; bounds: {bounds}")

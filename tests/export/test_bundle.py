@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
-from export.bundle import BundleRequest, Source, export_bundle
+from export.bundle import BundleOutput, BundleRequest, Source, export_bundle
 from export.errors import CheckpointError, ParityError
 from export.graph import export_fp32
 from export.parity import BOUNDS, Bounds, JudgedList, check_parity
@@ -69,7 +69,9 @@ def source(checkpoint: Path) -> Source:
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, dict[str, Any]]:
     """The checkpoint's bundle, only to be read, and the parity figures that its export returned."""
     directory = tmp_path_factory.mktemp("exported") / "bundle"
-    parity = export_bundle(source(checkpoint), judged_lists(), REQUEST, (directory, lambda fields: "# card\n"))
+    parity = export_bundle(
+        source(checkpoint), judged_lists(), REQUEST, BundleOutput(directory, lambda fields: "# card\n")
+    )
     return load_bundle(directory), parity
 
 
@@ -121,13 +123,18 @@ def test_an_int8_logit_is_its_pair_s_own_in_any_batch(exported: tuple[Bundle, di
 def test_int8_without_a_pair_to_learn_ranges_from_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="at least one input"):
         export_bundle(
-            replace(source(checkpoint), pairs=[]), judged_lists(2), REQUEST, (tmp_path / "bundle", lambda fields: "x")
+            replace(source(checkpoint), pairs=[]),
+            judged_lists(2),
+            REQUEST,
+            BundleOutput(tmp_path / "bundle", lambda fields: "x"),
         )
 
 
 def test_fp16_keeps_the_types_of_inputs_and_logits_and_the_head_in_fp32(checkpoint: Path, tmp_path: Path) -> None:
     request = replace(REQUEST, precisions=("fp16",))
-    parity = export_bundle(source(checkpoint), judged_lists(4), request, (tmp_path / "bundle", lambda _: "x"))
+    parity = export_bundle(
+        source(checkpoint), judged_lists(4), request, BundleOutput(tmp_path / "bundle", lambda _: "x")
+    )
     assert parity["fp16"]["ties_at_top"] == 0 < parity["fp16"]["places_at_top"]
     graph = onnx.load(str(tmp_path / "bundle" / "model.fp16.onnx")).graph
     assert {item.type.tensor_type.elem_type for item in graph.input} == {onnx.TensorProto.INT64}
@@ -161,7 +168,9 @@ def test_a_failed_comparison_leaves_no_bundle(
 
     monkeypatch.setattr("export.bundle.check_parity", fail)
     with pytest.raises(ParityError):
-        export_bundle(source(checkpoint), judged_lists(2), REQUEST, (tmp_path / "bundle", lambda fields: "x"))
+        export_bundle(
+            source(checkpoint), judged_lists(2), REQUEST, BundleOutput(tmp_path / "bundle", lambda fields: "x")
+        )
     assert not (tmp_path / "bundle").exists()
 
 

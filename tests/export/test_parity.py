@@ -4,20 +4,13 @@ import numpy as np
 import pytest
 
 from export.errors import ParityError
-from export.parity import BOUNDS, JudgedList, Parity, broken_bound, compare
-from relevance.pair_encoding import EncodedPair
-
-PAIR = EncodedPair((101, 5, 102, 6, 102), (0, 0, 0, 1, 1))
-
-
-def lists(*targets: list[float]) -> list[JudgedList]:
-    return [JudgedList([PAIR] * len(given), np.array(given)) for given in targets]
+from export.parity import BOUNDS, Parity, broken_bound, compare
 
 
 def test_the_figures_are_those_of_the_logits() -> None:
     reference = [np.array([2.0, 1.0, 0.0]), np.array([1.0, -1.0])]
     measured = [np.array([2.0, 0.9, 0.0]), np.array([-1.0, 1.0])]
-    parity = compare(lists([1.0, 0.5, 0.0], [1.0, 0.0]), reference, measured, drift=0.25)
+    parity = compare([np.array([1.0, 0.5, 0.0]), np.array([1.0, 0.0])], reference, measured, drift=0.25)
     assert parity.largest_batch_drift == 0.25
     assert parity.pairs == 5
     assert parity.largest_logit_difference == 2.0
@@ -36,12 +29,12 @@ def test_the_figures_are_those_of_the_logits() -> None:
 )
 def test_logits_that_are_not_finite_stop_the_export(reference: list[float], measured: list[float], told: str) -> None:
     with pytest.raises(ParityError, match=f"^{told}$"):
-        compare(lists([1.0, 0.5, 0.0]), [np.array(reference)], [np.array(measured)], drift=0.0)
+        compare([np.array([1.0, 0.5, 0.0])], [np.array(reference)], [np.array(measured)], drift=0.0)
 
 
 def test_without_a_relevant_product_there_is_no_ndcg_and_it_bounds_nothing() -> None:
     logits = [np.array([2.0, 1.0, 0.0])]
-    parity = compare(lists([0.0, 0.0, 0.0]), logits, logits, drift=0.0)
+    parity = compare([np.array([0.0, 0.0, 0.0])], logits, logits, drift=0.0)
     assert np.isnan([parity.ndcg_torch, parity.ndcg_graph]).all()
     assert broken_bound(parity, BOUNDS["fp32"]) is None
 

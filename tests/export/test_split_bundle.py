@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from export.bundle import BundleOutput
 from export.errors import ParityError
 from export.split_bundle import export_split_bundle
 from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
@@ -48,7 +49,10 @@ def test_graphs_of_another_student_are_refused(tmp_path: Path) -> None:
     other, _, _ = split_parts(tmp_path / "other", seed=5)
     with pytest.raises(ParityError, match=r"joint\.onnx"):
         export_split_bundle(
-            replace(source, reference=other.reference), lists, request, (tmp_path / "bundle", lambda _: "# x\n")
+            replace(source, reference=other.reference),
+            lists,
+            request,
+            BundleOutput(tmp_path / "bundle", lambda _: "# x\n"),
         )
     assert not (tmp_path / "bundle").exists()
 
@@ -89,7 +93,7 @@ def test_records_belong_to_a_template(split_bundles: SplitBundles, tmp_path: Pat
     # As long as TEMPLATE together, so that the encoder has as many positions.
     fields = (FieldBudget(field="title", max_tokens=11), FieldBudget(field="description", max_tokens=7))
     request = replace(request, template=TEMPLATE.model_copy(update={"fields": fields}))
-    export_split_bundle(source, lists, request, (tmp_path / "bundle", lambda _: "# x\n"))
+    export_split_bundle(source, lists, request, BundleOutput(tmp_path / "bundle", lambda _: "# x\n"))
     other, own = load_bundle(tmp_path / "bundle"), split_bundles()
     assert other.manifest.files["encoder.int8.onnx"] == own.manifest.files["encoder.int8.onnx"]
     assert other.encoder_version("int8") != own.encoder_version("int8")

@@ -67,17 +67,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_public_settings_hold_no_path(tmp_path: Path) -> None:
     settings = load_settings(None, {"data": f"jsonl:{tmp_path}/shop", "query_logs": [tmp_path / "log.txt"]})
     public = settings.public()
-    assert not {"name", "licences", "precisions", "labelling"} & settings.of_the_weights().keys()
+    assert not {"name", "licences", "precisions", "labelling"} & settings.weight_settings().keys()
     assert public["data"] == "jsonl:shop"
     assert public["query_logs"] == ["log.txt"]
     assert str(tmp_path) not in str(public)
 
 
 def test_a_run_may_go_on_with_smaller_micro_batches() -> None:
-    of_the_weights = load_settings(None, {}).of_the_weights()
+    usual = load_settings(None, {}).weight_settings()
     smaller = {"teacher": {"micro_batch_pairs": 4}, "student": {"micro_batch_pairs": 8}}
-    assert load_settings(None, smaller).of_the_weights() == of_the_weights
-    assert load_settings(None, {"student": {"loss": "ranknet"}}).of_the_weights() != of_the_weights
+    assert load_settings(None, smaller).weight_settings() == usual
+    assert load_settings(None, {"student": {"loss": "ranknet"}}).weight_settings() != usual
 
 
 def test_a_backbones_folder_is_told_without_its_place(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_backbones_folder_is_told_without_its_place(tmp_path: Path) -> None:
     public = settings.public()
     assert [member["backbone"] for member in public["teacher"]["members"]] == [tmp_path.name, "owner/model"]
     assert public["student"]["backbone"] == "bert"
-    assert str(tmp_path) not in str(settings.of_the_weights())
+    assert str(tmp_path) not in str(settings.weight_settings())
 
 
 def test_the_pool_is_needed_for_warm_up_or_retention() -> None:

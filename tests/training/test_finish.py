@@ -27,7 +27,7 @@ from training.teacher import Member, Teacher
 from .tiny import tiny_cross_encoder
 
 SETTINGS = DistillSettings(precisions=("fp32",))
-FINGERPRINT = {"settings": SETTINGS.of_the_weights(), "data": {}}
+FINGERPRINT = {"settings": SETTINGS.weight_settings(), "data": {}}
 
 
 class Evaluated(NamedTuple):
@@ -50,7 +50,7 @@ def evaluate(path: Path, judged: Split) -> Evaluated:
     directory.stage("student").finish({})
     rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
     teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
-    return Evaluated(path, evaluate_run(directory.stage("evaluation"), SETTINGS, judged, (teacher, student)))
+    return Evaluated(path, evaluate_run(directory.stage("evaluation"), SETTINGS, judged, teacher, student))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_an_evaluation_stores_what_its_report_is_made_from(evaluated: Evaluated)
     assert figures["calibration_error"] == figures["calibration_errors"]["student"]["cross_fitted"]
     assert figures["tests"]["held_out"]["student_minus_cosine"]["mean"] == figures["student_minus_cosine"]["mean"]
     # The models are not needed again, neither for the manifest nor for the report.
-    assert evaluate_run(stage, SETTINGS, split(), (None, None))["ndcg@10"] == figures["ndcg@10"]  # type: ignore[arg-type]
+    assert evaluate_run(stage, SETTINGS, split(), None, None)["ndcg@10"] == figures["ndcg@10"]  # type: ignore[arg-type]
     assert "5 held-out queries (20 judged pairs)" in write_report(run).read_text(encoding="utf-8")
 
 
@@ -95,7 +95,7 @@ def test_an_evaluation_of_an_older_version_is_refused(tmp_path: Path) -> None:
     stage.directory.mkdir()
     stage.finish({"ndcg@10": {}})
     with pytest.raises(RunDirectoryError, match=rf"older version.*delete {stage.directory} and run"):
-        evaluate_run(stage, SETTINGS, split(), (None, None))  # type: ignore[arg-type]
+        evaluate_run(stage, SETTINGS, split(), None, None)  # type: ignore[arg-type]
 
 
 def judged_alike(target: float) -> Dataset:
@@ -121,7 +121,7 @@ def test_a_bundle_that_was_deleted_is_made_again(tmp_path: Path, monkeypatch: py
     made: list[Path] = []
 
     def export(*arguments: Any) -> dict[str, Any]:
-        bundle, _ = arguments[-1]
+        bundle = arguments[-1].directory
         bundle.mkdir()
         (bundle / "manifest.json").write_text("{}", encoding="utf-8")
         made.append(bundle)

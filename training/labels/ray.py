@@ -121,11 +121,11 @@ def label_with_ray(
         attempts_path(stage, shard).unlink(missing_ok=True)
     with _cluster(ray, settings):
         for done in _labelled(ray, stage, shards, settings):
-            check(done)
+            raise_first_error(done)
             progress(int(sum(done["pairs"])))
 
 
-def check(done: Rows) -> None:
+def raise_first_error(done: Rows) -> None:
     """Raise the first error that a worker gave back, as the local engine would have raised it."""
     for kind, error in zip(done["kind"], done["error"], strict=True):
         if error:

@@ -22,14 +22,14 @@ LARGEST_JUDGED_GROUP = 32
 """A query with more judged products is cut into several groups, to keep batches of one size."""
 
 
-def untouchable(split: Split) -> list[str]:
+def reserved_queries(split: Split) -> list[str]:
     """Queries that nothing may learn from: the held-out ones and those of the general check."""
     return [*split.held_out.by_query(), *general_check().by_query()]
 
 
 def gather_sources(settings: DistillSettings, split: Split) -> PoolSources:
     """Collect queries and products; nothing held out, nor any near-duplicate of it, gets in."""
-    held_out = untouchable(split)
+    held_out = reserved_queries(split)
     own_products = list(split.train.products.values())
     own = _allowed([*map(LoggedQuery, split.train.by_query()), *split.train.query_log], held_out)
     logged = [query for path in settings.query_logs for query in read_query_log(path)]

@@ -8,6 +8,7 @@ distillation.py  train_student: its loss, its training, the averaging of its wei
 """
 
 from training.student.distillation import (
+    StudentTask,
     distillation_loss,
     freeze,
     student_from,
@@ -18,6 +19,7 @@ from training.student.files import load_student, save_student, shape_of
 from training.student.initial import check_start, initial_student
 
 __all__ = [
+    "StudentTask",
     "check_start",
     "distillation_loss",
     "freeze",

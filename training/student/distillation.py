@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -80,20 +80,25 @@ def with_human_targets(pool: Pool, judged: Dataset) -> Pool:
     return replace(pool, human=human)
 
 
-def train_student(
-    student: CrossEncoder,
-    pool: Pool,
-    labels: Logits,
-    settings: StudentSettings,
-    run: tuple[int, TrainingHooks],
-) -> None:
-    """Distil in place; `run` is the seed and the hooks."""
-    seed, hooks = run
-    if settings.human_weight and pool.human is None:
+@dataclass(frozen=True, slots=True)
+class StudentTask:
+    """What a student learns: the pool, the teacher's logits (len(pool),) of its pairs, settings, seed."""
+
+    pool: Pool
+    labels: Logits
+    settings: StudentSettings
+    seed: int
+
+
+def train_student(student: CrossEncoder, task: StudentTask, hooks: TrainingHooks) -> None:
+    """Distil in place; ConfigError if the settings ask for people's targets and the pool has none."""
+    settings = task.settings
+    if settings.human_weight and task.pool.human is None:
         raise ConfigError("student.human_weight needs human targets, but the pool has none: see with_human_targets")
-    torch.manual_seed(seed)
+    torch.manual_seed(task.seed)
     freeze(student, settings.frozen_layers)
-    batches = PoolBatches(pool, labels, load_pair_encoder(settings.template, settings.backbone), settings, seed)
+    rule = load_pair_encoder(settings.template, settings.backbone)
+    batches = PoolBatches(task.pool, task.labels, rule, settings, task.seed)
     if isinstance(student, SplitStudent) and settings.split.scores_at_its_start:
         fit_head(student, batches)
     initial = {name: weights.clone() for name, weights in student.state_dict().items()}

@@ -47,7 +47,7 @@ def run_seed(
     teacher = teacher_stage(run, pool)
     labels = labels_stage(run, pool, teacher)
     digest = run.directory.stage("labels").manifest()["sha256"]
-    laboratory = Laboratory(settings, run.split, pool, (labels, digest), teacher, LEAST_PAIRS)
+    laboratory = Laboratory(settings, run.split, pool, labels, digest, teacher, LEAST_PAIRS)
     if labels_of is not None:
         laboratory.check_holds(max(variant.multiple for variant in variants))
     folder = directory / "variants"

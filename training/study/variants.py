@@ -28,8 +28,8 @@ from training.models.cross_encoder import Logits
 from training.pool import Pool
 from training.run_directory import Stage, completed
 from training.splits import Split
-from training.stages import surrounding
-from training.student import check_start, initial_student, save_student, train_student, with_human_targets
+from training.stages import training_hooks
+from training.student import StudentTask, check_start, initial_student, save_student, train_student, with_human_targets
 from training.teacher import Teacher
 
 log = logging.getLogger("aisle.training")
@@ -49,7 +49,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """What all variants of one seed share. `labels` are the pool's, and their digest.
+    """What all variants of one seed share. `labels` (len(pool),) are the pool's, `labels_digest` is their sha256.
 
     `least_pairs`: a small part of the pool is gone through until so many pairs were seen, so that little data
     does not also mean little training.
@@ -58,7 +58,8 @@ class Laboratory:
     settings: DistillSettings
     split: Split
     pool: Pool
-    labels: tuple[Logits, str]
+    labels: Logits
+    labels_digest: str
     teacher: Teacher
     least_pairs: int
 
@@ -128,19 +129,19 @@ def changed_student(settings: DistillSettings, variant: Variant, **further: Any)
 
 def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> dict[str, Any]:
     """Train and read one variant, or load what was read; a killed one goes on from its checkpoint."""
-    labels, digest = laboratory.labels
     rows = part_of_pool(laboratory.pool, laboratory.judged_pairs, variant.multiple, laboratory.settings.seed)
-    settings = long_enough(laboratory, variant, len(rows))
-    stage = _stage(directory, {"labels": digest, "student": settings.model_dump(mode="json")})
+    settings = with_minimum_pairs(laboratory, variant, len(rows))
+    stage = _stage(directory, {"labels": laboratory.labels_digest, "student": settings.model_dump(mode="json")})
     if stage.finished:
         return stage.manifest()
     changed = laboratory.settings.model_copy(update={"student": settings})
     student = initial_student(laboratory.teacher, changed, laboratory.pool.products)
-    with surrounding(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
+    with training_hooks(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
         pool = laboratory.pool
         if settings.human_weight:
             pool = with_human_targets(pool, laboratory.split.train)
-        train_student(student, only_rows(pool, rows), labels[rows], settings, (laboratory.settings.seed, hooks))
+        part, labels = only_rows(pool, rows), laboratory.labels[rows]
+        train_student(student, StudentTask(part, labels, settings, laboratory.settings.seed), hooks)
         system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
         readings = read(laboratory.split, lambda _: {"student": system})
         save_student(student, directory)
@@ -150,7 +151,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
 
 def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
     """Read the teacher and the baselines, or load what was read."""
-    stage = _stage(directory, {"labels": laboratory.labels[1]})
+    stage = _stage(directory, {"labels": laboratory.labels_digest})
     if not stage.finished:
         teacher = laboratory.teacher
 
@@ -171,7 +172,7 @@ def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> di
     return {"held_out": values(split.held_out), "general": values(general_check())}
 
 
-def long_enough(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
+def with_minimum_pairs(laboratory: Laboratory, variant: Variant, pairs: int) -> StudentSettings:
     """The run's student settings with the variant's changes, one epoch or as many as `least_pairs` asks for."""
     epochs = max(1, -(-laboratory.least_pairs // pairs))
     own = laboratory.settings.student

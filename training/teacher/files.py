@@ -16,11 +16,11 @@ from training.run_directory import Stage
 from training.teacher.ensemble import Member, Teacher, fit_cosine_scale
 from training.teacher.members import TeacherTask, load_member, save_member, train_member
 
-Surrounding = Callable[[Stage, str], AbstractContextManager[TrainingHooks]]
+HooksOf = Callable[[Stage, str], AbstractContextManager[TrainingHooks]]
 """Told a member's folder and title; gives the hooks to train it with."""
 
 
-def train_teacher(task: TeacherTask, stage: Stage, surrounding: Surrounding) -> None:
+def train_teacher(task: TeacherTask, stage: Stage, hooks_of: HooksOf) -> None:
     """Train and save every member that is not finished yet, then the teacher's manifest.
 
     A killed run goes on with the member that it was at.
@@ -32,7 +32,7 @@ def train_teacher(task: TeacherTask, stage: Stage, surrounding: Surrounding) -> 
         if folder.finished:
             continue
         title = "teacher" if len(members) == 1 else f"teacher {number + 1}/{len(members)}"
-        with surrounding(folder, title) as hooks:
+        with hooks_of(folder, title) as hooks:
             member = train_member(task, number, scale, hooks)
             with main_first():
                 if is_main():

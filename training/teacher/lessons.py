@@ -28,10 +28,13 @@ from training.teacher.ensemble import cosine_logits
 
 @dataclass(frozen=True, slots=True)
 class TeacherData:
-    """What the teacher learns from: judged pairs, and pool pairs with the bi-encoder's logits to be held to."""
+    """What the teacher learns from: judged pairs, and pool pairs with the bi-encoder's logits to be held to.
+
+    The warm-up is taken off the head of `retention`.
+    """
 
     judged: Sequence[PairGroup]
-    held_to: Sequence[PairGroup]
+    retention: Sequence[PairGroup]
 
 
 class TeacherBatches:
@@ -40,8 +43,8 @@ class TeacherBatches:
     def __init__(self, data: TeacherData, settings: TeacherSettings, pad_id: int, seed: int) -> None:
         self._pad_id = pad_id
         # A small pool is shared: warm-up takes no more than half of it.
-        first = min(settings.warm_up_pairs, len(data.held_to) // 2)
-        warm_up, retention = data.held_to[:first], data.held_to[first:]
+        first = min(settings.warm_up_pairs, len(data.retention) // 2)
+        warm_up, retention = data.retention[:first], data.retention[first:]
         size = settings.pairs_per_batch
         self._steps = [(False, groups) for groups in _batches(warm_up, size, seed)]
         mixed = [
@@ -88,11 +91,10 @@ def judged_groups(dataset: Dataset, rule: PairRule) -> list[PairGroup]:
     ]
 
 
-def held_to_groups(pool: Pool | None, wanted: tuple[int, int], scale: Calibration, rule: PairRule) -> list[PairGroup]:
-    """A random part of the pool, pair by pair, with the bi-encoder's logits; `wanted` is how many and the seed."""
+def retention_groups(pool: Pool | None, count: int, seed: int, scale: Calibration, rule: PairRule) -> list[PairGroup]:
+    """A random part of the pool, pair by pair, with the bi-encoder's logits: `count` pairs, or all."""
     if pool is None:
         return []
-    count, seed = wanted
     # Not a permutation of the pool, which may be far larger than what is wanted of it.
     rows = np.random.default_rng(seed).choice(len(pool), min(count, len(pool)), replace=False)
     queries = [pool.queries[row] for row in pool.query_of[rows]]

@@ -24,9 +24,9 @@ from training.teacher.ensemble import Member
 from training.teacher.lessons import (
     TeacherBatches,
     TeacherData,
-    held_to_groups,
     judged_groups,
     pool_pairs_wanted,
+    retention_groups,
     teacher_loss,
 )
 
@@ -65,8 +65,8 @@ def train_member(task: TeacherTask, number: int, scale: Calibration, hooks: Trai
     member = fresh_member(task.settings.members[number], settings.template, settings.classes)
     judged = [group for dataset in task.judged for group in judged_groups(dataset, member.rule)]
     wanted = pool_pairs_wanted(settings, len(judged))
-    held_to = held_to_groups(task.pool, (wanted, seed), scale, member.rule)
-    batches = TeacherBatches(TeacherData(judged, held_to), settings, member.rule.pad_id, seed)
+    retention = retention_groups(task.pool, wanted, seed, scale, member.rule)
+    batches = TeacherBatches(TeacherData(judged, retention), settings, member.rule.pad_id, seed)
     optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
     train(member.model, batches, teacher_loss, optimisation, hooks)
     return member

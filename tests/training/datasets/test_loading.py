@@ -34,7 +34,7 @@ def test_esci_is_read_with_its_options(tmp_path: Path) -> None:
     assert data.held_out_queries is None
     assert len(data_digests(chosen)) == 2
     # Another part of the data makes other weights: the run's fingerprint must tell.
-    assert chosen.of_the_weights()["data"] == f"esci:{tmp_path.name}?locale=es&split=random"
+    assert chosen.weight_settings()["data"] == f"esci:{tmp_path.name}?locale=es&split=random"
 
 
 @pytest.mark.parametrize(

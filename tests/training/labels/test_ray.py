@@ -28,7 +28,7 @@ from training.errors import (
 )
 from training.labels import label_pool, load_labels
 from training.labels import ray as engine
-from training.labels.ray import ATTEMPTS, ShardLabeller, attempts_path, check
+from training.labels.ray import ATTEMPTS, ShardLabeller, attempts_path, raise_first_error
 from training.labels.shards import Shard, shard_path
 from training.member_settings import EncoderMember
 from training.models.backbone import load_pair_encoder
@@ -124,7 +124,7 @@ label_pool(None, load_pool(Stage(run / "pool")), Stage(run / "labels"), settings
 def labelled_here(stage: Stage, shard: Shard) -> None:
     """What a worker does with a shard, in this process, and what the driver makes of its answer."""
     rows = {"number": np.array([shard.number]), "start": np.array([shard.start]), "stop": np.array([shard.stop])}
-    check(ShardLabeller(str(stage.directory), torch.get_num_threads())(rows))
+    raise_first_error(ShardLabeller(str(stage.directory), torch.get_num_threads())(rows))
 
 
 def test_what_stops_a_worker_is_told_as_the_local_engine_tells_it(tmp_path: Path) -> None:
@@ -157,12 +157,14 @@ def test_any_error_of_training_comes_back_as_itself(kind: type[TrainingError], t
             raise kind("line 3 is no product")
 
     with pytest.raises(kind, match=r"^line 3 is no product$"):
-        check(Stopped(str(tmp_path), 1)({"number": np.array([0]), "start": np.array([0]), "stop": np.array([8])}))
+        raise_first_error(
+            Stopped(str(tmp_path), 1)({"number": np.array([0]), "start": np.array([0]), "stop": np.array([8])})
+        )
 
 
 def test_an_error_that_the_driver_does_not_know_keeps_its_words() -> None:
     with pytest.raises(LabellingError, match=r"^told by a newer worker$"):
-        check({"kind": ["NewerError"], "error": ["told by a newer worker"], "pairs": [8]})
+        raise_first_error({"kind": ["NewerError"], "error": ["told by a newer worker"], "pairs": [8]})
 
 
 def test_a_shard_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:

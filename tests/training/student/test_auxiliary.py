@@ -15,7 +15,7 @@ from training.models.backbone import load_pair_encoder
 from training.optimise.losses import soft_binary_cross_entropy
 from training.optimise.trainer import TrainingHooks, forward
 from training.student.auxiliary import AuxiliaryHeads, RepeatedWords, with_auxiliary_tasks
-from training.student.distillation import train_student
+from training.student.distillation import StudentTask, train_student
 from training.student.pool_batches import PoolBatches
 
 CASE = Product(
@@ -92,7 +92,7 @@ def test_heads_move_the_student_and_are_gone_afterwards() -> None:
     for weight in (0.0, 1.0):
         student = copy.deepcopy(start)
         settings = StudentSettings(layers=(0, 1), pairs_per_batch=10, overlap_weight=weight, title_only_share=0.0)
-        train_student(student, pool, labels, settings, (0, TrainingHooks()))
+        train_student(student, StudentTask(pool, labels, settings, 0), TrainingHooks())
         assert student.state_dict().keys() == start.state_dict().keys()
         trained[weight] = student.bert.encoder.layer[0].output.dense.weight
     assert not torch.equal(trained[0.0], trained[1.0])
@@ -111,6 +111,6 @@ def test_a_student_learns_a_task() -> None:
         losses.append(loss)
 
     hooks = TrainingHooks(observers=[observe])
-    train_student(tiny_cross_encoder(), pool, np.zeros(len(pool), np.float32), settings, (0, hooks))
+    train_student(tiny_cross_encoder(), StudentTask(pool, np.zeros(len(pool), np.float32), settings, 0), hooks)
     assert losses[0] > 0.5
     assert np.mean(losses[-7:]) < 0.1

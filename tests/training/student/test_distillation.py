@@ -20,6 +20,7 @@ from training.run_directory import Stage
 from training.student import pool_batches
 from training.student.distillation import (
     PoolBatches,
+    StudentTask,
     average_weights,
     distillation_loss,
     student_from,
@@ -98,7 +99,7 @@ def test_training_can_end_before_the_epoch_does() -> None:
 def test_frozen_layers_stay_as_they_are_in_the_teacher() -> None:
     pool, student, settings = tiny_pool(), tiny_cross_encoder(layers=3), StudentSettings(frozen_layers=1, epochs=2)
     before = {name: weights.clone() for name, weights in student.bert.state_dict().items()}
-    train_student(student, pool, np.ones(len(pool), np.float32), settings, (0, TrainingHooks()))
+    train_student(student, StudentTask(pool, np.ones(len(pool), np.float32), settings, 0), TrainingHooks())
     changed = {name for name, weights in student.bert.state_dict().items() if not torch.equal(weights, before[name])}
     assert not [name for name in changed if name.startswith(("embeddings", "encoder.layer.0."))]
     assert [name for name in changed if name.startswith("encoder.layer.1.")]
@@ -129,7 +130,7 @@ def test_the_student_learns_the_teachers_margins() -> None:
     losses: list[float] = []
     settings = StudentSettings(epochs=60, pairs_per_batch=32, learning_rate=1e-2)
     hooks = TrainingHooks(observers=[lambda step, steps, loss: losses.append(loss)])
-    train_student(student, pool, labels, settings, (0, hooks))
+    train_student(student, StudentTask(pool, labels, settings, 0), hooks)
     # Some pairs come twice with different labels, so the loss can not reach zero.
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
 
@@ -164,7 +165,7 @@ def test_the_student_learns_the_teachers_order_with_each_loss(loss: str) -> None
     labels = np.random.default_rng(0).normal(size=len(pool)).astype(np.float32)
     settings = StudentSettings.model_validate({"loss": loss, "epochs": 40, "learning_rate": 1e-2})
     hooks = TrainingHooks(observers=[lambda step, steps, value: losses.append(value)])
-    train_student(tiny_cross_encoder(), pool, labels, settings, (0, hooks))
+    train_student(tiny_cross_encoder(), StudentTask(pool, labels, settings, 0), hooks)
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
 
 
@@ -196,7 +197,9 @@ def test_a_pool_that_does_not_begin_with_the_judged_pairs_is_refused() -> None:
 def test_judgements_are_asked_for_only_where_they_are() -> None:
     pool, labels = tiny_pool(), np.zeros(len(tiny_pool()), np.float32)
     with pytest.raises(ConfigError, match=r"student\.human_weight"):
-        train_student(tiny_cross_encoder(), pool, labels, StudentSettings(human_weight=0.5), (0, TrainingHooks()))
+        train_student(
+            tiny_cross_encoder(), StudentTask(pool, labels, StudentSettings(human_weight=0.5), 0), TrainingHooks()
+        )
 
 
 def test_people_overrule_the_teacher_where_their_weight_says_so() -> None:

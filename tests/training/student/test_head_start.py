@@ -18,7 +18,7 @@ from training.optimise.batches import Batch
 from training.optimise.losses import margin_mse
 from training.optimise.trainer import TrainingHooks
 from training.pool import Pool
-from training.student import train_student
+from training.student import StudentTask, train_student
 from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
 
@@ -82,7 +82,7 @@ def trained(rule: PairEncoder, pool: Pool, share: float, **split: object) -> Spl
         {"kind": "split", "split": split, "template": STUDENT_TEMPLATE, "initial_share": share, "learning_rate": 1e-2}
     )
     student = student_of(rule, **split)
-    train_student(student, pool, np.arange(len(pool), dtype=np.float32) / 9, settings, (0, TrainingHooks()))
+    train_student(student, StudentTask(pool, np.arange(len(pool), dtype=np.float32) / 9, settings, 0), TrainingHooks())
     return student
 
 
@@ -105,7 +105,7 @@ def test_a_head_is_fitted_only_where_it_is_asked_for_and_has_features(rule: Pair
         )
         labels = 5 + 3 * np.random.default_rng(0).normal(size=len(POOL)).astype(np.float32)
         hooks = TrainingHooks(observers=[lambda step, steps, loss, seen=losses: seen.append(loss)])
-        train_student(student_of(rule), POOL, labels, settings, (0, hooks))
+        train_student(student_of(rule), StudentTask(POOL, labels, settings, 0), hooks)
         first[fitted] = losses[0]
     assert first[True] < 0.7 * first[False]
     trained(rule, POOL, 0.0, late_interaction=False)

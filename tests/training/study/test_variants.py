@@ -30,11 +30,11 @@ from training.study.variants import (
     Variant,
     changed_student,
     check_variants,
-    long_enough,
     only_rows,
     part_of_pool,
     read_references,
     run_variant,
+    with_minimum_pairs,
 )
 from training.teacher import Member, Teacher
 
@@ -56,7 +56,7 @@ def laboratory() -> Laboratory:
     labels = np.linspace(-2, 2, len(pool), dtype=np.float32)
     student = StudentSettings(layers=(0,), pairs_per_batch=10)
     settings = DistillSettings(student=student)
-    return Laboratory(settings, Split(judged, held_out), pool, (labels, "of these labels"), teacher, least_pairs=40)
+    return Laboratory(settings, Split(judged, held_out), pool, labels, "of these labels", teacher, least_pairs=40)
 
 
 @pytest.fixture
@@ -82,11 +82,11 @@ def test_a_part_keeps_queries_whole() -> None:
 
 
 def test_little_data_is_gone_through_until_enough_pairs_were_seen(laboratory: Laboratory) -> None:
-    little = long_enough(laboratory, Variant("0x", 0), pairs=10)
+    little = with_minimum_pairs(laboratory, Variant("0x", 0), pairs=10)
     assert little.epochs == 4
-    much = long_enough(laboratory, Variant("9x", 9), pairs=100)
+    much = with_minimum_pairs(laboratory, Variant("9x", 9), pairs=100)
     assert much.epochs == 1
-    other = long_enough(laboratory, Variant("x", 0, {"anchor": 0.0}), pairs=10)
+    other = with_minimum_pairs(laboratory, Variant("x", 0, {"anchor": 0.0}), pairs=10)
     assert (other.anchor, laboratory.settings.student.anchor) == (0.0, 0.3)
 
 
@@ -105,7 +105,7 @@ def test_what_was_read_of_other_labels_is_read_anew(laboratory: Laboratory, tmp_
     run_variant(laboratory, Variant("0x", 0), folder)
     (folder / MANIFEST).write_text('{"pairs": -1}', encoding="utf-8")
     assert run_variant(laboratory, Variant("0x", 0), folder) == {"pairs": -1}
-    relabelled = replace(laboratory, labels=(laboratory.labels[0], "of a teacher trained again"))
+    relabelled = replace(laboratory, labels_digest="of a teacher trained again")
     assert run_variant(relabelled, Variant("0x", 0), folder)["pairs"] == JUDGED
 
 
@@ -174,11 +174,11 @@ def test_the_runs_own_epochs_and_steps_are_said_not_to_count(
     laboratory: Laboratory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "aisle.training")
-    assert long_enough(laboratory, Variant("9x", 9), pairs=100).epochs == 1
+    assert with_minimum_pairs(laboratory, Variant("9x", 9), pairs=100).epochs == 1
     assert not caplog.text
     student = laboratory.settings.student.model_copy(update={"epochs": 3, "max_steps": 7})
     own = replace(laboratory, settings=laboratory.settings.model_copy(update={"student": student}))
-    made = long_enough(own, Variant("0x", 0), pairs=10)
+    made = with_minimum_pairs(own, Variant("0x", 0), pairs=10)
     assert (made.epochs, made.max_steps) == (4, None)
     assert "0x: 4 epochs of its 10 pairs, as every student of a study sees 40 at the least" in caplog.text
     assert "student.epochs = 3 and student.max_steps = 7" in caplog.text

@@ -90,7 +90,7 @@ class JointGraph(_OfSteps):
         products = Products(latents.float(), (places[None, :] < lengths[:, None]).float())
         matches = (query_ids[None, :, None] == product_ids[:, None, :]).float().amax(-1)
         dots = self.student.dots(queries, constants.reach, products)
-        state = self.student.joined(queries, (self.match, dots), matches, products)
+        state = self.student.joined(queries, self.match, dots, matches, products)
         # Padding is stored as zeros, so the sum is that of a product's own tokens.
         total = products.latents.sum(1) * self.get_buffer("step")
         mean = total / (total * total).sum(-1, keepdim=True).sqrt()

@@ -123,7 +123,7 @@ class SplitStudent(Scorer):
         with torch.autocast(self.device.type, enabled=False):
             dots = self.dots(of_pairs, self.looked_for(of_pairs, match), chosen)
             features = late_interaction(of_pairs, pairs.matches, chosen, dots)
-        return self.joined(of_pairs, (match, dots), pairs.matches, chosen), features
+        return self.joined(of_pairs, match, dots, pairs.matches, chosen), features
 
     def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The encoder's hidden states (n, L, H)."""
@@ -170,10 +170,9 @@ class SplitStudent(Scorer):
         return Dots(every[:, :end], every[:, end : end + heads], every[:, end + heads :])
 
     def joined(
-        self, queries: Queries, looking: tuple[MatchConstants, Dots], matches: Tensor, products: Products
+        self, queries: Queries, match: MatchConstants, dots: Dots, matches: Tensor, products: Products
     ) -> Tensor:
         """The last joint layer's state of [CLS] (n, H)."""
-        match, dots = looking
         product = ProductSide(products.latents, padding(products.mask, torch.float32), dots.reached, dots.added)
         state: Tensor = self._first.first(queries.constants, match, matches, product)
         for number, layer in enumerate(self.joint[1:], start=2):

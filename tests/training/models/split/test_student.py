@@ -19,7 +19,7 @@ from training.models.split.start import initial_split, principal_directions
 from training.models.split.student import Dots, Products, Queries, SplitStudent, late_interaction, take_apart
 from training.optimise.batches import PairGroup, collate
 from training.optimise.trainer import TrainingHooks
-from training.student import train_student
+from training.student import StudentTask, train_student
 
 PRODUCTS = [Product(title=title) for title in ("red shoe", "blue suede shoe with laces", "usb cable", "shoe")]
 QUERIES = ("red shoe", "usb c cable")
@@ -129,7 +129,9 @@ def test_it_learns_a_pool_and_comes_back_from_its_files(rule: PairEncoder, tmp_p
     )  # fmt: skip
     student = initial_split(encoder_model(), settings.split, rule.encode_products(pool.products), rule)
     losses: list[float] = []
-    train_student(student, pool, labels, settings, (0, TrainingHooks(observers=[lambda *step: losses.append(step[2])])))
+    train_student(
+        student, StudentTask(pool, labels, settings, 0), TrainingHooks(observers=[lambda *step: losses.append(step[2])])
+    )
     assert np.mean(losses[-9:]) < 0.5 * np.mean(losses[:9])
     save_split(student, tmp_path)
     torch.testing.assert_close(
