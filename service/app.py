@@ -14,10 +14,11 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from relevance.units import MEBIBYTE
 from service.admission import Admission
 from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
-from service.caches import MEBIBYTE, ScoreCache, TokenCache
+from service.caches import ScoreCache, TokenCache
 from service.candidate_cache import CandidateCache
 from service.catalogue_reload import follow
 from service.engine import Engine

@@ -16,8 +16,6 @@ from cachetools import LRUCache, TTLCache
 
 from relevance.pair_encoding import EncodedText
 
-MEBIBYTE: Final = 1024 * 1024
-
 SCORE_ENTRY_BYTES: Final = 400
 """Of one pair's key, logit, time of expiry, and their places in the cache's tables, as tracemalloc counts them."""
 

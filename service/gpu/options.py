@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from relevance.units import MEBIBYTE
 from service.gpu.shapes import Shape, Shapes
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
@@ -18,7 +19,6 @@ EXECUTION_PROVIDERS: dict[Provider, str] = {
 }
 GRAPH_ID = "gpu_graph_id"
 """Run option that says which captured CUDA graph a run replays."""
-MEBIBYTE = 1024 * 1024
 
 Chain = list[tuple[str, dict[str, str]]]
 """Execution providers with their options; a graph's parts go to the first that can run them."""

@@ -10,10 +10,10 @@ from relevance.bundle import Bundle, SplitPart
 from relevance.catalogue import Catalogue, CatalogueError
 from relevance.split_graphs import PRODUCT_INPUTS
 from relevance.split_pair import SplitPairEncoder
+from relevance.units import MEBIBYTE
 from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS, GPU_MICRO_BATCH_TOKENS
 from service.autotune.tuning import Tuning
 from service.backend import OnnxBackend
-from service.caches import MEBIBYTE
 from service.catalogue_reload import CatalogueFollower
 from service.errors import BackendError
 from service.gpu.placement import Placement

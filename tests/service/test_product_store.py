@@ -12,12 +12,12 @@ import pytest
 
 from relevance.catalogue import Catalogue
 from relevance.product_record import ProductRecord
+from relevance.units import MEBIBYTE
 from service.metrics import Metrics
 from service.product_store import ProductStore
 from service.product_tiers import RECORD_ENTRY_BYTES
 from tests.relevance.catalogue.hand_made import ENCODER, key_of, record_of, same, write, write_numbered
 
-MEBIBYTE = 1024 * 1024
 KEYS = [key_of(f"text {n}") for n in range(25)]
 
 
