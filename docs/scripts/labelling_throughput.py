@@ -28,8 +28,7 @@ from training.models.bi_encoder import BiEncoder
 from training.models.cross_encoder import TOKENS_PER_BATCH
 from training.models.pair_rule import EncoderInput
 from training.optimise.batches import Batch, PairGroup, collate
-from training.optimise.scorers import CrossEncoder
-from training.optimise.trainer import forward
+from training.optimise.scorers import CrossEncoder, forward
 from training.pool import Pool
 from training.run_directory import Stage
 from training.teacher import Member, Teacher

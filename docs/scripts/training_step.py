@@ -22,7 +22,8 @@ from docs.scripts.labelling_throughput import interleaved, synthetic_pool
 from training.config import StudentSettings
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.optimise.batches import Batch
-from training.optimise.trainer import Optimisation, TrainingHooks, forward, train
+from training.optimise.scorers import forward
+from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.student import distillation_loss, freeze, student_from
 from training.student.pool_batches import PoolBatches
 

@@ -13,8 +13,7 @@ from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
 from training.optimise.batches import PairGroup, collate
 from training.optimise.losses import relevance_logit
-from training.optimise.scorers import CrossEncoder
-from training.optimise.trainer import forward
+from training.optimise.scorers import CrossEncoder, forward
 
 TOKENS_PER_BATCH = 4096
 

@@ -1,7 +1,7 @@
 """Models that give logits for a batch of pairs, behind one call, whatever their architecture.
 
-A `BertForSequenceClassification` (the packaged teacher and every student) is scored by trainer.forward()
-directly; all other kinds are wrapped in a `Scorer`. In each the backbone runs in mixed precision and the
+A `BertForSequenceClassification` (the packaged teacher and every student) is scored by `forward` directly;
+all other kinds are wrapped in a `Scorer`. In each the backbone runs in mixed precision and the
 head in fp32: a head in bf16 rounds logits to some hundred values, which ties products that differ.
 """
 
@@ -100,6 +100,18 @@ class DecoderScorer(Scorer):
         rows = torch.arange(len(mask), device=self.device)
         logits: Tensor = inner.score(hidden[rows, last].float())
         return logits.squeeze(-1)
+
+
+def forward(model: CrossEncoder, batch: Batch) -> Tensor:
+    """Logits (n,), or (n, K) with K classes, in fp32: the encoder runs in mixed precision, the head does not.
+
+    A head in bf16 rounds logits to some hundred values, which ties products that differ.
+    """
+    if isinstance(model, Scorer):
+        scored: Tensor = model(batch)
+        return scored
+    logits: Tensor = model.classifier(model.dropout(cls_vectors(model, batch))).squeeze(-1)
+    return logits
 
 
 def cls_vectors(model: BertForSequenceClassification, batch: Batch) -> Tensor:

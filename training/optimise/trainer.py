@@ -18,7 +18,7 @@ from training.optimise.batches import Batch
 from training.optimise.checkpoint import CheckpointStore, TrainerState
 from training.optimise.divergence import check_finite
 from training.optimise.micro_batches import micro_batches
-from training.optimise.scorers import CrossEncoder, Scorer, cls_vectors
+from training.optimise.scorers import CrossEncoder, Scorer, forward
 
 LossFunction = Callable[[Tensor, Batch], Tensor]
 """Loss of a batch from what the model gives for it, for most logits (n,).
@@ -102,18 +102,6 @@ class TrainingHooks:
     checkpoints: CheckpointStore | None = None
     observers: Sequence[StepObserver] = ()
     clock: Callable[[], float] = time.monotonic
-
-
-def forward(model: CrossEncoder, batch: Batch) -> Tensor:
-    """Logits (n,), or (n, K) with K classes, in fp32: the encoder runs in mixed precision, the head does not.
-
-    A head in bf16 rounds logits to some hundred values, which ties products that differ.
-    """
-    if isinstance(model, Scorer):
-        scored: Tensor = model(batch)
-        return scored
-    logits: Tensor = model.classifier(model.dropout(cls_vectors(model, batch))).squeeze(-1)
-    return logits
 
 
 def _gradient(

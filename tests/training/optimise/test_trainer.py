@@ -13,11 +13,11 @@ from training.config import StudentSettings
 from training.errors import DivergenceError
 from training.optimise.batches import Batch
 from training.optimise.checkpoint import CheckpointStore
+from training.optimise.scorers import forward
 from training.optimise.trainer import (
     LossFunction,
     Optimisation,
     TrainingHooks,
-    forward,
     linear_warm_up_and_decay,
     train,
 )
@@ -153,14 +153,6 @@ def test_micro_batches_go_through_the_model_one_after_another() -> None:
     train(tiny_cross_encoder(), random_batches(1), counted, Optimisation(1e-3), hooks)
     assert seen == [6, 6, 12]
     assert values[0] == pytest.approx(values[1], rel=1e-2)
-
-
-def test_the_head_is_not_rounded_to_half_precision() -> None:
-    batch = random_batches(1)[0]
-    model = tiny_cross_encoder()
-    model.classifier.bias.data.fill_(4.0)
-    logits = forward(model, batch).detach()
-    assert not torch.equal(logits, logits.bfloat16().float())
 
 
 def test_frozen_parameters_stay() -> None:

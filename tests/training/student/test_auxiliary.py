@@ -13,7 +13,8 @@ from tests.training.tiny import random_batches, tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, TEACHER_TEMPLATE, StudentSettings
 from training.models.backbone import load_pair_encoder
 from training.optimise.losses import soft_binary_cross_entropy
-from training.optimise.trainer import TrainingHooks, forward
+from training.optimise.scorers import forward
+from training.optimise.trainer import TrainingHooks
 from training.student.auxiliary import AuxiliaryHeads, RepeatedWords, with_auxiliary_tasks
 from training.student.distillation import StudentTask, train_student
 from training.student.pool_batches import PoolBatches

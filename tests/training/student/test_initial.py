@@ -16,7 +16,7 @@ from training.errors import ConfigError
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.models.pair_rule import EncoderInput
 from training.optimise.losses import relevance_logit
-from training.optimise.trainer import forward
+from training.optimise.scorers import forward
 from training.student import check_start, initial_student
 from training.teacher import Member, Teacher
 

@@ -20,7 +20,8 @@ from training.member_settings import DecoderMember
 from training.optimise import precision
 from training.optimise.batches import Batch, PairGroup, collate
 from training.optimise.checkpoint import CheckpointStore
-from training.optimise.trainer import TrainingHooks, forward
+from training.optimise.scorers import forward
+from training.optimise.trainer import TrainingHooks
 from training.run_directory import Stage
 from training.teacher import Member, TeacherTask, load_teacher, train_teacher
 from training.teacher.decoders import fresh_decoder

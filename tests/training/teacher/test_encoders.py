@@ -19,7 +19,8 @@ from training.member_settings import EncoderMember
 from training.models.bi_encoder import BiEncoder
 from training.optimise import precision
 from training.optimise.batches import PairGroup, collate
-from training.optimise.trainer import TrainingHooks, forward
+from training.optimise.scorers import forward
+from training.optimise.trainer import TrainingHooks
 from training.run_directory import Stage
 from training.teacher import TeacherTask, files, load_teacher, train_teacher
 from training.teacher.encoders import fresh_encoder
