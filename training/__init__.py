@@ -13,5 +13,7 @@ evaluation/   systems side by side; checks/: the general and the contrast check,
 finish.py     evaluation, calibration, export; provenance.py, card.py: what the bundle tells of its making
 report/       the report for people
 study/        the paper's claims on one's own data
+takeover.py   what a further run takes from a finished one
+untrained.py  bundles of a student's shape to measure speed with; torch_speed.py: torch's side of that
 command_line.py, dry_run.py, progress.py, errors.py   what the commands share
 """

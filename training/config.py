@@ -65,14 +65,21 @@ class TeacherSettings(_Settings):
     classes: Annotated[int, Field(ge=1)] = 1
     """1: one logit and soft-target BCE; K ≥ 2: K equally spaced grades and soft cross-entropy."""
     warm_up_pairs: Annotated[int, Field(ge=0)] = 2_000
+    """Pool pairs by which a member first learns the bi-encoder's logits, at most half of those it gets; 0: none."""
     judged_epochs: Positive = 2
+    """How many times the judged pairs are gone through."""
     retention_share: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of the batches after the warm-up that hold it to the bi-encoder's logits, as far as the pool suffices."""
     pairs_per_batch: Positive = 32
+    """Pairs of a step, of any queries, for members that do not say otherwise."""
     micro_batch_pairs: Positive | None = None
     """As in the student's settings."""
     learning_rate: Rate = 1e-4
+    """The peak, after a linear warm-up, for members that do not say otherwise."""
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 150
+    """Judged queries of the synthetic catalogue learnt beside the data's own; none where `data` is synthetic itself."""
     cross_encoder_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Weight of the members' mean logit in the teacher's; the rest is the zero-shot bi-encoder's."""
 
     @property
     def needs_pool(self) -> bool:
@@ -84,14 +91,23 @@ class PoolSettings(_Settings):
     """Size and composition of the unlabelled pool."""
 
     pairs: Positive = 24_000
+    """Pairs that are drawn beside the judged ones, rounded up to whole queries."""
     candidates_per_query: Annotated[int, Field(ge=2)] = 16
+    """Products that a drawn query is paired with, each time that it is drawn."""
     retrieval_depth: Positive = 100
+    """Products that each retriever ranks for a query; lexical, dense and disagreeing candidates are of these."""
     own_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the drawn queries that are the shop's own, composed ones too; all where there are no general ones."""
     synthetic_products: Annotated[int, Field(ge=0)] = 6_000
+    """Products of the synthetic catalogue among the candidates."""
     synthetic_queries: Annotated[int, Field(ge=0)] = 3_000
+    """Queries of the synthetic catalogue among the general ones."""
     composed_per_query: Annotated[int, Field(ge=0)] = 3
+    """Products made up for each query of `query_logs`, at most: titles of its words and others."""
     lexical_share: Share = 0.25
+    """Share of a query's candidates from BM25's ranking."""
     dense_share: Share = 0.25
+    """Share from the bi-encoder's ranking."""
     disagreement_share: Share = 0.15
     """Share of a query's candidates that one retriever ranks high and the other low or not at all."""
     category_share: Share = 0.15
@@ -162,9 +178,11 @@ class StudentSettings(_Settings):
     backbone: Name | None = None
     """The BERT whose tokenizer it reads with (and whose layers it may start from); None: the packaged MiniLM."""
     layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 2, 5)
+    """Which layers of the model it starts from it keeps, numbered from 0."""
     frozen_layers: Annotated[int, Field(ge=0)] = 0
     """How many of the lowest layers stay as they are in the teacher, beside the embeddings, which always do."""
     epochs: Positive = 1
+    """How many times the pool is gone through."""
     max_steps: Positive | None = None
     """Ends training early, with the learning rate at zero; None: all epochs."""
     initial_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -172,9 +190,11 @@ class StudentSettings(_Settings):
     teacher knew of the rest of the shop. Only for a student that scores before it learns: a cross-encoder with all
     of the teacher's layers, or a split student with a fitted head."""
     pairs_per_batch: Positive = 64
+    """Pairs of a step, about: whole queries."""
     micro_batch_pairs: Positive | None = None
     """Pairs that go through the model at once, in whole queries: less memory, the same gradient. None: the batch."""
     learning_rate: Rate = 2e-4
+    """The peak, after a linear warm-up."""
     loss: DistillationLoss = "margin_mse"
     anchor: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the MSE to the teacher's logits beside a loss that leaves a query's absolute score free: all
@@ -189,6 +209,7 @@ class StudentSettings(_Settings):
     match_weight: Annotated[float, Field(ge=0)] = 0.0
     """The same of the words that name the product's brand, type, colour or another property."""
     title_only_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """Share of the queries, other ones in each epoch, whose products are read by their titles alone."""
 
     @property
     def auxiliary_weights(self) -> tuple[float, float] | None:
@@ -264,15 +285,20 @@ class DistillSettings(_Settings):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] = "aisle-student"
     data: str = "synthetic"
     query_logs: tuple[Path, ...] = ()
+    """Files of queries that nobody judged, for the pool (`training/datasets/query_log.py`)."""
     seed: Annotated[int, Field(ge=0)] = 0
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("int8",)
+    """Of the graphs in the bundle."""
     held_out_fraction: Fraction = 0.25
+    """Share of the queries that no stage learns from; not for data with a split of its own."""
     fold: Annotated[int, Field(ge=0)] = 0
     """Which `held_out_fraction` of the shuffled queries is held out; 0, 1, 2 ... for cross-validation."""
     split_seed: Annotated[int, Field(ge=0)] | None = None
     """Shuffles the queries before the split; None: `seed`. Folds of one cross-validation share it."""
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 300
+    """How many judged queries are made up where `data` is synthetic."""
     licences: tuple[str, ...] = ()
+    """Lines added to the bundle's, for data that Aisle does not know."""
     teacher: TeacherSettings = TeacherSettings()
     pool: PoolSettings = PoolSettings()
     student: StudentSettings = StudentSettings()

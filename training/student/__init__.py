@@ -1,10 +1,12 @@
-"""The student: a few layers of the teacher, distilled on the labelled pool.
+"""The student, distilled on the labelled pool: layers of the teacher's or of a backbone, or a split student.
 
 initial.py       the student before it learns
+head_start.py    a split student's head before it learns, fitted to the teacher's margins
 files.py         saved and loaded
 pool_batches.py  the labelled pool as its batches
 auxiliary.py     further tasks while it learns, whose heads are thrown away
 distillation.py  train_student: its loss, its training, the averaging of its weights
+split_export.py  a split student as the export takes it: graphs, logits, lists of pairs
 """
 
 from training.student.distillation import (

@@ -1,4 +1,4 @@
-"""The student: a cross-encoder made of a few of the teacher's layers, distilled on the labelled pool."""
+"""Distilling a student of either kind on the labelled pool: its loss, its training, the averaging of its weights."""
 
 from __future__ import annotations
 
