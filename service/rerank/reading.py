@@ -59,7 +59,9 @@ class RerankReader:
         """A request with `documents`; raises EmptyInputError, InvalidInputError or TooLargeError."""
         request = self._validated(DocumentsRequest, sent)
         assert isinstance(request, DocumentsRequest)
-        candidates = [candidate_of(document, request.rank_fields) for document in request.documents]
+        # Typed clients send an empty list for one that is left out.
+        rank_fields = request.rank_fields or None
+        candidates = [candidate_of(document, rank_fields) for document in request.documents]
         body = self._body(request, candidates, request.priority or 0)
         return _reranking(request, body, bool(request.return_documents))
 

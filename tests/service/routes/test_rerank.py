@@ -94,6 +94,12 @@ def test_objects_are_products_or_what_rank_fields_name(client: AppClient) -> Non
     assert {r["index"]: r["relevance_score"] for r in chosen["results"]} == {0: 1.0, 1: -0.5, 2: 1.5}
 
 
+def test_an_empty_list_of_rank_fields_is_none(client: AppClient) -> None:
+    request = {"documents": [{"text": "good", "note": "bad"}, {"title": "fair", "brand": "good"}], "raw_scores": True}
+    without = rerank(client, "/v1/rerank", **request).json()["results"]
+    assert rerank(client, "/v1/rerank", **request, rank_fields=[]).json()["results"] == without
+
+
 def test_a_text_that_is_told_back_is_a_string(client: AppClient) -> None:
     documents = [{"title": "good", "text": 5}, {"title": "bad", "tags": ["fair"], "text": None}]
     asked = {"documents": documents, "return_documents": True, "raw_scores": True}
@@ -193,6 +199,32 @@ def test_a_faulty_request_is_told_in_every_dialect(client: AppClient, fault: Fau
 @pytest.mark.parametrize("raw", [b"", b"nonsense", b"[]", b'{"query": NaN}', b'{"query": "a", "texts": ["\\ud800"]}'])
 def test_what_is_no_json_object_is_refused(client: AppClient, raw: bytes) -> None:
     assert client.post("/rerank", content=raw).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (b'"\\ud800"', "must be valid Unicode: it has a lone surrogate"),
+        (b'{"price": 1e999}', "must be a finite number"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_its_place(client: AppClient, document: bytes, message: str) -> None:
+    reply = client.post("/v2/rerank", content=b'{"query": "a", "documents": ["b", %b]}' % document)
+    assert reply.status_code == 422
+    (error,) = reply.json()["errors"]
+    assert (error["field"].removesuffix(".price"), error["message"]) == ("documents[1]", message)
+
+
+@pytest.mark.parametrize("fields", [{"documents": [0] * 1001}, {"documents": TEXTS, "rank_fields": ["a"] * 101}])
+def test_what_would_take_long_to_refuse_is_refused_once(client: AppClient, fields: dict[str, Any]) -> None:
+    reply = rerank(client, "/v1/rerank", **fields)
+    assert reply.status_code in (413, 422)
+    assert len(reply.json()["errors"]) <= 1
+
+
+def test_more_fields_than_any_dialect_has_are_refused(client: AppClient) -> None:
+    reply = rerank(client, "/v1/rerank", documents=TEXTS, **{f"f{number}": 1 for number in range(101)})
+    assert (reply.status_code, reply.json()["message"]) == (413, "The body has 103 fields; the limit is 100.")
 
 
 def test_too_many_documents_are_refused_in_the_caller_s_words(serve: Serve) -> None:
