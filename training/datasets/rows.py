@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
+from relevance import text_file
 from relevance.row_values import RowError, required, required_text
 from training.errors import DataError
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
     """Open a UTF-8 text file, gzipped or plain; DataError if it is not there or turns out to be something else."""
     require_file(path)
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield cast(TextIO, file)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8: {error}") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is no whole gzip file: {error}") from error
+        with text_file.open_text(path) as file:
+            yield file
+    except text_file.TextFileError as error:
+        raise DataError(str(error)) from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of reading `path` into a DataError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(text_file.cannot_be_read(path, error)) from error
 
 
 def require_file(path: Path) -> None:
     """DataError if `path` is no file."""
-    if path.is_dir():
+    with readable(path):
+        is_directory, is_file = path.is_dir(), path.is_file()
+    if is_directory:
         raise DataError(f"{path} is a directory, where one file is read; put the parts in it together into a file")
-    if not path.is_file():
+    if not is_file:
         raise DataError(f"{path} is not there; see README, section 'Retrain', for the files a dataset needs")
 
 
@@ -55,22 +66,37 @@ def read_csv(
     `short_rows`: a row may end behind `columns`, and what it lacks is None.
     """
     with open_text(path) as file:
-        reader = csv.DictReader(file, delimiter=delimiter, strict=strict)
-        try:
-            missing = set(columns) - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(f"{path}: columns {sorted(missing)} are missing, found {reader.fieldnames}")
-            for row in reader:
-                needed = columns if short_rows else row.keys()
-                if None in row or any(row[name] is None for name in needed):
-                    few_or_many = "too many" if None in row else "too few"
-                    raise DataError(f"{path}:{reader.line_num}: the row has {few_or_many} columns")
-                yield reader.line_num, row
-        except csv.Error as error:
-            # It counts the rows that it gave: the bad one begins behind them.
-            raise DataError(
-                f"{path}:{reader.line_num + 1}: not a table of {delimiter!r}-separated rows ({error})"
-            ) from error
+        reader = csv.reader(file, delimiter=delimiter, strict=strict)
+        spans = _row_spans(reader, path, delimiter)
+        _, names = next(spans, ((0, 0), []))
+        _check_columns(path, names, columns)
+        needed = max(map(names.index, columns)) + 1 if short_rows else len(names)
+        for (first, last), fields in spans:
+            if not needed <= len(fields) <= len(names):
+                few_or_many = "too many" if len(fields) > len(names) else "too few"
+                # Most often, a quote that is a character of the text took in all that follows, up to the next one.
+                hint = f"; a quote opens in it that is not closed before line {last}" if last > first else ""
+                raise DataError(f"{path}:{first}: the row has {few_or_many} columns{hint}")
+            yield last, dict(zip_longest(names, fields))
+
+
+def _row_spans(reader: CsvReader, path: Path, delimiter: str) -> Iterator[tuple[tuple[int, int], list[str]]]:
+    """((number of the first line, of the last), fields) of each row that is not blank."""
+    first = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield (first, reader.line_num), fields
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{first}: not a table of {delimiter!r}-separated rows ({error})") from error
+
+
+def _check_columns(path: Path, names: Sequence[str], columns: Sequence[str]) -> None:
+    if missing := sorted(set(columns) - set(names)):
+        raise DataError(f"{path}: columns {missing} are missing, found {list(names)}")
+    if repeated := [name for name in columns if names.count(name) > 1]:
+        raise DataError(f"{path}: columns {repeated} are there more than once; keep one of each")
 
 
 def require(row: Mapping[str, Any], key: str, path: Path, line: int) -> Any:

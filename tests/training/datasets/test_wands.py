@@ -114,3 +114,17 @@ def test_an_endless_quote_is_an_error_and_not_one_long_field(tmp_path: Path) -> 
         read_wands(
             write_wands(tmp_path, queries='query_id\tquery\tquery_class\n0\t"gnome\tStatues\n' + "1\tx\ty\n" * 40_000)
         )
+
+
+def test_a_quote_that_is_not_closed_is_named_where_its_row_begins(tmp_path: Path) -> None:
+    rows = "".join(f"{n}\tshelf {n}\tWide\n" for n in range(20, 30))
+    text = f'query_id\tquery\tquery_class\n\n1\t"shelf 30 wide\tWide\n{rows}2\tshelf 30"\n'
+    write_wands(tmp_path, text)
+    with pytest.raises(DataError, match=r"query\.csv:3: the row has too few columns; a quote .*before line 14"):
+        read_wands(tmp_path)
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    write_wands(tmp_path, QUERIES.replace("query_class", "query"))
+    with pytest.raises(DataError, match=r"query\.csv: columns \['query'\] are there more than once"):
+        read_wands(tmp_path)
