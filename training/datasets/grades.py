@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from relevance.row_values import is_absent
 from training.datasets.assembly import mean_target
-from training.datasets.rows import require
+from training.datasets.rows import open_text, readable, require
 from training.errors import DataError
 
 Row = tuple[int, dict[str, Any]]
@@ -33,12 +34,13 @@ def row_target(row: Mapping[str, Any], path: Path, line: int, target_of: TargetO
 def grade_table(path: Path) -> TargetOf | None:
     """The table of grades.json, a JSON object grade → target; None if there is no such file.
 
-    3, 3.0, "3" and "3.0" are one grade; names are compared as they stand.
+    3, 3.0, "3" and "3.0" are one grade, as are true and "true"; names are compared as they stand.
     """
-    if not path.exists():
-        return None
+    with readable(path):
+        if not path.exists():
+            return None
     table: dict[str, float] = {}
-    for grade, target in _read_table(path).items():
+    for grade, target in _read_table(path):
         key = _grade_key(grade)
         if table.setdefault(key, target) != target:
             raise DataError(f"{path}: grade {key!r} has two targets, {table[key]:g} and {target:g}")
@@ -46,7 +48,7 @@ def grade_table(path: Path) -> TargetOf | None:
     def target_of(grade: Any, where: str) -> float:
         target = table.get(_grade_key(grade))
         if target is None:
-            raise DataError(f"{where}: grade {grade!r} is not in {path.name}, which knows {sorted(table)}")
+            raise DataError(f"{where}: grade {_said(grade)} is not in {path.name}, which knows {sorted(table)}")
         return target
 
     return target_of
@@ -58,6 +60,8 @@ def linear_table(rows: Sequence[Row], path: Path) -> TargetOf:
     if not grades:
         raise DataError(f"{path} has no judgements")
     low, high = min(grades), max(grades)
+    if math.isinf(high - low):
+        raise DataError(f"{path}: grades from {low:g} to {high:g} are too far apart to be a scale; check the file")
     if low == high:
         raise DataError(f"{path}: all grades are {low:g}, so there is nothing to learn; check the file")
     log.warning("%s: no grades.json beside it, so grades map linearly from [%g, %g] to [0, 1]", path, low, high)
@@ -76,13 +80,18 @@ def _grades(row: Mapping[str, Any], path: Path, line: int) -> list[Any]:
     return [require(row, "grade", path, line)]
 
 
-def _read_table(path: Path) -> dict[str, float]:
+def _read_table(path: Path) -> list[tuple[str, float]]:
+    """The table's entries; a name that is there twice is there twice."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        table = {str(grade): float(target) for grade, target in content.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+        with open_text(path) as file:
+            # An object is a tuple of its pairs, and an array a list.
+            content = json.load(file, object_pairs_hook=tuple)
+        if not isinstance(content, tuple):
+            raise TypeError(f"it holds {type(content).__name__}")
+        table = [(str(grade), float(target)) for grade, target in content]
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path} must be a JSON object from grade to a number in [0, 1]: {error}") from error
-    outside = [grade for grade, target in table.items() if not 0.0 <= target <= 1.0]
+    outside = [grade for grade, target in table if not 0.0 <= target <= 1.0]
     if outside:
         raise DataError(f"{path}: the targets of {outside} are outside [0, 1]")
     return table
@@ -90,6 +99,9 @@ def _read_table(path: Path) -> dict[str, float]:
 
 def _grade_key(grade: Any) -> str:
     text = str(grade).strip()
+    if text in ("True", "False"):
+        # What Python makes of JSON's true and false.
+        return text.lower()
     try:
         number = float(text)
     except ValueError:
@@ -97,10 +109,18 @@ def _grade_key(grade: Any) -> str:
     return str(int(number)) if number.is_integer() else str(number)
 
 
+def _said(grade: Any) -> str:
+    """The grade as its file writes it."""
+    return str(grade).lower() if isinstance(grade, bool) else repr(grade)
+
+
 def _number(grade: Any, where: str) -> float:
     number = finite(grade)
     if number is None:
-        raise DataError(f"{where}: grade {grade!r} is not a number; give a grades.json to map names to targets")
+        raise DataError(
+            f"{where}: grade {_said(grade)} is not a number; give a grades.json to map names to targets, "
+            'as {"true": 1, "false": 0}'
+        )
     return number
 
 
