@@ -36,7 +36,7 @@ import pyarrow.dataset as arrow
 
 from training.datasets.assembly import JudgementTable, ProductTable
 from training.datasets.html_text import html_text
-from training.datasets.parquet import scan_parquet
+from training.datasets.parquet import Columns, scan_parquet
 from training.datasets.schema import Dataset, Judgement
 from training.errors import ConfigError, DataError
 
@@ -107,9 +107,13 @@ def _judgements(examples: pa.Table, table: JudgementTable, products: ProductTabl
 def _read_examples(path: Path, options: EsciOptions) -> pa.Table:
     """Columns example_id, query, product_id, esci_label, split of the chosen examples, checked."""
     version = f"{options.version}_version"
-    columns = ["example_id", "query", "product_id", "esci_label", "split"]
-    chosen = (arrow.field("product_locale") == options.locale) & (arrow.field(version).cast("int64") == 1)
-    batches = [batch.select(columns) for batch in scan_parquet(path, [*columns, "product_locale", version], chosen)]
+    texts = ("query", "product_id", "esci_label", "split", "product_locale")
+
+    def chosen(column: Columns) -> arrow.Expression:
+        return (column["product_locale"] == options.locale) & (column[version].cast("int64") == 1)
+
+    columns = ["example_id", *texts[:-1]]
+    batches = [batch.select(columns) for batch in scan_parquet(path, texts, chosen, ("example_id", version))]
     if not sum(map(len, batches)):
         raise DataError(f"{path} has no examples of locale {options.locale!r} in the {options.version} version")
     examples = pa.Table.from_batches(batches)
@@ -131,12 +135,15 @@ def _refuse(path: Path, examples: pa.Table, fault: tuple[str, str], bad: pa.Chun
 
 
 def _read_products(path: Path, locale: str, wanted: pa.Array) -> ProductTable:
-    columns = ["product_id", "product_title", "product_description", "product_bullet_point"]
-    columns += ["product_brand", "product_color"]
+    texts = ["product_id", "product_title", "product_description", "product_bullet_point"]
+    texts += ["product_brand", "product_color"]
     products = ProductTable(path)
-    chosen = (arrow.field("product_locale") == locale) & arrow.field("product_id").isin(wanted)
-    for batch in scan_parquet(path, [*columns, "product_locale"], chosen):
-        for product_id, title, description, bullets, brand, color in _tuples(batch.select(columns)):
+
+    def chosen(column: Columns) -> arrow.Expression:
+        return (column["product_locale"] == locale) & column["product_id"].isin(wanted)
+
+    for batch in scan_parquet(path, [*texts, "product_locale"], chosen):
+        for product_id, title, description, bullets, brand, color in _tuples(batch.select(texts)):
             long_text = " ".join(filter(None, (html_text(text) for text in (description, bullets) if text)))
             products.add(
                 {

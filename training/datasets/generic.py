@@ -2,10 +2,10 @@
 
 A directory with `judgements` (query, product_id, grade, raters?), `products` (the fields of Product; id required, and
 title of every judged one), optionally `queries` (query, weight?) and `grades.json` (grade → target in [0, 1]). Other
-columns are not read, and the log names them. `raters` is a list of grades and goes before `grade`: their mean target
-counts, as the mean does for repeated judgements of one pair (each row counting once). Without `grades.json`, numeric
-grades map linearly from the range seen to [0, 1]. Ids may be text or numbers, 7 and "7" being the same. The rules for
-faults are those of `assembly.py`.
+columns are not read, and the log names them, as it does files of these names in another form. `raters` is a list of
+grades and goes before `grade`: their mean target counts, as the mean does for repeated judgements of one pair (each row
+counting once). Without `grades.json`, numeric grades map linearly from the range seen to [0, 1]. Ids may be text or
+numbers, 7 and "7" being the same. The rules for faults are those of `assembly.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from training.datasets.assembly import JudgementTable, ProductTable
 from training.datasets.grades import Row, TargetOf, grade_table, linear_table, row_target
 from training.datasets.parquet import parquet_rows
 from training.datasets.query_log import logged_query
-from training.datasets.rows import read_jsonl, require_text, rows_named
+from training.datasets.rows import read_jsonl, readable, require_text, rows_named
 from training.datasets.schema import Dataset, Judgement, LoggedQuery
 from training.errors import DataError
 
@@ -71,7 +71,7 @@ def _read_queries(directory: Path, layout: Layout) -> Iterator[LoggedQuery]:
 def _rows(path: Path, layout: Layout, known: Collection[str]) -> Iterator[Row]:
     """The table's rows; columns beyond the `known` ones are named in the log at the end."""
     unread: dict[str, None] = {}
-    for line, row in read_jsonl(path) if layout == "jsonl" else parquet_rows(path):
+    for line, row in read_jsonl(path) if layout == "jsonl" else parquet_rows(path, known):
         unread.update(dict.fromkeys(key for key in row if key not in known))
         yield line, row
     if unread:
@@ -79,8 +79,18 @@ def _rows(path: Path, layout: Layout, known: Collection[str]) -> Iterator[Row]:
 
 
 def _locate(directory: Path, name: str, layout: Layout) -> Path | None:
+    """The file of that name, None if there is none; a warning names others that could be taken for it."""
     endings = (".jsonl", ".jsonl.gz") if layout == "jsonl" else (".parquet",)
-    return next((path for ending in endings if (path := directory / f"{name}{ending}").exists()), None)
+    with readable(directory):
+        alike = sorted(path for path in directory.iterdir() if path.name.partition(".")[0] == name)
+    found = [path for path in alike if path.name in {f"{name}{ending}" for ending in endings}]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise DataError(f"{directory} has both {names}; only one of them is read: take the other away")
+    if others := [path.name for path in alike if path not in found]:
+        hint = "; a log in another form is given as --query-log" if name == "queries" else ""
+        log.warning("%s: not read, as the layout is %s: %s%s", directory, layout, ", ".join(others), hint)
+    return found[0] if found else None
 
 
 def _find(directory: Path, name: str, layout: Layout) -> Path:

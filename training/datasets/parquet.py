@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as arrow
 import pyarrow.parquet as pq
 
+from export.parquet_rows import ColumnError, column_rows
 from training.datasets.rows import require_file
 from training.errors import DataError
 
 LFS_POINTER = b"version https://git-lfs"
 BATCHES_AHEAD = 2
 """Batches that are decoded before they are asked for: few, because a batch of long texts is tens of megabytes."""
+ROWS_AT_ONCE = 8192
+
+Columns = Mapping[str, arrow.Expression]
+Chosen = Callable[[Columns], arrow.Expression]
+"""From the columns by name to what is true of the rows that are wanted."""
 
 
-def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row number from 1, row), nulls included."""
+def parquet_rows(path: Path, known: Collection[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (row number from 1, row), nulls included; columns that are not `known` are not read and hold None."""
+    with _named_errors(path), pq.ParquetFile(path) as parquet:
+        unread = dict.fromkeys(parquet.schema_arrow.names)
+        rows = column_rows(parquet, known, ROWS_AT_ONCE)
+        yield from enumerate((unread | row for row in rows), start=1)
+
+
+def scan_parquet(
+    path: Path, texts: Sequence[str], chosen: Chosen, others: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches of the columns `texts` and `others` of the chosen rows, in the file's order; no more is held.
+
+    A number where text is due is its text; DataError for a column that can be none.
+    """
+    columns = (*texts, *others)
     with _named_errors(path):
-        batches = pq.ParquetFile(path).iter_batches()
-        yield from enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
-
-
-def scan_parquet(path: Path, columns: list[str], chosen: arrow.Expression) -> Iterator[pa.RecordBatch]:
-    """Yield batches of `columns` of the rows that `chosen` is true for, in the file's order; no more is held."""
-    with _named_errors(path):
+        there = pq.read_schema(path).names
+        if missing := [column for column in columns if column not in there]:
+            raise DataError(f"{path}: columns {missing} are missing, found {there}")
+        if repeated := sorted({name for name in there if there.count(name) > 1}):
+            raise DataError(f"{path}: columns {repeated} are there more than once; keep one of each")
         table = arrow.dataset(path, format="parquet")
-        missing = [column for column in columns if column not in table.schema.names]
-        if missing:
-            raise DataError(f"{path}: columns {missing} are missing, found {table.schema.names}")
-        plain = {column: _plain(table.schema.field(column)) for column in columns}
-        yield from table.to_batches(columns=plain, filter=chosen, batch_readahead=BATCHES_AHEAD)
+        read = {name: _plain(table.schema.field(name)) for name in others}
+        read |= {name: _text(table.schema.field(name)) for name in texts}
+        yield from table.to_batches(columns=read, filter=chosen(read), batch_readahead=BATCHES_AHEAD)
 
 
 def _plain(field: pa.Field) -> arrow.Expression:
@@ -43,13 +60,37 @@ def _plain(field: pa.Field) -> arrow.Expression:
     return column.cast(field.type.value_type) if pa.types.is_dictionary(field.type) else column
 
 
+def _text(field: pa.Field) -> arrow.Expression:
+    """The column's values as text, as `relevance/row_values.py` says it of a row's."""
+    column, kind = _plain(field), field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column
+    if pa.types.is_floating(kind):
+        # What a table tool made of integers with gaps, and of a column that is empty throughout.
+        whole = pc.floor(column)
+        integer = whole.cast("int64", safe=False).cast("string")
+        text = pc.if_else(pc.equal(whole, column), integer, column.cast("string"))
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.string()), text)
+    if pa.types.is_integer(kind) or pa.types.is_null(kind) or pa.types.is_string_view(kind):
+        return column.cast("string")
+    raise ColumnError(f"column {field.name!r} is of type {kind}; it must hold text or numbers")
+
+
 @contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
     require_file(path)
     try:
         yield
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        with path.open("rb") as file:
-            pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
-        hint = "; it is a Git LFS pointer: fetch the file itself with `git lfs pull`" if pointer else ""
+    except ColumnError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
+        hint = "; it is a Git LFS pointer: fetch the file itself with `git lfs pull`" if _is_pointer(path) else ""
         raise DataError(f"{path} cannot be read as Parquet: {error}{hint}") from error
+
+
+def _is_pointer(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
+    return False

@@ -196,3 +196,56 @@ def test_text_columns_may_be_categories_or_long(tmp_path: Path, text: pa.DataTyp
         types = [field.with_type(text) if pa.types.is_string(field.type) else field for field in table.schema]
         pq.write_table(table.cast(pa.schema(types)), tmp_path / name)
     assert read_esci(tmp_path, US) == plain
+
+
+def retyped(folder: Path, name: str, **columns: Any) -> Path:
+    table = pq.read_table(folder / name)
+    for column, values in columns.items():
+        table = table.set_column(table.schema.get_field_index(column), column, values(table[column].to_pylist()))
+    pq.write_table(table, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("dtype", [pa.int64(), pa.float64()])
+def test_numbers_are_the_texts_of_ids_queries_and_titles(tmp_path: Path, dtype: pa.DataType) -> None:
+    examples = [example(n, str(n), "4006381333931", label) for n, label in ((7, "E"), (8, "I"))]
+    made = [product("4006381333931", "1984", product_brand="3"), product("2", "Cup")]
+    write_esci(tmp_path, examples, made)
+
+    def numbers(texts: list[str | None]) -> pa.Array:
+        return pa.array([text and int(text) for text in texts], dtype)
+
+    retyped(tmp_path, EXAMPLES, query=numbers, product_id=numbers)
+    retyped(tmp_path, PRODUCTS, product_id=numbers, product_brand=numbers, product_title=lambda texts: pa.array([1, 2]))
+    data = read_esci(tmp_path, US)
+    assert pairs(data) == [("7", "4006381333931", 1.0), ("8", "4006381333931", 0.0)]
+    kettle = data.products["4006381333931"]
+    assert (kettle.title, kettle.brand) == ("1", "3")
+
+
+def test_a_column_of_empty_cells_alone_is_absent(tmp_path: Path) -> None:
+    retyped(write_esci(tmp_path), PRODUCTS, product_brand=lambda texts: pa.array([float("nan")] * len(texts)))
+    assert read_esci(tmp_path, US).products["K1"].brand is None
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("esci_label", pa.array([3] * 9), r"example_id 0: esci_label '3' is none of E, S, C, I"),
+        ("esci_label", pa.nulls(9), r"example_id 0: esci_label None is none of E, S, C, I"),
+        ("split", pa.nulls(9), r"example_id 0: split None is none of train, test"),
+        ("query", pa.array([[1]] * 9), r"examples\.parquet: column 'query' is of type list<.*>; it must hold text"),
+        ("query", pa.array([True] * 9), r"examples\.parquet: column 'query' is of type bool; it must hold text"),
+    ],
+)
+def test_a_column_of_another_type_is_named(tmp_path: Path, column: str, values: pa.Array, message: str) -> None:
+    retyped(write_esci(tmp_path), EXAMPLES, **{column: lambda _: values})
+    with pytest.raises(DataError, match=message):
+        read_esci(tmp_path, US)
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    table = pq.read_table(write_esci(tmp_path) / EXAMPLES)
+    pq.write_table(table.append_column("query", table["query"]), tmp_path / EXAMPLES)
+    with pytest.raises(DataError, match=r"examples\.parquet: columns \['query'\] are there more than once"):
+        read_esci(tmp_path, US)

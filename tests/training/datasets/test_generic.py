@@ -54,7 +54,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("judgements", {"query": "table", "product_id": "a", "grade": float("nan")}, r"jsonl:4: 'grade' is missing"),
     ("judgements", {"query": "table", "product_id": "a", "grade": float("inf")}, r"jsonl:4: grade inf is not a number"),
-    ("judgements", {"query": "table", "product_id": "a", "grade": True}, r"jsonl:4: grade True is not a number"),
+    ("judgements", {"query": "table", "product_id": "a", "grade": True}, r"jsonl:4: grade true is not a number.*true"),
     ("judgements", {"query": "table", "product_id": "a", "grade": "Exact"}, r"jsonl:4: grade 'Exact' .* grades\.json"),
     ("judgements", {"query": "table", "product_id": "a", "raters": [None]}, r"jsonl:4: 'raters' holds no grade"),
     ("judgements", {"query": "table", "product_id": "a", "raters": []}, r"jsonl:4: 'grade' is missing"),
@@ -93,7 +93,9 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, name: str, row: dic
         (b"{nonsense\n", r"judgements\.jsonl:1: not valid JSON"),
         (b"[1]\n", r"judgements\.jsonl:1: expected a JSON object"),
         (b'{"query": "\\ud800", "product_id": "a", "grade": 1}\n', r"judgements\.jsonl:1: .*lone surrogate"),
-        (b"\xff\xfe\n", r"judgements\.jsonl is not UTF-8"),
+        (b"\xff\xfe\n", r"judgements\.jsonl:1: not UTF-8 \(byte 0xff"),
+        (b"{}\r\r{}\rcaf\xe9\r", r"judgements\.jsonl:4: not UTF-8 \(byte 0xe9"),
+        (gzip.compress(b"{}"), r"judgements\.jsonl is gzip; name it judgements\.jsonl\.gz"),
         (b"", r"judgements\.jsonl has no judgements"),
         (b"[" * 100_000, r"judgements\.jsonl:1: not valid JSON"),
         (b'{"query": "q", "product_id": "a", "grade": 1}\n', r"all grades are 1, so there is nothing to learn"),
@@ -217,5 +219,77 @@ def test_ids_are_the_same_as_text_as_integers_and_as_a_table_tools_floats(tmp_pa
 def test_parquet_text_that_is_no_utf8_is_named(tmp_path: Path) -> None:
     title = pa.array([b"caf\xe9"]).view(pa.string())
     pq.write_table(pa.table({"id": ["a"], "title": title}), tmp_path / "products.parquet")
-    with pytest.raises(DataError, match=r"products\.parquet cannot be read as Parquet: .*utf-8"):
+    with pytest.raises(DataError, match=r"products\.parquet: column 'title' holds what cannot be read .*utf-8"):
         read_generic(tmp_path, "parquet")
+
+
+def write_parquet(folder: Path, products: pa.Table) -> Path:
+    pq.write_table(products, folder / "products.parquet")
+    rows = [{**row, "product_id": "a"} for row in JUDGEMENTS]
+    rows = [{**row, "query": f"{row['query']} {n}"} for n, row in enumerate(rows)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "judgements.parquet")
+    return folder
+
+
+FAR = pa.array([10**13], pa.timestamp("s"))
+DOUBLE = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+
+
+@pytest.mark.parametrize("values", [FAR, DOUBLE])
+def test_a_column_that_python_cannot_hold_is_named_where_it_is_read(
+    tmp_path: Path, values: pa.Array, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = {"id": pa.array(["a"]), "title": pa.array(["Oak table"])}
+    assert len(read_generic(write_parquet(tmp_path, pa.table({**base, "since": values})), "parquet").judgements) == 3
+    assert "products.parquet: columns that mean nothing here are not read: since" in caplog.text
+    nested = pa.StructArray.from_arrays([values], names=["since"])
+    write_parquet(tmp_path, pa.table({**base, "attributes": nested}))
+    with pytest.raises(DataError, match=r"products\.parquet: column 'attributes' holds what cannot be read"):
+        read_generic(tmp_path, "parquet")
+
+
+def test_a_column_that_is_there_twice_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    columns = [pa.array([text]) for text in ("a", "Oak table", "Pine shelf", "x", "y")]
+    unread = pa.table(columns[:2] + columns[3:], names=["id", "title", "title.en", "title.en"])
+    assert read_generic(write_parquet(tmp_path, unread), "parquet").products["a"].title == "Oak table"
+    write_parquet(tmp_path, pa.table(columns[:3], names=["id", "title", "title"]))
+    with pytest.raises(DataError, match=r"products\.parquet: columns \['title'\] are there more than once"):
+        read_generic(tmp_path, "parquet")
+
+
+def test_a_missing_column_of_parquet_is_named_with_those_there_are(tmp_path: Path) -> None:
+    write_parquet(tmp_path, pa.table({"sku": ["a"], "title": ["Oak table"]}))
+    with pytest.raises(DataError, match=r"products\.parquet:1: 'id' is missing or empty; the row has 'sku', 'title'"):
+        read_generic(tmp_path, "parquet")
+
+
+@pytest.mark.parametrize("name", ["products", "judgements", "queries"])
+def test_a_file_and_its_gzip_are_not_both_read(tmp_path: Path, name: str) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS, "queries": [{"query": "desk"}]})
+    (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(DataError, match=rf"has both {name}\.jsonl and {name}\.jsonl\.gz; only one"):
+        read_generic(tmp_path, "jsonl")
+
+
+def test_files_of_these_names_in_another_form_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    for name in ("queries.csv", "queries.parquet", "products.tsv.gz", "notes.txt"):
+        (tmp_path / name).write_text("query", encoding="utf-8")
+    assert not read_generic(tmp_path, "jsonl").query_log
+    assert "not read, as the layout is jsonl: queries.csv, queries.parquet; a log in another form" in caplog.text
+    assert "not read, as the layout is jsonl: products.tsv.gz" in caplog.text
+    assert "notes" not in caplog.text
+
+
+def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path, *_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", closed)
+        with pytest.raises(DataError, match=r"products\.jsonl cannot be read \(Permission denied\); check the perm"):
+            read_generic(tmp_path, "jsonl")
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(DataError, match=rf"{tmp_path} cannot be read \(Permission denied\)"):
+        read_generic(tmp_path, "jsonl")
