@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 import logging
-from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 from pydantic_core import from_json
 
 from export.errors import ProductFileError
+from export.parquet_rows import ColumnError, column_rows
 from export.repeated_ids import SeenProducts
 from relevance.product import Product
-from relevance.product_row import KNOWN, product_fields
+from relevance.product_row import KNOWN, product_fields, read_product
 from relevance.row_values import RowError
+from relevance.text_file import TextFileError, cannot_be_read, is_gzip_name, open_text
 
 log = logging.getLogger("aisle.export")
-
-FIELDS: Final = tuple(name for name in Product.model_fields if name != "prior")
-"""A catalogue has no use for a prior, which belongs to a request."""
 
 ROWS_READ: Final = 1024
 JSON_LINES: Final = (".jsonl", ".ndjson")
 
 
 class ProductFile:
-    """`.parquet`, or `.jsonl` and `.ndjson` with one object a line; other columns than a product's are left out.
+    """`.parquet`, or `.jsonl` and `.ndjson`, also `.gz`, of an object a line; only a product's columns are read.
 
     ProductFileError, naming the file and the row, for a file that cannot be read and a row that is no product.
     """
 
     def __init__(self, path: Path) -> None:
-        if path.suffix not in (".parquet", *JSON_LINES):
-            raise ProductFileError(f"{path} must be .parquet, {' or '.join(JSON_LINES)}")
-        if not path.is_file():
-            raise ProductFileError(f"{path} is not there; check the path")
+        kind = (path.with_suffix("") if is_gzip_name(path) else path).suffix.lower()
+        self._is_parquet = path.suffix.lower() == ".parquet"
+        if not self._is_parquet and kind not in JSON_LINES:
+            raise ProductFileError(f"{path} must be .parquet, {' or '.join(JSON_LINES)}, the last two also as .gz")
+        _check_readable(path)
         self.path: Final = path
-        self._is_parquet = path.suffix == ".parquet"
         self._unit: Final = "row" if self._is_parquet else "line"
         self._has_told = False
 
@@ -88,19 +85,19 @@ class ProductFile:
                     f"{self.path} has no column {' and no '.join(missing)}, only: {', '.join(there)}"
                 )
             self._tell_unused(there)
-            columns = [name for name in FIELDS if name in there]
             try:
-                batches = parquet.iter_batches(ROWS_READ, columns=columns)
-                rows = chain.from_iterable(batch.to_pylist() for batch in batches)
-                yield from enumerate(rows, 1)
-            except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                yield from enumerate(column_rows(parquet, KNOWN, ROWS_READ), 1)
+            except ColumnError as error:
+                raise ProductFileError(f"{self.path}: {error}") from error
+            except (OSError, pa.ArrowException) as error:
                 raise ProductFileError(f"{self.path} is damaged ({error})") from error
 
     def _json_rows(self) -> Iterator[tuple[int, Any]]:
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.isspace():
-                    yield number, line.removeprefix(BOM_UTF8) if number == 1 else line
+        try:
+            with open_text(self.path) as file:
+                yield from ((number, line) for number, line in enumerate(file, 1) if not line.isspace())
+        except TextFileError as error:
+            raise ProductFileError(str(error)) from error
 
     def _products(self) -> Iterator[tuple[int, Product | None]]:
         """Each row's number, or that of its line, and its product."""
@@ -108,18 +105,13 @@ class ProductFile:
 
     def _product(self, row: Any, where: str) -> Product | None:
         """The row's product; None for one without a title."""
-        row = _parsed(row, where) if isinstance(row, bytes) else row
+        row = _parsed(row, where) if isinstance(row, str) else row
         self._tell_unused(row)
         try:
             fields = product_fields(row)
-            fields.pop("prior", None)
-            return Product.model_validate(fields) if "title" in fields else None
+            return read_product(fields) if "title" in fields else None
         except RowError as error:
             raise ProductFileError(f"{where}: {error}") from error
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            raise ProductFileError(f"{where}: {field}: {first['msg']}") from error
 
     def _tell_repeated(self, seen: SeenProducts) -> None:
         repeated, differing = seen.repeated()
@@ -140,7 +132,18 @@ class ProductFile:
         log.warning("%s: no field of a product and left out: %s", self.path, unused)
 
 
-def _parsed(line: bytes, where: str) -> Mapping[str, Any]:
+def _check_readable(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise ProductFileError(f"{path} is a directory, where one file is read; put its parts together into a file")
+        if not path.is_file():
+            raise ProductFileError(f"{path} is not there; check the path")
+        path.open("rb").close()
+    except OSError as error:
+        raise ProductFileError(cannot_be_read(path, error)) from error
+
+
+def _parsed(line: str, where: str) -> Mapping[str, Any]:
     try:
         fields = from_json(line)  # twice as fast as json's, while the encoder takes both cores
     except ValueError as error:

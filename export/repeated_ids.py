@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from relevance.catalogue.key_table import digests_of_ids
 from relevance.product import Product
+from relevance.product_row import product_content
 
 ROW: Final = np.dtype([("first", "<u8"), ("second", "<u8"), ("content", "<u8"), ("place", "<u8")])
 """Both halves of the id's digest, a digest of all that the product holds, and its row or line."""
@@ -45,5 +46,4 @@ class SeenProducts:
 
 
 def _content(product: Product) -> bytes:
-    # Attributes in the order given: a model reads them in it.
-    return hashlib.blake2b(repr(product.__dict__).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return hashlib.blake2b(product_content(product).encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -4,8 +4,8 @@ Training and the catalogue's build read a shop's products by it, so that both ta
 
 Null, blank text and NaN (a table tool's empty cell) are an absent value. A number where text is due is its text, a list
 its entries joined by commas. Attributes are an object, pairs, or the JSON text of one of them; nested ones become
-flat: {"size": {"width": 3}} is "size width: 3". What fits none of this is left as it is, for Product to refuse with the
-field's name.
+flat: {"size": {"width": 3}} is "size width: 3". What fits none of this is left as it is, for `read_product` to refuse
+with the field's name. A prior belongs to a request, so a row's is not read.
 """
 
 from __future__ import annotations
@@ -13,15 +13,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from relevance.product import PRODUCT_FIELDS, Product
 from relevance.row_values import RowError, is_absent, required_text
 
-KNOWN = frozenset(Product.model_fields)
+KNOWN = frozenset(Product.model_fields) - {"prior"}
 TEXTS = frozenset(PRODUCT_FIELDS) - {"attributes"}
 TEXTS_AND_ID = TEXTS | {"id"}
 Scalar = str | bool | int | float
+LONGEST_SHOWN = 120
+"""Characters of a bad value in a message."""
+
+
+def read_product(fields: Mapping[str, Any]) -> Product:
+    """The product that has these fields; RowError for one that it can not have."""
+    try:
+        return Product.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        (field, *inner), problem = first["loc"], first["msg"]
+        if field == "attributes" and inner:
+            # Behind the attribute's name comes that of the one kind of value that pydantic tried first.
+            field, problem = f"attributes.{inner[0]}", "must be text, a finite number, true or false"
+        raise RowError(f"{field}: {problem}, got {_shown(first['input'])}") from error
+
+
+def product_content(product: Product) -> str:
+    """All that a product holds: two rows of one id say the same if their products' contents are equal.
+
+    Attributes count in the order given, and 1, 1.0 and true are three values: a model reads them so.
+    """
+    return repr(product.__dict__)
 
 
 def product_fields(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,13 +80,18 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
 def _attributes(given: Any) -> dict[str, Any]:
     """Flat attributes; Parquet's map type comes as a list of pairs."""
     value = _of_json(given) if isinstance(given, str) else given
     if isinstance(value, list) and all(isinstance(entry, list | tuple) and len(entry) == 2 for entry in value):
         value = {str(name): entry for name, entry in value}
     if not isinstance(value, dict):
-        raise RowError(f"attributes must be an object of names and values, got {given!r}")
+        raise RowError(f"attributes must be an object of names and values, got {_shown(given)}")
     flat: dict[str, Any] = {}
     for name, entry in _flat(value, ""):
         if name in flat:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from export.errors import ProductFileError
 from export.product_file import ProductFile
 from relevance.product import Product
 from training.datasets.generic import read_generic
+from training.errors import DataError
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "title": "red lamp", "brand": "Acme", "attributes": {"height": 30, "dimmable": True}},
@@ -78,7 +80,7 @@ def test_columns_that_are_left_out_are_told_once(tmp_path: Path, caplog: pytest.
     products = json_lines(tmp_path, *(json.dumps({**row, "price": 3, "prior": 0.5}) for row in ROWS))
     assert read(products) == PRODUCTS
     assert len(caplog.records) == 1
-    assert caplog.text.rstrip().endswith("left out: price")
+    assert caplog.text.rstrip().endswith("left out: price, prior")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,10 @@ def test_columns_that_are_left_out_are_told_once(tmp_path: Path, caplog: pytest.
         ('{"id": "b", "title": {"en": "lamp"}}', "line 2: title"),
         ('{"id": true, "title": "lamp"}', "line 2: 'id' must be text or a number"),
         ('{"id": "a", "title": "lamp"}', "line 2: the product id of line 1 again, with different content"),
+        (
+            '{"id": "b", "title": "lamp", "attributes": {"v": [{"w": 1}]}}',
+            r"line 2: attributes\.v: must be text, a finite",
+        ),
         ("[]", "line 2: must be a JSON object"),
         ("{", "line 2: not valid JSON"),
     ],
@@ -141,6 +147,7 @@ def test_a_file_of_products_reads_as_training_reads_it(tmp_path: Path) -> None:
         {"id": "d", "title": "rug", "attributes": [["pile", "short"], ["washable", True]]},
         {"id": "e", "title": None},
     ]
+    rows[0]["prior"] = "n/a"
     products = read(json_lines(tmp_path, *map(json.dumps, rows)))
     judgements = [{"query": "q", "product_id": key, "grade": n} for n, key in enumerate((7, 8))]
     (tmp_path / "judgements.jsonl").write_text("\n".join(map(json.dumps, judgements)), encoding="utf-8")
@@ -151,7 +158,7 @@ def test_a_file_of_products_reads_as_training_reads_it(tmp_path: Path) -> None:
 
 def test_text_of_parquet_that_is_no_utf8_is_named(tmp_path: Path) -> None:
     title = pa.array([b"caf\xe9"]).view(pa.string())
-    with pytest.raises(ProductFileError, match=r"products\.parquet is damaged"):
+    with pytest.raises(ProductFileError, match=r"products\.parquet: column 'title' holds what cannot be read"):
         parquet(tmp_path, pa.table({"id": ["a"], "title": title})).check()
 
 
@@ -168,3 +175,66 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "products.parquet").write_bytes(b"no parquet")
     with pytest.raises(ProductFileError, match=r"products\.parquet cannot be read as Parquet"):
         read(ProductFile(tmp_path / "products.parquet"))
+
+
+@pytest.mark.parametrize("second", [{"b": 2, "a": 1}, {"a": 1.0, "b": 2}, {"a": True, "b": 2}, {"a": 1, "b": 2}])
+def test_training_and_the_catalogue_agree_on_what_is_a_repetition(tmp_path: Path, second: dict[str, Any]) -> None:
+    rows = [{"id": "7", "title": "lamp", "attributes": attributes} for attributes in ({"a": 1, "b": 2}, second)]
+    products = json_lines(tmp_path, *map(json.dumps, [*rows, {"id": "8", "title": "desk"}]))
+    judgements = [{"query": "q", "product_id": key, "grade": key} for key in (7, 8)]
+    (tmp_path / "judgements.jsonl").write_text("\n".join(map(json.dumps, judgements)), encoding="utf-8")
+    if repr(second) == repr(rows[0]["attributes"]):
+        assert (products.check(), len(read_generic(tmp_path, "jsonl").products)) == (3, 2)
+        return
+    with pytest.raises(ProductFileError, match=r"line 2: .* with different content"):
+        products.check()
+    with pytest.raises(DataError, match=r"products\.jsonl:2: .* with different content"):
+        read_generic(tmp_path, "jsonl")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["products.jsonl.gz", "products.NDJSON.gz", "products.ndjson"])
+def test_lines_may_be_gzipped_and_end_as_on_any_machine(tmp_path: Path, name: str, end: str) -> None:
+    content = end.join(map(json.dumps, ROWS)).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert read(ProductFile(tmp_path / name)) == PRODUCTS
+
+
+def test_text_that_is_no_utf8_and_gzip_under_another_name_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "products.jsonl"
+    path.write_bytes(b'{"id": "a", "title": "lamp"}\n{"id": "b", "title": "caf\xe9"}\n')
+    with pytest.raises(ProductFileError, match=r"products\.jsonl:2: not UTF-8 \(byte 0xe9"):
+        ProductFile(path).check()
+    path.write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(ProductFileError, match=r"products\.jsonl is gzip; name it products\.jsonl\.gz"):
+        ProductFile(path).check()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([10**13], pa.timestamp("s")), pa.StructArray.from_arrays([pa.array([1])] * 2, names=["x", "x"])],
+)
+def test_a_column_that_python_cannot_hold_is_named(tmp_path: Path, values: pa.Array) -> None:
+    columns = {"id": ["a"], "title": ["lamp"], "attributes": pa.StructArray.from_arrays([values], names=["since"])}
+    with pytest.raises(ProductFileError, match=r"products\.parquet: column 'attributes' holds what cannot be read"):
+        parquet(tmp_path, pa.table(columns)).check()
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    table = pa.table([pa.array([text]) for text in ("a", "lamp", "desk")], names=["id", "title", "title"])
+    with pytest.raises(ProductFileError, match=r"products\.parquet: columns \['title'\] are there more than once"):
+        parquet(tmp_path, table).check()
+
+
+def test_a_directory_and_a_file_that_may_not_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "q.parquet").mkdir()
+    with pytest.raises(ProductFileError, match=r"q\.parquet is a directory, where one file is read"):
+        ProductFile(tmp_path / "q.parquet")
+
+    def closed(path: Path, *_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "products.jsonl").touch()
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(ProductFileError, match=r"products\.jsonl cannot be read \(Permission denied\)"):
+        ProductFile(tmp_path / "products.jsonl")

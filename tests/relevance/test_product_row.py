@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relevance.product_row import TEXTS, product_fields
+from relevance.product_row import TEXTS, product_content, product_fields, read_product
 from relevance.row_values import RowError
 
 
@@ -86,3 +86,34 @@ def test_a_row_of_text_alone_reads_as_any_other(texts: dict[str, str], key: str)
     assert product_fields(row) == {
         name: v for name, v in product_fields({**row, "prior": 1}).items() if name != "prior"
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"title": {"en": "t"}}, r"^title: Input should be a valid string, got \{'en': 't'\}$"),
+        (
+            {"title": "t", "attributes": {"a.b": [{"w": 1}]}},
+            r"^attributes\.a\.b: must be text, .*, got \[\{'w': 1\}\]$",
+        ),
+        (
+            {"title": "t", "attributes": {"a": float("inf")}},
+            r"^attributes\.a: must be text, a finite number, .* got inf$",
+        ),
+        ({"title": ["x" * 5000, {}]}, r"^title: .{,200}…$"),
+    ],
+)
+def test_a_field_that_is_none_of_a_product_is_named_in_short(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(RowError, match=message):
+        read_product(fields)
+
+
+def test_a_rows_prior_is_not_read() -> None:
+    assert product_fields({"id": "a", "title": "t", "prior": "n/a"}) == {"id": "a", "title": "t"}
+
+
+def test_what_a_model_reads_otherwise_is_another_content() -> None:
+    given = ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1.0, "b": 2}, {"a": True, "b": 2}, {"a": "1", "b": 2})
+    contents = [product_content(read_product({"title": "t", "attributes": attributes})) for attributes in given]
+    assert len(set(contents)) == len(given)
+    assert product_content(read_product({"attributes": dict(given[0]), "title": "t"})) == contents[0]

@@ -21,10 +21,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import ValidationError
-
 from relevance.product import Product
+from relevance.product_row import product_content, read_product
 from relevance.row_values import is_absent
+from training.datasets.rows import place, rows_named
 from training.datasets.schema import Judgement
 from training.errors import DataError
 
@@ -50,12 +50,13 @@ class ProductTable:
         if is_absent(fields.get("title")):
             self.untitled[fields["id"]] = line
             return
-        product = _product(fields, place(self.path, line))
+        with rows_named(self.path, line):
+            product = read_product(fields)
         product_id = fields["id"]
         known = self.by_id.setdefault(product_id, product)
         if known is product:
             self._line_of[product_id] = line
-        elif known == product:
+        elif product_content(known) == product_content(product):
             self._repeated += 1
         else:
             first = place(self.path, self._line_of[product_id])
@@ -115,17 +116,3 @@ class JudgementTable:
 def mean_target(given: Sequence[float]) -> float:
     """The mean of one pair's targets, whatever their order: metrics ask whether it reaches a bound, as 0.5."""
     return round(math.fsum(given) / len(given), TARGET_DIGITS)
-
-
-def place(path: Path, line: int) -> str:
-    """FILE:LINE, or the file alone where the line is not known."""
-    return f"{path}:{line}" if line else str(path)
-
-
-def _product(fields: Mapping[str, Any], where: str) -> Product:
-    try:
-        return Product.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DataError(f"{where}: {field}: {first['msg']}, got {first['input']!r}") from error

@@ -117,7 +117,12 @@ def rows_named(path: Path, line: int) -> Iterator[None]:
     try:
         yield
     except RowError as error:
-        raise DataError(f"{path}:{line}: {error}") from error
+        raise DataError(f"{place(path, line)}: {error}") from error
+
+
+def place(path: Path, line: int) -> str:
+    """FILE:LINE, or the file alone where the line is not known."""
+    return f"{path}:{line}" if line else str(path)
 
 
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:
