@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from relevance.product import AttributeValue, Product
 
 LONGEST_VALUE = 3
 """A value of more words is a sentence of the shop, nothing that anyone types."""
 LONGEST_UNIT = 4
+LONGEST_NUMBER = 6
+"""A number of more digits is an article's, as an EAN, and no measure."""
 _SPLIT = re.compile(r"[,;/|(]| - | with | for | & ")
 _COMPATIBLE = re.compile(r"compatib|fits|suitable", re.IGNORECASE)
 _PRICE = re.compile(r"\b(price|cost|rrp|msrp)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_LONG_NUMBER = re.compile(rf"\d{{{LONGEST_NUMBER + 1},}}")
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W_][\w.\-'\"]*")
 _YES = frozenset(("yes", "true", "y"))
@@ -103,9 +107,17 @@ def _measures(attributes: list[tuple[str, AttributeValue]]) -> Iterator[str]:
         if _PRICE.search(name) or _COMPATIBLE.search(name) or isinstance(value, bool):
             continue
         if isinstance(value, int | float):
-            yield f"size {value:g}" if name.lower() == "size" else f"{value:g} {name.lower()}"
-        elif (text := _short(value)) and _NUMBER.search(text):
+            number = _in_full(value)
+            text = f"size {number}" if name.lower() == "size" else f"{number} {name.lower()}"
+        else:
+            text = _short(value) or ""
+        if _NUMBER.search(text) and not _LONG_NUMBER.search(text):
             yield text
+
+
+def _in_full(value: float) -> str:
+    """The number to six digits, as people write it: never with an exponent."""
+    return str(value) if isinstance(value, int) else f"{Decimal(f'{value:g}'):f}"
 
 
 def _compatible(attributes: list[tuple[str, AttributeValue]]) -> Iterator[str]:

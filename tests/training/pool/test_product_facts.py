@@ -56,3 +56,25 @@ def test_a_title_alone_gives_the_noun() -> None:
 def test_a_product_without_a_word_has_no_facts() -> None:
     assert read_facts(Product(title="12345")) is None
     assert read_facts(Product(title="12345", product_type="n/a")) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "measures"),
+    [
+        (4006381333931, ()),
+        ("4006381333931", ()),
+        (4006381333931.0, ()),
+        (250000, ("250000 ean",)),
+        (123456.7, ("123457 ean",)),
+        (0.00005, ("0.00005 ean",)),
+        (12.700000000000001, ("12.7 ean",)),
+        (7.0, ("7 ean",)),
+        ("15.6 inch", ("15.6 inch",)),
+    ],
+)
+def test_numbers_are_written_in_full_and_those_of_articles_are_no_measure(
+    value: str | float, measures: tuple[str, ...]
+) -> None:
+    facts = read_facts(Product(title="sofa", attributes={"EAN": value}))
+    assert facts is not None
+    assert facts.measures == measures
