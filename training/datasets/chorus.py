@@ -45,6 +45,8 @@ def read_chorus(directory: Path) -> Dataset:
 
 def _read_products(directory: Path) -> ProductTable:
     plain, packed = directory / "products.jsonl", directory / "products.jsonl.gz"
+    if plain.exists() and packed.exists():
+        raise DataError(f"{directory} has both {plain.name} and {packed.name}; only one is read: take the other away")
     path = plain if plain.exists() else packed
     products = ProductTable(path)
     for line, row in read_jsonl(path):

@@ -73,3 +73,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_bad_product_is_named_by_file_and_line(tmp_path: Path, row: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_chorus(write(tmp_path, "query,docid,rating\nlaptop,1,3\nlaptop,3,1\n", more=[row]))
+
+
+def test_products_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    for name in ("products.jsonl", "products.jsonl.gz"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"has both products\.jsonl and products\.jsonl\.gz"):
+        read_chorus(tmp_path)
