@@ -29,6 +29,9 @@ FORMAT_VERSION: Final = 1
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 CARD = "README.md"
+CATALOGUE_FIELDS: Final = frozenset(("encoder_version", "products", "records", "shards"))
+"""By which the manifest of a catalogue is known, see `relevance/catalogue/manifest.py`."""
+GIVE_A_BUNDLE: Final = "give the directory of a bundle, as a training run or an export writes it"
 
 Precision = Literal["fp32", "fp16", "int8"]
 GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
@@ -221,6 +224,7 @@ def _read_manifest(directory: Path) -> Manifest:
         raise BundleFormatError(f"{path} is not valid JSON ({error}); restore the bundle from its source") from error
     if not isinstance(content, dict):
         raise BundleFormatError(f"{path} must hold a JSON object")
+    _refuse_others(path, content)
     if content.get("format_version") != FORMAT_VERSION:
         raise BundleFormatError(
             f"{path} has format_version {content.get('format_version')!r}, this Aisle reads {FORMAT_VERSION}; "
@@ -231,7 +235,22 @@ def _read_manifest(directory: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        raise BundleFormatError(f"{path}: {error}") from error
+        raise BundleFormatError(f"{path} is no bundle's: {first_fault(error)}; {GIVE_A_BUNDLE}") from error
+
+
+def _refuse_others(path: Path, content: Mapping[str, Any]) -> None:
+    """BundleFormatError for the manifest of something else: that it was altered, or is of another version, misleads."""
+    if content.keys() >= CATALOGUE_FIELDS:
+        raise BundleFormatError(f"{path.parent} is a catalogue of product records and no bundle; {GIVE_A_BUNDLE}")
+    if "format_version" not in content:
+        raise BundleFormatError(f"{path} is no bundle's: it has no format_version; {GIVE_A_BUNDLE}")
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first of what is wrong with a manifest, in one line."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else first["msg"]
 
 
 def _check_file(directory: Path, name: str, record: FileRecord) -> None:

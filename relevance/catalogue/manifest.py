@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from relevance.bundle import MANIFEST, FileName, FileRecord, manifest_digest
+from relevance.bundle import MANIFEST, FileName, FileRecord, first_fault, manifest_digest
 from relevance.catalogue.errors import CatalogueError
 from relevance.catalogue.index_file import index_path, shard_path
 from relevance.catalogue.whole_files import write_whole
@@ -45,6 +45,8 @@ def read_manifest(directory: Path) -> tuple[CatalogueManifest, str]:
     """The manifest and its digest; CatalogueError if it is not there, altered, or of another format."""
     path = directory / MANIFEST
     content = _read_object(path)
+    if "format_version" not in content:
+        raise CatalogueError(f"{path} is no catalogue's: it has no format_version; check the path")
     if content.get("format_version") != FORMAT_VERSION:
         found = content.get("format_version")
         raise CatalogueError(
@@ -56,7 +58,7 @@ def read_manifest(directory: Path) -> tuple[CatalogueManifest, str]:
     try:
         manifest = CatalogueManifest.model_validate(content)
     except ValidationError as error:
-        raise CatalogueError(f"{path}: {error}") from error
+        raise CatalogueError(f"{path} is no catalogue's: {first_fault(error)}; check the path") from error
     for number in range(manifest.shards):
         for file in (shard_path(directory, number), index_path(directory, number)):
             if file.name not in manifest.files:

@@ -33,7 +33,7 @@ log = logging.getLogger("aisle.catalogue")
 class Catalogue:
     """Read-only and thread-safe; 80 bytes of memory a product. Its files are closed when nobody holds it any more.
 
-    A record that is not whole is a miss, counted in `damaged` and logged with its file and offset.
+    A record that is not whole is a miss, counted in `damaged`; the first of each file is logged with its offset.
     """
 
     def __init__(self, directory: Path, manifest: CatalogueManifest, digest: str) -> None:
@@ -42,6 +42,7 @@ class Catalogue:
         self.manifest: Final = manifest
         self.digest: Final = digest
         self.damaged = 0
+        self._damaged_shards: set[int] = set()
         self._damaged_lock = threading.Lock()
         self._index(read_indexes(directory, manifest))
         self._shards = open_shards(directory, manifest)
@@ -98,8 +99,17 @@ class Catalogue:
         try:
             return unpack_record(os.pread(self._shards[shard], length, offset), key, self.manifest.width)
         except (OSError, DamagedRecordError) as error:
-            with self._damaged_lock:
-                self.damaged += 1
-            path = shard_path(self.directory, shard)
-            log.error("%s: the record at byte %d cannot be used (%s) and is computed anew", path, offset, error)
+            self._tell_damage(offset, shard, error)
             return None
+
+    def _tell_damage(self, offset: int, shard: int, error: Exception) -> None:
+        with self._damaged_lock:
+            self.damaged += 1
+            is_first = shard not in self._damaged_shards
+            self._damaged_shards.add(shard)
+        if is_first:
+            log.error(
+                "%s: the record at byte %d cannot be used (%s): a product sent with its text is computed anew, one "
+                "sent by its id alone is not scored; what else of this file cannot be used is only counted",
+                *(shard_path(self.directory, shard), offset, error),
+            )

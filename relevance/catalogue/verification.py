@@ -20,7 +20,8 @@ RECORDS_READ: Final = 256
 def verify_records(directory: Path, advance: Callable[[int], None]) -> int:
     """The records, all of them read; CatalogueError if a file or a record is not what was written.
 
-    Each damaged record is logged with its file and offset. `advance` is told how many were read, block by block.
+    The first damaged record of each file is logged with its offset. `advance` is told how many were read, block by
+    block.
     """
     manifest, _ = read_manifest(directory)
     catalogue = Catalogue.open(directory, manifest.encoder_version)

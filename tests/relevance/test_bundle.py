@@ -16,10 +16,12 @@ from relevance.bundle import (
     BundleFormatError,
     BundleMissingError,
     load_bundle,
+    manifest_digest,
     save_bundle,
 )
 from relevance.calibration import Calibration
 from relevance.template import FieldBudget, Template
+from tests.relevance.catalogue.hand_made import write_numbered
 
 GRAPH = "model.int8.onnx"
 
@@ -91,6 +93,25 @@ def test_a_manifest_that_is_no_json_object_is_refused(bundle: Bundle, text: str)
     (bundle.directory / MANIFEST).write_text(text, encoding="utf-8")
     with pytest.raises(BundleFormatError, match=MANIFEST):
         load_bundle(bundle.directory)
+
+
+def test_the_manifest_of_something_else_is_told_in_one_line(bundle: Bundle, tmp_path: Path) -> None:
+    path = bundle.directory / MANIFEST
+    unfit = {"format_version": 1, "name": "x"}
+    for content, message in (
+        (
+            {"name": "My Extension", "manifest_version": 3},
+            r"manifest\.json is no bundle's: it has no format_version; give",
+        ),
+        (unfit | {"sha256": manifest_digest(unfit)}, r"manifest\.json is no bundle's: version: Field required; give"),
+    ):
+        path.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(BundleFormatError, match=message) as caught:
+            load_bundle(bundle.directory)
+        assert "\n" not in str(caught.value)
+    catalogue = write_numbered(tmp_path / "catalogue", 1)
+    with pytest.raises(BundleFormatError, match=r"catalogue is a catalogue of product records and no bundle; give"):
+        load_bundle(catalogue)
 
 
 def test_an_unfinished_save_is_no_bundle(bundle: Bundle) -> None:

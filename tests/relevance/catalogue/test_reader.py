@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,13 +90,19 @@ def test_a_flipped_byte_is_a_miss_that_is_told_and_never_a_wrong_record(
     assert f"{path}: the record at byte 0 cannot be used" in caplog.text
 
 
-def test_a_shard_that_is_cut_while_it_is_open_gives_misses(directory: Path) -> None:
+def test_a_shard_that_is_cut_gives_misses_and_is_told_once(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     catalogue = Catalogue.open(directory, ENCODER)
     os.truncate(directory / "records-00000.bin", HEADER.size + 1)
     records = catalogue.get(KEYS)
     assert records[:10] == [None] * 10
     assert all(same(records[n], record_of(KEYS[n])) for n in range(10, COUNT))
     assert catalogue.damaged == 10
+    catalogue.get(KEYS)
+    assert catalogue.damaged == 20
+    assert caplog.text.count("cannot be used (its checksum does not match): a product sent with its text") == 1
+    (directory / "records-00001.bin").write_bytes(bytes((directory / "records-00001.bin").stat().st_size))
+    catalogue.get(KEYS)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
 def test_a_deleted_catalogue_goes_on_answering_while_it_is_open(directory: Path) -> None:
@@ -203,6 +210,23 @@ def test_a_manifest_that_cannot_be_true_is_refused(directory: Path, change: dict
     path.write_text(json.dumps(content | {"sha256": manifest_digest(content)}), encoding="utf-8")
     with pytest.raises(CatalogueError, match=message):
         Catalogue.open(directory, ENCODER)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"name": "x"}, "it has no format_version"),
+        ({"format_version": 1, "name": "x"}, "encoder_version: Field required"),
+    ],
+)
+def test_the_manifest_of_something_else_is_told_in_one_line(
+    tmp_path: Path, content: dict[str, Any], message: str
+) -> None:
+    if "format_version" in content:
+        content = content | {"sha256": manifest_digest(content)}
+    (tmp_path / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=rf"manifest\.json is no catalogue's: {message}; check the path$"):
+        Catalogue.open(tmp_path, ENCODER)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format_version": '])
