@@ -59,7 +59,7 @@ def _build(options: argparse.Namespace, open_encoder: OpenEncoder) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m export.catalogue", description=__doc__)
-    parser.add_argument("products", type=Path, nargs="?", help="Parquet or JSON lines with id, title and other fields")
+    parser.add_argument("products", type=Path, nargs="?", help="Parquet or JSON lines, also gzipped, of products")
     parser.add_argument("-o", "--output", type=Path, required=True, help="directory of the catalogue")
     parser.add_argument(
         "--precision",

@@ -13,7 +13,9 @@ from export.progress import progress_bar
 from relevance.bundle import MANIFEST, sha256_of
 from relevance.catalogue import CatalogueError, CatalogueWriter
 from relevance.catalogue.manifest import CatalogueManifest, read_manifest
+from relevance.catalogue.resume import check_directory
 from relevance.catalogue.verification import verify_records
+from relevance.catalogue.whole_files import disk_errors_named
 from relevance.catalogue.writer import PRODUCTS_PER_SHARD
 from relevance.product import Product
 from relevance.product_record import ProductRecord
@@ -54,6 +56,8 @@ def build_catalogue(
     source = f"sha256:{sha256_of(products.path)}"
     if (directory / MANIFEST).exists():
         return _finished(directory, source, encoder)
+    with disk_errors_named(directory):
+        check_directory(directory)
     log.info("%s: every row is checked before any is encoded", products.path)
     count = products.check()
     writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)

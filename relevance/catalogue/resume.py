@@ -16,6 +16,7 @@ from relevance.catalogue.whole_files import PARTIAL, write_whole
 log = logging.getLogger("aisle.catalogue")
 
 PLAN: Final = "plan.json"
+FILES_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,33 @@ class Plan:
 def begin_or_resume(directory: Path, plan: Plan) -> list[ShardIndex]:
     """The finished shards of this build, none at its beginning; leftovers of unfinished ones are removed.
 
-    CatalogueError if the directory holds a finished catalogue, a build with another plan, or a damaged shard.
+    CatalogueError if the directory holds a finished catalogue, a build with another plan, a damaged shard, or what is
+    none of a catalogue.
     """
     if (directory / MANIFEST).exists():
         raise CatalogueError(
             f"{directory / MANIFEST} is there: this catalogue is finished and never changed; build into a new "
             "directory and let it take this one's place by rename"
         )
+    check_directory(directory)
     _check_plan(directory / PLAN, plan)
     shards = _finished_shards(directory)
     _remove_unfinished(directory, len(shards))
     return shards
+
+
+def check_directory(directory: Path) -> None:
+    """CatalogueError for a directory of other files, which a catalogue would lie among."""
+    if not directory.is_dir() or any((directory / name).exists() for name in (MANIFEST, PLAN)):
+        return
+    begun = (f"{PLAN}{PARTIAL}", f"{MANIFEST}{PARTIAL}")
+    names = sorted(path.name for path in directory.iterdir())
+    other = [name for name in names if name not in begun and not name.startswith(("records-", "."))]
+    if other:
+        shown = ", ".join(other[:FILES_NAMED]) + (", …" if len(other) > FILES_NAMED else "")
+        raise CatalogueError(
+            f"{directory} holds other files ({shown}) and is no catalogue; choose a new or an empty directory"
+        )
 
 
 def _check_plan(path: Path, plan: Plan) -> None:

@@ -158,6 +158,23 @@ def test_a_finished_catalogue_is_left_as_it_is(products: Path, tmp_path: Path) -
         build(products, tmp_path / "catalogue", FakeEncoder("encoder-2"))
 
 
+def test_a_directory_of_other_files_is_left_alone_before_any_row_is_read(products: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "photos"
+    directory.mkdir()
+    (directory / ".hidden").touch()
+    build(products, directory, FakeEncoder())
+    other = tmp_path / "other"
+    other.mkdir()
+    for n in range(5):
+        (other / f"{n}.jpg").touch()
+    products.write_text("no product", encoding="utf-8")
+    with pytest.raises(
+        CatalogueError, match=r"other holds other files \(0\.jpg, 1\.jpg, 2\.jpg, …\) and is no catalogue"
+    ):
+        build(products, other, FakeEncoder())
+    assert len(list(other.iterdir())) == 5
+
+
 @pytest.mark.parametrize("row", ['{"title": "last"}', '{"id": "p3", "title": "another"}'])
 def test_a_bad_row_is_named_before_any_is_encoded(products: Path, tmp_path: Path, row: str) -> None:
     with products.open("a", encoding="utf-8") as file:
