@@ -21,7 +21,7 @@ from training.finish import METRICS
 from training.optimise.distributed import is_main
 from training.run_directory import STAGES, StageName, without_nan
 from training.stages import check_can_start, open_run, run_stages
-from training.takeover import take_over
+from training.takeover import check_earlier, take_over
 
 
 def distill(
@@ -34,6 +34,8 @@ def distill(
 
     `labels_of`: a run whose pool, teacher and labels are taken over (training/takeover.py).
     """
+    if labels_of is not None:
+        check_earlier(run_directory, labels_of)
     run = open_run(settings, run_directory)
     if labels_of is not None:
         take_over(run.directory, labels_of)

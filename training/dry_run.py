@@ -14,6 +14,7 @@ from torch import Tensor
 from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
 from training.config import DistillSettings, TeacherSettings
+from training.data_files import check_query_logs
 from training.datasets.schema import Dataset
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.models.bi_encoder import BiEncoder, bi_encoder_texts
@@ -65,6 +66,7 @@ class Speeds:
 
 def estimate(settings: DistillSettings, clock: Clock = time.perf_counter) -> str:
     """Read the data, time a few steps of each kind, and tell what the run would be."""
+    check_query_logs(settings.query_logs)
     split = load_split(settings)
     plan = plan_run(settings, split, gather_sources(settings, split))
     return describe(plan, probe(settings, split.train, clock))

@@ -6,15 +6,18 @@ data that it was started with; anything else is refused, so that two runs never 
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import math
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from training.data_files import without_unread
 from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
@@ -23,6 +26,8 @@ MANIFEST = "manifest.json"
 StageName = Literal["pool", "teacher", "labels", "student", "evaluation", "export"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 """In the order in which each one needs those before it."""
+
+log = logging.getLogger("aisle.training")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,11 @@ class RunDirectory:
         self.fingerprint = _as_json(fingerprint)
         self._defaults = _as_json(defaults or {})
         _make(path)
-        marker = path / FINGERPRINT
+        with _of_this_user(path):
+            self._take_up()
+
+    def _take_up(self) -> None:
+        path, marker = self.path, self.path / FINGERPRINT
         if marker.exists():
             if _read_json(marker) == self.fingerprint:
                 # Written by an earlier start, or by the first of several processes.
@@ -71,7 +80,7 @@ class RunDirectory:
 
     def changed_since(self, earlier: Path) -> list[str]:
         """Dotted names of the settings and data in which the run in `earlier` was started otherwise."""
-        return sorted(_differences(completed(_read_json(earlier / FINGERPRINT), self._defaults), self.fingerprint))
+        return sorted(_differences(completed(started_with(earlier), self._defaults), self.fingerprint))
 
     def stage(self, name: StageName, independent: Collection[StageName] = ()) -> Stage:
         """The folder of a stage, made if need be.
@@ -79,26 +88,38 @@ class RunDirectory:
         Stages after an unfinished one are removed: they were made from something that is about to change.
         `independent` names those that were not.
         """
-        directory = self.path / name
-        directory.mkdir(exist_ok=True)
-        stage = Stage(directory)
-        if not stage.finished:
-            for later in STAGES[STAGES.index(name) + 1 :]:
-                if later not in independent:
-                    shutil.rmtree(self.path / later, ignore_errors=True)
+        stage = Stage(self.path / name)
+        with _of_this_user(self.path):
+            stage.directory.mkdir(exist_ok=True)
+            if not stage.finished:
+                self._remove([later for later in STAGES[STAGES.index(name) + 1 :] if later not in independent], name)
         return stage
 
-    def _refuse_changes(self, changed: Sequence[str]) -> None:
-        if not changed:
-            return
-        if any((self.path / name / MANIFEST).exists() for name in STAGES):
-            raise RunDirectoryError(
-                f"{self.path} was started with other settings or data (changed: {', '.join(changed)}); "
-                "use another --run-dir, or delete this one to start over"
-            )
-        # No stage is finished, but parts of one may be: a teacher's member, a checkpoint, a block of the pool.
-        for name in STAGES:
+    def _remove(self, later: Sequence[StageName], unfinished: StageName) -> None:
+        if gone := [name for name in later if _holds_files(self.path / name)]:
+            message = "%s: removed %s, made from what the unfinished stage %s now makes anew"
+            log.warning(message, self.path, ", ".join(gone), unfinished)
+        for name in later:
             shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def _refuse_changes(self, changed: Sequence[str]) -> None:
+        """Before there is any work, settings may be mended; unfinished work is hours of it too, and nobody's to delete
+        but the user's."""
+        begun = [name for name in STAGES if _holds_files(self.path / name)]
+        if changed and begun:
+            raise RunDirectoryError(
+                f"{self.path} was started with other settings or data (changed: {', '.join(changed)}) and holds what "
+                f"was made by these ({', '.join(begun)}); use another --run-dir, or delete this one to start over"
+            )
+
+
+def started_with(run: Path) -> Mapping[str, Any]:
+    """Settings and data of the run in that folder; RunDirectoryError if it is none, or damaged."""
+    return without_unread(_read_json(run / FINGERPRINT))
+
+
+def _holds_files(directory: Path) -> bool:
+    return any(path.is_file() for path in directory.rglob("*"))
 
 
 def _make(path: Path) -> None:
@@ -107,6 +128,17 @@ def _make(path: Path) -> None:
     except OSError as error:
         raise RunDirectoryError(
             f"{path} can not be made a run directory ({error.strerror}); choose another --run-dir"
+        ) from error
+
+
+@contextmanager
+def _of_this_user(path: Path) -> Iterator[None]:
+    """RunDirectoryError if a run directory may not be looked into, or nothing may be made in it."""
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{error.filename or path} cannot be used ({error.strerror}); {_remedy(error)}, or choose another --run-dir"
         ) from error
 
 
@@ -128,11 +160,25 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise RunDirectoryError(
-            f"{path} cannot be written ({error}); free space there and run again: what is finished is kept"
+            f"{path} cannot be written ({error.strerror or error}); {_remedy(error)}: what is finished is kept"
         ) from error
     finally:
-        # After success there is none; half a file must not go on filling a full disk.
-        partial.unlink(missing_ok=True)
+        # After success there is none; half a file must not go on filling a full disk. A disk that is read-only refuses
+        # this too, and what was refused first is what to say.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in _FULL:
+        return "free space there and run again"
+    if error.errno in _FORBIDDEN:
+        return "let this user read and write there and run again"
+    return "mend that and run again"
 
 
 def without_nan(content: Any) -> Any:
@@ -149,11 +195,18 @@ def _as_json(content: Any) -> Any:
     return json.loads(json.dumps(content))
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise RunDirectoryError(f"{path} cannot be read ({error.strerror}); {_remedy(error)}") from error
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path} cannot be read ({error}), so {path.parent} is no run directory") from error
+    if not isinstance(content, dict):
+        raise RunDirectoryError(
+            f"{path} is damaged (it holds no settings); choose another --run-dir, or delete {path.parent} to start over"
+        )
+    return content
 
 
 def completed(old: Any, defaults: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from training.errors import RunDirectoryError
 from training.optimise.distributed import is_main, main_first
-from training.run_directory import MANIFEST, RunDirectory, StageName
+from training.run_directory import MANIFEST, RunDirectory, StageName, started_with
 
 SHARED: tuple[StageName, ...] = ("pool", "teacher", "labels")
 """Stages that no setting of the student decides."""
@@ -32,18 +32,24 @@ def take_over(run: RunDirectory, earlier: Path) -> None:
                     log.info("%s: taken over from %s", name, earlier)
 
 
-def _check(run: RunDirectory, earlier: Path) -> None:
-    if earlier.resolve() == run.path.resolve():
+def check_earlier(run_directory: Path, earlier: Path) -> None:
+    """RunDirectoryError if there is nothing to take over in `earlier`: said before the new run is begun."""
+    if earlier.resolve() == run_directory.resolve():
         raise RunDirectoryError(f"--labels-of is {earlier}, the run itself; name an earlier run")
+    started_with(earlier)
+    unfinished = [name for name in SHARED if not (earlier / name / MANIFEST).is_file()]
+    if unfinished:
+        raise RunDirectoryError(f"{earlier} has not finished {', '.join(unfinished)}; finish it first, with --resume")
+
+
+def _check(run: RunDirectory, earlier: Path) -> None:
+    check_earlier(run.path, earlier)
     changed = [name for name in run.changed_since(earlier) if not name.startswith("settings.student.")]
     if changed:
         raise RunDirectoryError(
             f"the labels of {earlier} were made with other settings or data (changed: {', '.join(changed)}); "
             "only student settings may differ"
         )
-    unfinished = [name for name in SHARED if not (earlier / name / MANIFEST).is_file()]
-    if unfinished:
-        raise RunDirectoryError(f"{earlier} has not finished {', '.join(unfinished)}; finish it first, with --resume")
 
 
 def _link(source: Path, target: Path) -> None:

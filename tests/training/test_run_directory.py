@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from training.errors import RunDirectoryError
-from training.run_directory import STAGES, RunDirectory, Stage
+from training.run_directory import STAGES, RunDirectory, StageName, write_json
 
 
 def test_the_same_settings_go_on(tmp_path: Path) -> None:
@@ -29,14 +32,84 @@ def test_before_anything_is_finished_settings_may_be_mended(tmp_path: Path) -> N
         RunDirectory(tmp_path, {"settings": {"seed": 1}})
 
 
-def test_parts_of_an_unfinished_stage_do_not_outlive_its_settings(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path, {"settings": {"seed": 1}})
-    member = run.stage("teacher").directory / "member-0"
-    member.mkdir()
-    Stage(member).finish({})
-    assert RunDirectory(tmp_path, {"settings": {"seed": 1}}).stage("teacher").directory.joinpath("member-0").exists()
-    mended = RunDirectory(tmp_path, {"settings": {"seed": 2}})
-    assert not mended.stage("teacher").directory.joinpath("member-0").exists()
+@pytest.mark.parametrize(("stage", "file"), [("teacher", "member-0/checkpoint.pt"), ("pool", "drawing/block-0.npz")])
+def test_unfinished_work_of_other_settings_is_neither_mixed_nor_deleted(
+    tmp_path: Path, stage: StageName, file: str
+) -> None:
+    RunDirectory(tmp_path, {"settings": {"seed": 1}})
+    work = tmp_path / stage / file
+    work.parent.mkdir(parents=True)
+    work.write_bytes(b"hours")
+    with pytest.raises(RunDirectoryError, match=rf"changed: settings\.seed\) and holds .* \({stage}\); use another"):
+        RunDirectory(tmp_path, {"settings": {"seed": 2}})
+    assert work.read_bytes() == b"hours"
+    RunDirectory(tmp_path, {"settings": {"seed": 1}}).stage(stage)
+    assert work.exists()
+
+
+def test_a_run_of_an_earlier_version_goes_on_that_had_files_digested_which_are_not_read(tmp_path: Path) -> None:
+    settings = {"data": "jsonl:shop", "query_logs": ["log.txt"]}
+    read: dict[str, Any] = {"settings": settings, "data": {"products.jsonl": "a", "log.txt": "b"}}
+    earlier = {**read, "data": {**read["data"], "notes.txt": "c", ".DS_Store": "d"}}
+    RunDirectory(tmp_path, earlier).stage("pool").finish({})
+    assert RunDirectory(tmp_path, read).stage("pool").finished
+    with pytest.raises(RunDirectoryError, match=r"changed: data\.log\.txt, data\.queries\.jsonl\)"):
+        RunDirectory(tmp_path, {**read, "data": {"products.jsonl": "a", "log.txt": "c", "queries.jsonl": "e"}})
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null"])
+def test_a_fingerprint_without_settings_is_damaged(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=r"run\.json is damaged .* or delete .* to start over"):
+        RunDirectory(tmp_path, {"settings": {"seed": 1}})
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free space there"),
+        (errno.EDQUOT, "free space there"),
+        (errno.EACCES, "let this user read and write there"),
+        (errno.EROFS, "let this user read and write there"),
+        (errno.EIO, "mend that"),
+    ],
+)
+def test_a_file_that_can_not_be_written_says_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    # As a disk that is read-only does.
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(RunDirectoryError, match=rf"\({os.strerror(number)}\); {remedy} and run again"):
+        write_json(tmp_path / "a.json", {})
+
+
+@pytest.mark.parametrize("method", ["exists", "iterdir", "mkdir", "read_text"])
+def test_a_run_directory_of_another_user_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    run = RunDirectory(tmp_path / "run", {})
+    if method == "iterdir":
+        (tmp_path / "run" / "run.json").unlink()
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, method, refuse)
+    with pytest.raises(RunDirectoryError, match=r"Permission denied\); (let this user|choose another)"):
+        run.stage("pool") if method == "mkdir" else RunDirectory(tmp_path / "run", {})
+
+
+def test_what_is_removed_with_the_stage_before_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = RunDirectory(tmp_path, {})
+    run.stage("pool").finish({})
+    run.stage("teacher").finish({})
+    (tmp_path / "pool" / "manifest.json").unlink()
+    run.stage("pool")
+    assert f"{tmp_path}: removed teacher, made from what the unfinished stage pool now makes anew" in caplog.text
 
 
 def test_a_kill_during_the_very_first_write_is_no_obstacle(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path, names: tuple[StageName, ..
 def test_the_command_takes_over_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run-dir", str(tmp_path / "two"), "--labels-of", str(tmp_path / "nothing")]) == 1
     assert "nothing/run.json cannot be read" in capsys.readouterr().err
-    assert not (tmp_path / "two" / "pool").exists()
+    assert not (tmp_path / "two").exists()
 
 
 def test_what_is_no_run_and_the_run_itself_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ belong to one draw: a digest of everything that decides the draw lies beside the
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,6 +18,8 @@ import numpy.typing as npt
 
 from training.errors import RunDirectoryError
 from training.run_directory import write_json
+
+log = logging.getLogger("aisle.training")
 
 
 class Block(NamedTuple):
@@ -39,6 +42,8 @@ class BlockStore:
         self._directory = directory
         marker = directory / "draw.json"
         if not marker.is_file() or json.loads(marker.read_text(encoding="utf-8")) != {"digest": digest}:
+            if any(directory.glob("*.npz")):
+                log.warning("%s: removed, it belongs to a draw of other queries, products or settings", directory)
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
             write_json(marker, {"digest": digest})

@@ -27,7 +27,7 @@ from training.stages import labels_stage, load_split, open_run, pool_stage, teac
 from training.study.designs import StudyName, variants_of
 from training.study.summary import Readings, figures, summarise, table
 from training.study.variants import Laboratory, Variant, check_variants, read_references, run_variant
-from training.takeover import take_over
+from training.takeover import check_earlier, take_over
 
 LEAST_PAIRS = 25_600
 """Pairs that every student sees at least, going through a small pool several times."""
@@ -39,6 +39,8 @@ def run_seed(
     settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None = None
 ) -> dict[str, Readings]:
     """All variants of one seed; returns readings by variant, and `references`."""
+    if labels_of is not None:
+        check_earlier(directory, labels_of)
     run = open_run(settings, directory)
     check_variants(settings, variants)
     if labels_of is not None:

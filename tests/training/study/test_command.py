@@ -50,11 +50,12 @@ def test_labels_of_an_earlier_run_are_taken_over_before_the_pool_is_asked_for(
         steps.append("pool")
         raise ConfigError("far enough")
 
+    monkeypatch.setattr(command, "check_earlier", lambda directory, earlier: steps.append(f"looked at {earlier.name}"))
     monkeypatch.setattr(command, "take_over", lambda directory, earlier: steps.append(f"of {earlier.name}"))
     monkeypatch.setattr(command, "pool_stage", stage)
     arguments = ["split", "--run-dir", str(tmp_path / "study"), "--labels-of", str(tmp_path / "run"), "--seeds", "1"]
     assert command.main(arguments) == 1
-    assert steps == ["of run", "pool"]
+    assert steps == ["looked at run", "of run", "pool"]
     # The settings are the run's own: its pool is not another size because the study has sizes of its own.
     told = json.loads((tmp_path / "study" / "seed-0" / "settings.json").read_text(encoding="utf-8"))
     assert told["pool"] == DistillSettings().pool.model_dump(mode="json")
