@@ -6,12 +6,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from relevance.bundle import Precision
 from relevance.template import FieldBudget, Template
 from training.errors import ConfigError
-from training.member_settings import EncoderMember, MemberSettings, Name
+from training.member_settings import EncoderMember, MemberSettings, Name, StrictSettings
 
 BACKBONE_LAYERS = 6
 
@@ -52,11 +53,7 @@ CROSS_ENCODERS_ONLY = ("layers", "initialise_from")
 """What a student of kind `split` does not read."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TeacherSettings(_Settings):
+class TeacherSettings(StrictSettings):
     """Fine-tuning of the teacher's members, and their weight against the zero-shot bi-encoder."""
 
     template: Template = TEACHER_TEMPLATE
@@ -87,7 +84,7 @@ class TeacherSettings(_Settings):
         return bool(self.warm_up_pairs or self.retention_share)
 
 
-class PoolSettings(_Settings):
+class PoolSettings(StrictSettings):
     """Size and composition of the unlabelled pool."""
 
     pairs: Positive = 24_000
@@ -130,7 +127,7 @@ class PoolSettings(_Settings):
         return self
 
 
-class SplitSettings(_Settings):
+class SplitSettings(StrictSettings):
     """The shape of a split student: one encoder for queries and products, joint layers, a head."""
 
     joint_layers: Annotated[int, Field(ge=1, le=3)] = 1
@@ -166,7 +163,7 @@ class SplitSettings(_Settings):
         return self.late_interaction and self.fitted_head
 
 
-class StudentSettings(_Settings):
+class StudentSettings(StrictSettings):
     """The student's shape and its distillation."""
 
     kind: Literal["cross-encoder", "split"] = "cross-encoder"
@@ -218,6 +215,15 @@ class StudentSettings(_Settings):
         return weights if any(weights) else None
 
     @model_validator(mode="after")
+    def _title_only_needs_a_title(self) -> Self:
+        if self.title_only_share and all(budget.field != "title" for budget in self.template.fields):
+            raise ValueError(
+                f"student.title_only_share is {self.title_only_share:g}, but student.template has no field 'title', so "
+                "nothing would be left of a product; add it, or set student.title_only_share to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _auxiliary_heads_read_a_pair(self) -> Self:
         if self.kind == "split" and self.auxiliary_weights:
             raise ValueError(
@@ -265,7 +271,7 @@ class StudentSettings(_Settings):
         return self
 
 
-class LabellingSettings(_Settings):
+class LabellingSettings(StrictSettings):
     """Where and in what pieces the pool is labelled. Decides no weight: the logits differ by rounding at most."""
 
     engine: Literal["local", "ray"] = "local"
@@ -279,7 +285,7 @@ class LabellingSettings(_Settings):
     """Only where the cluster has GPUs."""
 
 
-class DistillSettings(_Settings):
+class DistillSettings(StrictSettings):
     """One run: `data` is `synthetic` or READER:DIR, the readers being those of `training/datasets/loading.py`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] = "aisle-student"
@@ -355,27 +361,62 @@ def load_settings(file: Path | None, overrides: dict[str, Any]) -> DistillSettin
     content: dict[str, Any] = {}
     if file is not None:
         try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
+            content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError(f"cannot read {file}: {error.strerror}") from error
         except ValueError as error:
             raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    source = file or "command line"
     try:
-        return DistillSettings.model_validate(_merged(content, overrides))
+        settings = DistillSettings.model_validate(_merged(content, overrides))
     except ValidationError as error:
-        raise ConfigError(f"{file or 'command line'}: {problems_of(error)}") from error
+        raise ConfigError(f"{source}: {problems_of(error)}") from error
+    if problem := _said_in_vain(settings.student):
+        raise ConfigError(f"{source}: {problem}")
+    return settings
+
+
+def _said_in_vain(student: StudentSettings) -> str | None:
+    """What was said of a student of the other kind; None if nothing.
+
+    No rule of the settings themselves: those of a run, read again, say everything, and a study changes the kind.
+    """
+    if student.kind == "split":
+        unread = [f"student.{name}" for name in CROSS_ENCODERS_ONLY if name in student.model_fields_set]
+        instead = "cross-encoder"
+    else:
+        said = student.split.model_fields_set if "split" in student.model_fields_set else ()
+        unread, instead = [f"student.split.{name}" for name in sorted(said)], "split"
+    if not unread:
+        return None
+    return (
+        f"a student of kind '{student.kind}' does not read {', '.join(unread)}; leave that out, or set student.kind to "
+        f"'{instead}' (--student on the command line)"
+    )
 
 
 def problems_of(error: ValidationError) -> str:
     """Each setting that is wrong, and why."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+    problems = [(".".join(map(str, e["loc"])) or "settings", e) for e in error.errors()]
+    return "; ".join(
+        f"{name}: {_reason(problem)}"
+        for name, problem in problems
+        # Of a list with a wrong item, pydantic also says that it is too short.
+        if not (problem["type"] == "too_short" and any(other.startswith(f"{name}.") for other, _ in problems))
+    )
+
+
+def _reason(problem: ErrorDetails) -> str:
+    if problem["type"] == "model_type":
+        return f"must be a table of settings, got {problem['input']!r}"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def _merged(content: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """`overrides` on top; a table is overridden setting by setting."""
+    """`overrides` on top; a table is overridden setting by setting, and what is no table stays to be refused."""
     tables = {
-        name: {**content[name], **value}
+        name: {**given, **value} if isinstance(given := content[name], dict) else given
         for name, value in overrides.items()
-        if isinstance(value, dict) and isinstance(content.get(name), dict)
+        if isinstance(value, dict) and name in content
     }
     return {**content, **overrides, **tables}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SMALLEST_BUDGET = 64
 """Tokens that a decoder's field names, a query and a title need at the least."""
@@ -13,9 +14,31 @@ Name = Annotated[str, Field(min_length=1)]
 """A directory, or a name on the hub of models."""
 
 
-class _Member(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class StrictSettings(BaseModel):
+    """Settings that are numbers have one: neither true nor inf is taken for it."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            wrong = [name for name, value in given.items() if _holds_bool(value) and not cls._is_switch(name)]
+            if wrong:
+                raise ValueError(f"{', '.join(wrong)} can not be true or false")
+        return given
+
+    @classmethod
+    def _is_switch(cls, name: str) -> bool:
+        """Whether it is on or off, or no setting at all, which is refused as such."""
+        return name not in cls.model_fields or cls.model_fields[name].annotation is bool
+
+
+def _holds_bool(value: Any) -> bool:
+    return any(isinstance(item, bool) for item in (value if isinstance(value, list | tuple) else [value]))
+
+
+class _Member(StrictSettings):
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """None: the teacher's."""
     pairs_per_batch: Annotated[int, Field(ge=1)] | None = None
@@ -30,10 +53,8 @@ class EncoderMember(_Member):
     """None: the packaged MiniLM."""
 
 
-class LoraSettings(BaseModel):
+class LoraSettings(StrictSettings):
     """Low-rank adapters (LoRA, arXiv 2106.09685): updates of `rank`, scaled by alpha / rank."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: Annotated[int, Field(ge=1)] = 16
     alpha: Annotated[int, Field(ge=1)] = 32
@@ -55,4 +76,10 @@ class DecoderMember(_Member):
     """Most tokens of a pair, all included (training/models/decoder_input.py)."""
 
 
-MemberSettings = Annotated[EncoderMember | DecoderMember, Field(discriminator="kind")]
+def _kind_is_said(given: Any) -> Any:
+    if isinstance(given, Mapping) and "kind" not in given:
+        raise ValueError("kind is missing: it must be 'encoder' or 'decoder'")
+    return given
+
+
+MemberSettings = Annotated[EncoderMember | DecoderMember, Field(discriminator="kind"), BeforeValidator(_kind_is_said)]

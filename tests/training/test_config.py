@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from training.config import TEACHER_TEMPLATE, StudentSettings, TeacherSettings, load_settings
+from training.config import TEACHER_TEMPLATE, DistillSettings, StudentSettings, TeacherSettings, load_settings
 from training.errors import ConfigError
 
 DECODER = {"kind": "decoder", "backbone": "owner/model"}
@@ -50,6 +50,22 @@ def test_the_command_line_overrides_one_setting_of_a_table(tmp_path: Path) -> No
         ("[teacher]\nmembers = []", r"teacher\.members"),
         ("[teacher]\nclasses = 0", r"teacher\.classes"),
         ('[student.template]\nquery_max_tokens = 300\nfields = [{field = "title", max_tokens = 400}]', "703 tokens"),
+        ('[[teacher.members]]\nbackbone = "x"', r"toml: teacher\.members\.0: kind is missing: .* or 'decoder'$"),
+        ("[student]\nhuman_weight = inf", r"student\.human_weight: .*finite"),
+        ("[student]\ntemperature = inf", r"student\.temperature: .*finite"),
+        ("[student.split]\njoint_rate = nan", r"student\.split\.joint_rate: .*finite"),
+        ("seed = true", "seed can not be true or false"),
+        ("[student]\nlayers = [true, 2]", "student: layers can not be true or false"),
+        ("student = 3", "student: must be a table of settings, got 3"),
+        (
+            '[student.template]\nquery_max_tokens = 9\nfields = [{field = "brand", max_tokens = 9}]',
+            r"title_only_share is 0\.4, but student\.template has no field 'title'.* title_only_share to 0",
+        ),
+        (
+            "[student.split]\njoint_layers = 2\nlatent_width = 64",
+            r"'cross-encoder' does not read student\.split\.joint_layers, student\.split\.latent_width; .* to 'split'",
+        ),
+        ('[student]\nkind = "split"\nlayers = [0]', r"'split' does not read student\.layers; .* to 'cross-encoder'"),
     ],
 )
 def test_a_setting_that_can_not_work_is_named(tmp_path: Path, text: str, named: str) -> None:
@@ -57,6 +73,30 @@ def test_a_setting_that_can_not_work_is_named(tmp_path: Path, text: str, named: 
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=named):
         load_settings(file, {})
+
+
+def test_the_command_line_hides_no_setting_of_a_wrong_type(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("student = 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="student: must be a table of settings, got 3"):
+        load_settings(file, {"student": {"kind": "split"}})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("seed = 4\n", encoding="utf-8-sig")
+    assert load_settings(file, {}).seed == 4
+
+
+def test_a_student_may_read_no_title_if_it_is_never_shown_one_alone() -> None:
+    template = {"query_max_tokens": 9, "fields": [{"field": "brand", "max_tokens": 9}]}
+    assert load_settings(None, {"student": {"template": template, "title_only_share": 0.0}}).student.template.fields
+
+
+@pytest.mark.parametrize("changes", [{"kind": "split", "split": {"joint_layers": 2}}, {"layers": [0]}])
+def test_settings_of_its_own_kind_and_those_of_a_run_read_again_are_taken(changes: dict[str, Any]) -> None:
+    settings = load_settings(None, {"student": changes})
+    assert DistillSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
