@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
-from training.config import DistillSettings, load_settings
+from training.config import DistillSettings, load_settings, problems_of
 from training.datasets.loading import FORMS
 from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.optimise.distributed import is_main, process_group
@@ -75,6 +76,9 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     except (TrainingError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"error: {error.filename}: {error.strerror}; let this user read and write there", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -85,8 +89,11 @@ def settings_of_run(run_directory: Path) -> DistillSettings:
         return DistillSettings.model_validate_json(path.read_bytes())
     except OSError as error:
         raise RunDirectoryError(f"{path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise RunDirectoryError(f"{path} is damaged or of another version ({error})") from error
+    except ValidationError as error:
+        raise RunDirectoryError(
+            f"{path} is damaged or of another version ({problems_of(error)}); give the run's own command again instead "
+            "of --resume, which writes it anew"
+        ) from error
 
 
 def _resumed(options: argparse.Namespace) -> DistillSettings:

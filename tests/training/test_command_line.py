@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 from pathlib import Path
 
 import pytest
 
-from training.command_line import add_run_options, settings_from
+from training.command_line import add_run_options, run_command, settings_from
 from training.config import DistillSettings
-from training.errors import ConfigError
+from training.errors import ConfigError, RunDirectoryError
 from training.run_directory import write_json
 from training.stages import SETTINGS
 
@@ -40,3 +41,23 @@ def test_the_engine_may_be_another_one_after_a_resume(tmp_path: Path) -> None:
     write_json(tmp_path / SETTINGS, DistillSettings(seed=4).model_dump(mode="json"))
     settings = settings_from(parsed("--resume", "--run-dir", str(tmp_path), "--engine", "ray"))
     assert (settings.seed, settings.labelling.engine) == (4, "ray")
+
+
+@pytest.mark.parametrize("content", ['{"seed": "x", "pool": {"pairs": 0}}', "{", "[]"])
+def test_damaged_settings_of_a_run_are_told_in_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / SETTINGS).write_text(content, encoding="utf-8")
+    with pytest.raises(
+        RunDirectoryError, match=r"settings\.json is damaged or of another version \(.*; give the"
+    ) as told:
+        settings_from(parsed("--resume", "--run-dir", str(tmp_path)))
+    assert "\n" not in str(told.value)
+
+
+def test_what_this_user_may_not_touch_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(_: argparse.Namespace) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "run/settings.json")
+
+    assert run_command(parsed(), refuse) == 1
+    assert capsys.readouterr().err == (
+        "error: run/settings.json: Permission denied; let this user read and write there\n"
+    )
