@@ -94,8 +94,24 @@ def checked(parity: Parity, graph: str, precision: Precision, bounds: Bounds) ->
     """The figures as JSON; ParityError, which names the graph and its precision, if a bound is passed."""
     problem = broken_bound(parity, bounds)
     if problem:
-        raise ParityError(f"{graph}: {problem}; bounds for {precision}: {bounds}")
+        raise ParityError(
+            f"{graph}: {problem}, measured in {precision} on {parity.pairs} judged pairs; {_way_out(precision)}"
+        )
     return asdict(parity)
+
+
+def _way_out(precision: Precision) -> str:
+    """What can be done. More held-out pairs are no way: the general check's thousand are compared in every run."""
+    if precision == "fp32":
+        return (
+            "no precision is nearer to the checkpoint, so the student has to be trained anew: on more judgements or "
+            "for more steps, or at a lower learning rate where logits are huge"
+        )
+    return (
+        'set precisions = ["fp32"] in the settings file, larger and slower but nearer to the checkpoint, and give the '
+        "same command again (not --resume): only the export is done anew; or train on more judgements: a student of "
+        "few tells products apart by less than the rounding"
+    )
 
 
 def compare(
@@ -178,17 +194,24 @@ def _mean_ndcg(targets: Sequence[Targets], logits: Sequence[Logits]) -> float:
 
 
 def broken_bound(parity: Parity, bounds: Bounds) -> str | None:
-    """Which bound the figures pass, in words with the figure; None if none."""
+    """Which bound the figures pass, in words with the figure and the bound; None if none."""
     # Written so that nan breaks a bound instead of passing it. But for nDCG, which is nan where no list has a relevant
     # product: there is no ranking to lose then, and it bounds nothing.
     if not parity.largest_logit_difference <= bounds.logit:
-        return f"the largest logit difference is {parity.largest_logit_difference:.4g}"
-    if parity.ndcg_torch - parity.ndcg_graph > bounds.ndcg:
-        return f"nDCG@10 fell from {parity.ndcg_torch:.4f} to {parity.ndcg_graph:.4f}"
-    if not parity.kendall_tau >= bounds.tau:
-        return f"Kendall tau to the checkpoint is {parity.kendall_tau:.4f}"
-    if not parity.largest_batch_drift <= bounds.drift:
-        return f"a logit moves by {parity.largest_batch_drift:.4g} with the batch around its pair"
-    if parity.ties_at_top > bounds.ties * parity.places_at_top:
-        return f"{parity.ties_at_top} of {parity.places_at_top} places at the top have the logit of another pair"
-    return None
+        found, bound = (
+            f"the largest logit difference is {parity.largest_logit_difference:.4g}",
+            f"most {bounds.logit:g}",
+        )
+    elif parity.ndcg_torch - parity.ndcg_graph > bounds.ndcg:
+        found, bound = f"nDCG@10 fell from {parity.ndcg_torch:.4f} to {parity.ndcg_graph:.4f}", f"most {bounds.ndcg:g}"
+    elif not parity.kendall_tau >= bounds.tau:
+        found, bound = f"Kendall tau to the checkpoint is {parity.kendall_tau:.4f}", f"least {bounds.tau:g}"
+    elif not parity.largest_batch_drift <= bounds.drift:
+        moved = f"{parity.largest_batch_drift:.4g}"
+        found, bound = f"a logit moves by {moved} with the batch around its pair", f"most {bounds.drift:g}"
+    elif parity.ties_at_top > bounds.ties * parity.places_at_top:
+        places = f"{parity.ties_at_top} of {parity.places_at_top} places"
+        found, bound = f"{places} at the top have the logit of another pair", f"most {bounds.ties:.0%}"
+    else:
+        return None
+    return f"{found} (bound: at {bound})"

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from export.errors import ParityError
-from export.parity import BOUNDS, Parity, broken_bound, compare
+from export.parity import BOUNDS, Parity, broken_bound, checked, compare
+from relevance.bundle import Precision
 
 
 def test_the_figures_are_those_of_the_logits() -> None:
@@ -47,14 +50,14 @@ GOOD = Parity(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"largest_logit_difference": 0.5}, "largest logit difference is 0.5"),
+        ({"largest_logit_difference": 0.5}, "largest logit difference is 0.5 (bound: at most 0.001)"),
         ({"largest_logit_difference": float("nan")}, "largest logit difference is nan"),
-        ({"ndcg_graph": 0.7}, r"nDCG@10 fell from 0\.8000 to 0\.7000"),
-        ({"kendall_tau": 0.5}, r"Kendall tau to the checkpoint is 0\.5000"),
+        ({"ndcg_graph": 0.7}, r"nDCG@10 fell from 0\.8000 to 0\.7000 (bound: at most 0\.001)"),
+        ({"kendall_tau": 0.5}, r"Kendall tau to the checkpoint is 0\.5000 (bound: at least 0\.999)"),
         ({"kendall_tau": float("nan")}, "Kendall tau to the checkpoint is nan"),
-        ({"largest_batch_drift": 0.01}, "moves by 0.01 with the batch"),
+        ({"largest_batch_drift": 0.01}, "moves by 0.01 with the batch around its pair (bound: at most 1e-05)"),
         ({"largest_batch_drift": float("nan")}, "moves by nan"),
-        ({"ties_at_top": 2}, "2 of 10 places at the top have the logit of another pair"),
+        ({"ties_at_top": 2}, "2 of 10 places at the top have the logit of another pair (bound: at most 0%)"),
     ],
 )
 def test_each_bound_stops_the_export_and_names_its_figure(change: dict[str, float], named: str) -> None:
@@ -63,3 +66,16 @@ def test_each_bound_stops_the_export_and_names_its_figure(change: dict[str, floa
     problem = broken_bound(parity, BOUNDS["fp32"])
     assert problem is not None
     assert named.replace("\\", "") in problem
+
+
+@pytest.mark.parametrize(
+    ("precision", "way_out"),
+    [("int8", r'precisions = \["fp32"\] in the settings file'), ("fp32", "trained anew: on more")],
+)
+def test_a_refused_graph_says_its_figure_its_bound_and_what_can_be_done(precision: Precision, way_out: str) -> None:
+    bound = rf"0\.4000 \(bound: at least {BOUNDS[precision].tau}\)"
+    told = rf"^model\.onnx: Kendall tau .* is {bound}, measured in {precision} on 10 judged pairs; .*{way_out}"
+    with pytest.raises(ParityError, match=told) as refused:
+        checked(replace(GOOD, kendall_tau=0.4), "model.onnx", precision, BOUNDS[precision])
+    assert "Bounds(" not in str(refused.value)
+    assert checked(GOOD, "model.onnx", precision, BOUNDS[precision])["kendall_tau"] == 1.0
