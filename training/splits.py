@@ -9,7 +9,7 @@ import random
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -21,6 +21,8 @@ _ACCENTED = ("LATIN", "GREEK", "CYRILLIC")
 """Scripts in which a mark is an accent that a query may lack; in others, marks are vowels or tell consonants apart."""
 _APOSTROPHE = re.compile("['’]")
 _MIN_STEM = 2
+SHARE_TOLERANCE = 1 / 3
+"""How far the share held out may be from the one asked for before it is said, as a part of that."""
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +74,12 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
     groups: dict[str, list[str]] = defaultdict(list)
     for query in dataset.by_query():
         groups[query_key(query)].append(query)
+    queries = sum(map(len, groups.values()))
     if len(groups) < 2:
-        raise DataError(f"dataset {dataset.name}: a split needs two distinct queries, found {len(groups)}")
+        raise DataError(f"dataset {dataset.name}: a split needs two distinct queries, found {_few(groups)}")
     keys = sorted(groups)
     random.Random(seed).shuffle(keys)
-    wanted = max(1, round(held_out_fraction * sum(map(len, groups.values()))))
+    wanted = max(1, round(held_out_fraction * queries))
     held_out: set[str] = set()
     passed = 0
     for key in keys[:-1] if fold == 0 else keys:
@@ -87,9 +90,33 @@ def split_by_query(dataset: Dataset, held_out_fraction: float, seed: int, fold: 
         passed += len(groups[key])
     if not held_out:
         raise DataError(f"dataset {dataset.name}: fold {fold} of {wanted} queries each lies past its {passed} queries")
+    if len(groups) < queries:
+        # The last fold is what is left.
+        _tell_share(dataset.name, len(held_out), max(1, min(wanted, queries - fold * wanted)), queries)
     split = Split(train=_only(dataset, held_out, inside=False), held_out=_only(dataset, held_out, inside=True))
     check_leakage(split.train.by_query(), held_out)
     return apart_from_checks(split)
+
+
+def _few(groups: Mapping[str, Sequence[str]]) -> str:
+    """How many distinct queries there are, at most one."""
+    alike = next(iter(groups.values()), ())
+    if len(alike) < 2:
+        return str(len(alike))
+    return (
+        f"1: its {len(alike)} queries, such as {alike[0]!r} and {alike[1]!r}, count as near-duplicates of one another "
+        "(the same words but for case, order, accents and plural endings)"
+    )
+
+
+def _tell_share(name: str, held_out: int, asked: int, queries: int) -> None:
+    """Say that near-duplicates have made the share held out another than was asked for."""
+    if abs(held_out - asked) > SHARE_TOLERANCE * asked:
+        log.warning(
+            "%s: %d of %d queries (%.0f %%) are held out, where %.0f %% are asked for (held_out_fraction): "
+            "near-duplicate queries stay on one side together",
+            *(name, held_out, queries, 100 * held_out / queries, 100 * asked / queries),
+        )
 
 
 def apart_from_checks(split: Split) -> Split:

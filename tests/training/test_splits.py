@@ -217,3 +217,32 @@ def test_the_digest_of_what_is_held_out_is_that_of_its_queries() -> None:
 def test_only_a_split_of_ascii_queries_is_that_of_every_version() -> None:
     assert split_as_ever(split_by_query(dataset(["lamp", "desk"]), 0.5, 0))
     assert not split_as_ever(split_by_query(dataset(["lamp", "\u30ab\u30d0\u30f3"]), 0.5, 0))
+
+
+NEAR_DUPLICATES = ["red shoe", "red shoes", "shoe red", "Red Shoe", "shoes red", "RED SHOES"]
+
+
+def test_a_share_that_near_duplicates_make_another_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    data = dataset([*NEAR_DUPLICATES, "oak desk", "blue hat"])
+    shares = {len(split_by_query(data, 0.25, seed).held_out.by_query()) for seed in range(9)}
+    assert 6 in shares
+    assert (
+        "d: 6 of 8 queries (75 %) are held out, where 25 % are asked for (held_out_fraction): near-dup" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(("fraction", "fold"), [(0.25, 0), (0.4, 2), (0.9, 0)])
+def test_a_share_as_asked_for_and_one_that_only_rounds_are_not(
+    fraction: float, fold: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    split_by_query(dataset([f"query {letter} thing" for letter in "abcde"]), fraction, 0, fold)
+    split_by_query(dataset(["desk", "desks", *(f"query {letter} thing" for letter in "abcdefgh")]), 0.5, 0)
+    assert "asked for" not in caplog.text
+
+
+def test_queries_that_are_one_to_a_split_are_named_as_near_duplicates() -> None:
+    with pytest.raises(DataError, match=r"found 1: its 6 queries, such as 'red shoe' and 'red shoes', count as near-"):
+        split_by_query(dataset(NEAR_DUPLICATES), 0.25, 0)
+    for queries in (["red shoe"], []):
+        with pytest.raises(DataError, match=f"found {len(queries)}$"):
+            split_by_query(dataset(queries), 0.25, 0)
