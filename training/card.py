@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.evaluation.intervals import in_brackets
+
 
 def model_card(manifest: Mapping[str, Any]) -> str:
     """The bundle's README.md from its manifest's fields."""
@@ -129,4 +131,4 @@ def _parity_rows(parity: Mapping[str, Any]) -> list[str]:
 def _interval(values: Mapping[str, float], sign: str = "") -> str:
     if values["mean"] is None or math.isnan(values["mean"]):
         return "undefined: no held-out query has a relevant product"
-    return f"{values['mean']:{sign}.4f} [{values['low']:{sign}.3f}, {values['high']:{sign}.3f}]"
+    return in_brackets(values, sign)

@@ -117,6 +117,24 @@ def test_a_calibration_that_is_none_is_said_in_log_card_and_report(
     assert told in (tmp_path / "run" / "report" / "report.md").read_text(encoding="utf-8")
 
 
+def test_one_held_out_query_has_no_interval_in_card_report_and_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "general_check", lambda: dataset(("tea", "desk")))
+    one = Split(train=dataset(("cup",)), held_out=dataset(("lamp",)))
+    run, figures = evaluate(tmp_path / "run", one)
+    export_run(RunDirectory(run, FINGERPRINT), SETTINGS, one, figures)
+    mean = figures["held_out"]["ndcg@10"]["student"]["mean"]
+    card = (run / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert f"| student | {mean:.4f} (one query: no interval) | 0." in card
+    assert "Student − teacher, held-out, paired: " in card
+    assert "nan" not in card
+    assert f"| {mean:.4f} | – |" in figures["tables"]
+    assert f"| {mean:.3f} [" not in (run / "report" / "report.md").read_text(encoding="utf-8").partition("General")[0]
+    kept = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert kept["student_minus_teacher"]["low"] is None
+
+
 def test_a_bundle_that_was_deleted_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
 

@@ -11,12 +11,12 @@ import numpy as np
 from relevance.ranking_metrics import (
     Interval,
     auc,
-    bootstrap_interval,
     kendall_tau,
     mrr_at_k,
     randomisation_p_value,
     soft_target_ndcg,
 )
+from training.evaluation.intervals import has_interval, interval_of
 from training.evaluation.scored_pairs import FloatArray, ScoredPairs
 
 RELEVANT_TARGET = 0.5
@@ -57,12 +57,12 @@ class Evaluation:
         return {system: interval.mean for system, interval in self.intervals(metric).items()}
 
     def intervals(self, metric: str) -> dict[str, Interval]:
-        """Mean and 95 % bootstrap interval of a metric for each system."""
-        return {system: bootstrap_interval(values) for system, values in self.values[metric].items()}
+        """Mean and 95 % bootstrap interval of a metric for each system, as `intervals.py` has them."""
+        return {system: interval_of(values) for system, values in self.values[metric].items()}
 
     def difference(self, metric: str, first: str, second: str) -> Interval:
         """Paired bootstrap of the per-query difference first − second."""
-        return bootstrap_interval(self.differences(metric, first, second))
+        return interval_of(self.differences(metric, first, second))
 
     def differences(self, metric: str, first: str, second: str) -> FloatArray:
         """Per-query difference first − second (queries,)."""
@@ -74,7 +74,7 @@ class Evaluation:
         return {
             "metric": metric,
             "queries": int(np.count_nonzero(~np.isnan(differences))),
-            **bootstrap_interval(differences)._asdict(),
+            **interval_of(differences)._asdict(),
             "p_value": randomisation_p_value(differences),
         }
 
@@ -106,15 +106,13 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def table(evaluation: Evaluation, title: str) -> str:
-    """A Markdown table for people: systems down, metrics across, interval beside nDCG@10."""
+    """A Markdown table for people: systems down, metrics across, interval beside nDCG@10 where there is one."""
     lines = [f"| {title} ({len(evaluation.queries)} queries) | nDCG@5 | nDCG@10 | 95 % interval | MRR@10 | AUC |"]
     lines.append("| --- | --: | --: | :-: | --: | --: |")
     intervals = {metric: evaluation.intervals(metric) for metric in METRICS}
     for system in evaluation.scores:
         ten = intervals["ndcg@10"][system]
         others = [intervals[metric][system].mean for metric in ("ndcg@5", "mrr@10", "auc")]
-        lines.append(
-            f"| {system} | {others[0]:.4f} | {ten.mean:.4f} | {ten.low:.3f} – {ten.high:.3f} "
-            f"| {others[1]:.4f} | {others[2]:.4f} |"
-        )
+        between = f"{ten.low:.3f} – {ten.high:.3f}" if has_interval(ten._asdict()) else "–"
+        lines.append(f"| {system} | {others[0]:.4f} | {ten.mean:.4f} | {between} | {others[1]:.4f} | {others[2]:.4f} |")
     return "\n".join(lines)

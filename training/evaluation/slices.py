@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from relevance.ranking_metrics import bootstrap_interval
 from training.datasets.schema import Dataset, Judgement
+from training.evaluation.intervals import interval_of
 from training.evaluation.measure import HEADLINE, RELEVANT_TARGET, Evaluation
 
 LARGEST_CATEGORIES = 8
@@ -138,11 +138,11 @@ def _figures(evaluation: Evaluation, rows: np.ndarray[Any, np.dtype[np.int64]]) 
     figures: dict[str, Any] = {
         "queries": len(rows),
         "ranked": int(np.count_nonzero(~np.isnan(some))),
-        HEADLINE: {system: bootstrap_interval(values[system][rows])._asdict() for system in present},
+        HEADLINE: {system: interval_of(values[system][rows])._asdict() for system in present},
     }
     for name, (first, second) in DIFFERENCES.items():
         if first in values and second in values:
-            figures[name] = bootstrap_interval(values[first][rows] - values[second][rows])._asdict()
+            figures[name] = interval_of(values[first][rows] - values[second][rows])._asdict()
     return figures
 
 

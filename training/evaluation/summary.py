@@ -7,7 +7,7 @@
                       only for systems whose score is a logit
 `slices`              dimension → value → {queries, ranked, ndcg@10 → system → {mean, low, high}, and both differences}
 
-A number that is not defined (a slice without relevant products, calibration with one query) is null.
+A number that is not defined (a slice without relevant products, the interval of one query, its calibration) is null.
 """
 
 from __future__ import annotations

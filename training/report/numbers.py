@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relevance.ranking_metrics import Interval
+from training.evaluation.intervals import has_interval
 
 UNDEFINED = "–"
 SIGNIFICANT = 0.05
@@ -22,9 +23,9 @@ def number(value: float | None, form: str = ".3f") -> str:
 
 
 def interval(values: Mapping[str, Any], sign: str = "") -> str:
-    """Mean with its interval: `0.712 [0.680, 0.744]`."""
+    """Mean with its interval, if it has one: `0.712 [0.680, 0.744]`."""
     mean, low, high = (number(values[key], f"{sign}.3f") for key in ("mean", "low", "high"))
-    return mean if mean == UNDEFINED else f"{mean} [{low}, {high}]"
+    return f"{mean} [{low}, {high}]" if has_interval(values) else mean
 
 
 def p_value(value: float | None) -> str:

@@ -30,7 +30,7 @@ def systems_section(figures: Mapping[str, Any]) -> list[Block]:
         Paragraph(
             "Means over queries with 95 % bootstrap intervals over queries. A query counts in a metric only where that "
             "metric is defined: nDCG takes a product of some relevance, AUC relevant and other ones. Kendall's tau-b "
-            "compares the order of a query's candidates with the teacher's."
+            "compares the order of a query's candidates with the teacher's. One query has a value, but no interval."
         ),
     ]
     for name, title in SETS.items():
@@ -108,7 +108,5 @@ def _counted(cell: Mapping[str, Any]) -> str:
 
 def _slice_cells(cell: Mapping[str, Any]) -> list[str]:
     means = [number(cell[HEADLINE][system]["mean"]) for system in SYSTEMS]
-    # One query has a value, but no interval.
-    shown = interval if cell["ranked"] > 1 else lambda values, sign: number(values["mean"], f"{sign}.3f")
-    differences = [shown(cell[key], "+") for key in DIFFERENCE_NAMES]
+    differences = [interval(cell[key], "+") for key in DIFFERENCE_NAMES]
     return [*means, *differences, verdict(cell["student_minus_teacher"], cell["ranked"])]

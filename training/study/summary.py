@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from relevance.ranking_metrics import Interval, bootstrap_interval
+from relevance.ranking_metrics import Interval
+from training.evaluation.intervals import in_brackets, interval_of
 from training.report.studies import Dot, Reference, ScalingPoint, loss_ablation, scaling_curve
 
 REFERENCES = ("bm25", "cosine", "teacher")
@@ -33,11 +34,11 @@ def summarise(by_seed: BySeed) -> list[dict[str, Any]]:
             "system": label,
             "pairs": [readings[entry].get("pairs") for readings in by_seed.values()],
             "seeds": [float(np.nanmean(values(readings[entry], "held_out", system))) for readings in by_seed.values()],
-            "ndcg@10": bootstrap_interval(held_out(by_seed, entry, system))._asdict(),
-            "auc": bootstrap_interval(held_out(by_seed, entry, system, "auc"))._asdict(),
-            "general_ndcg@10": bootstrap_interval(general(by_seed, entry, system))._asdict(),
-            "minus_teacher": bootstrap_interval(held_out(by_seed, entry, system) - teacher)._asdict(),
-            "minus_cosine": bootstrap_interval(held_out(by_seed, entry, system) - cosine)._asdict(),
+            "ndcg@10": interval_of(held_out(by_seed, entry, system))._asdict(),
+            "auc": interval_of(held_out(by_seed, entry, system, "auc"))._asdict(),
+            "general_ndcg@10": interval_of(general(by_seed, entry, system))._asdict(),
+            "minus_teacher": interval_of(held_out(by_seed, entry, system) - teacher)._asdict(),
+            "minus_cosine": interval_of(held_out(by_seed, entry, system) - cosine)._asdict(),
         }
         for label, entry, system in systems
     ]
@@ -66,10 +67,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         pairs = "" if row["pairs"][0] is None else f"{np.mean(row['pairs']):,.0f}"
         seeds = " ".join(f"{value:.3f}" for value in row["seeds"])
-        differences = " | ".join(_signed(row[name]) for name in ("minus_teacher", "minus_cosine"))
-        ten = row["ndcg@10"]
+        differences = " | ".join(in_brackets(row[name], "+") for name in ("minus_teacher", "minus_cosine"))
         lines.append(
-            f"| {row['system']} | {pairs} | {ten['mean']:.4f} [{ten['low']:.3f}, {ten['high']:.3f}] | {seeds} "
+            f"| {row['system']} | {pairs} | {in_brackets(row['ndcg@10'])} | {seeds} "
             f"| {differences} | {row['auc']['mean']:.4f} | {row['general_ndcg@10']['mean']:.4f} |"
         )
     return "\n".join(lines)
@@ -104,7 +104,7 @@ def scaling_plot(by_seed: BySeed, series: Mapping[str, Mapping[int, str]]) -> Fi
         for multiple, name in sizes.items()
     ]
     lines = [
-        Reference(name, bootstrap_interval(pool(by_seed, "references", name)), panel)
+        Reference(name, interval_of(pool(by_seed, "references", name)), panel)
         for (panel, pool) in ((PANELS["held_out"], held_out), (PANELS["general"], general))
         for name in ("teacher", "cosine")
     ]
@@ -123,8 +123,4 @@ def dots(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _interval(readings: Readings, place: str, system: str) -> Interval:
-    return bootstrap_interval(values(readings, place, system))
-
-
-def _signed(interval: Mapping[str, float]) -> str:
-    return f"{interval['mean']:+.4f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
+    return interval_of(values(readings, place, system))
