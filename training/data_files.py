@@ -49,7 +49,7 @@ def check_query_logs(query_logs: Sequence[Path]) -> None:
         missing = [str(path) for path in query_logs if not path.is_file()]
     if missing:
         raise ConfigError(
-            f"query_logs: there is no file {', '.join(missing)}; mend the path (--query-log on the command line)"
+            f"query_logs: not there: {', '.join(missing)}; mend the path (--query-log on the command line)"
         )
 
 

@@ -57,7 +57,7 @@ def test_a_file_beside_the_data_changes_no_run(tmp_path: Path) -> None:
 def test_a_query_log_that_is_not_there_is_named_as_one(tmp_path: Path) -> None:
     settings = DistillSettings(query_logs=(tmp_path / "log.txt",))
     for begin in (lambda: estimate(settings), lambda: open_run(settings, tmp_path / "run")):
-        with pytest.raises(ConfigError, match=r"query_logs: there is no file .*log\.txt; mend the path \(--query-log"):
+        with pytest.raises(ConfigError, match=r"query_logs: not there: .*log\.txt; mend the path \(--query-log"):
             begin()
     check_query_logs([])
 
