@@ -59,7 +59,7 @@ def test_the_command_line_overrides_one_setting_of_a_table(tmp_path: Path) -> No
         ("student = 3", "student: must be a table of settings, got 3"),
         (
             '[student.template]\nquery_max_tokens = 9\nfields = [{field = "brand", max_tokens = 9}]',
-            r"title_only_share is 0\.4, but student\.template has no field 'title'.* title_only_share to 0",
+            r"title_only_share is 0\.4, but student\.template has no field 'title'.*title_only_share to 0",
         ),
         (
             "[student.split]\njoint_layers = 2\nlatent_width = 64",
