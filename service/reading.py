@@ -18,7 +18,7 @@ from service.excess import refuse_excess
 from service.request import Body, Candidate, Request
 from service.schemas import Candidate as SentCandidate
 from service.schemas import ScoreRequest
-from service.validation import Limits, check_candidate, check_head, parse_body
+from service.validation import Limits, check_candidate, check_count, check_head, parse_body
 
 _CANDIDATES: TypeAdapter[list[SentCandidate]] = TypeAdapter(list[SentCandidate])
 
@@ -56,6 +56,7 @@ class BodyReader:
         """The body, its candidates by their bytes; None where anything about it is not plain."""
         try:
             sent = _SENT.decode(raw)
+            check_count(len(sent.candidates), self.limits)
             check_head(sent.query, len(sent.candidates), (), self.limits)
             request = _without_candidates(sent)
             return Body([Request.of(request, self._candidates([bytes(one) for one in sent.candidates], cache))])

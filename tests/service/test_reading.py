@@ -48,7 +48,7 @@ bodies = st.fixed_dictionaries(
     },
 )
 likely = st.fixed_dictionaries(
-    {"query": st.just("red"), "candidates": st.lists(titles.filter(str.strip) | products, min_size=1, max_size=5)},
+    {"query": st.just("red"), "candidates": st.lists(titles.filter(str.strip) | products, min_size=1, max_size=6)},
     optional={"top_k": st.integers(1, 3), "debug": st.booleans(), "deadline_ms": st.sampled_from([5, 7.5, None])},
 )
 writers = st.sampled_from(
