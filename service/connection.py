@@ -136,7 +136,7 @@ class Connection(HttpToolsProtocol):
         if method == b"CONNECT":
             self.send_400_response("CONNECT is for proxies, and this is none.")
             return
-        head = [b"%b %b HTTP/1.1" % (method, self.url)]
+        head = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
         head += [
             b"%b: %b" % (name, _without_upgrade(name, value)) for name, value in self.headers if name != b"upgrade"
         ]

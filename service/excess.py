@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel
 
-from relevance.product import Product
+from relevance.product import AttributeValue, Product
 from service.errors import FieldError, TooLargeError
 from service.schemas import ScoreRequest
 from service.validation import Limits, check_count, invalid_fields
@@ -22,7 +22,7 @@ from service.validation import Limits, check_count, invalid_fields
 MANY: Final = 5_000
 """Commas, of which there is one between any two fields or candidates. Of fewer, all faults are told in no time."""
 
-_OWN_TYPES: Final = {"attributes": dict[str, str | bool | int | float]}
+_OWN_TYPES: Final = {"attributes": dict[str, AttributeValue]}
 """Fields of a product that can hold many values; what the others hold is one value, right or wrong."""
 
 

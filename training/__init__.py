@@ -1,8 +1,8 @@
 """Offline: teacher → pool → soft labels → student → evaluation.
 
 distill.py    the command; stages.py: the stages in order, each in its folder of run_directory.py
-config.py     every setting; member_settings.py: those of a teacher's members
-datasets/     readers of judgements; data_files.py: which files tell two runs apart; splits.py: held-out queries
+config.py     every setting; config_file.py: how they are read; member_settings.py: those of a teacher's members
+datasets/     readers of judgements; splits.py: held-out queries
 pool/         unlabelled pairs
 models/       backbones, cross-encoder, bi-encoder and what they read
 optimise/     batches, losses, the one training loop

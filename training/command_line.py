@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
-from training.config import DistillSettings, load_settings, problems_of
+from training.config import DistillSettings
+from training.config_file import load_settings, problems_of
 from training.datasets.loading import FORMS
 from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.optimise.distributed import is_main, process_group

@@ -14,7 +14,7 @@ from torch import Tensor
 from relevance.pair_encoding import EncodedPair, PairEncoder
 from relevance.product import Product
 from training.config import DistillSettings, TeacherSettings
-from training.data_files import check_query_logs
+from training.datasets.loading import check_query_logs
 from training.datasets.schema import Dataset
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.models.bi_encoder import BiEncoder, bi_encoder_texts

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from training.data_files import without_unread
 from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
@@ -115,7 +114,7 @@ class RunDirectory:
 
 def started_with(run: Path) -> Mapping[str, Any]:
     """Settings and data of the run in that folder; RunDirectoryError if it is none, or damaged."""
-    return without_unread(_read_json(run / FINGERPRINT))
+    return _read_json(run / FINGERPRINT)
 
 
 def _holds_files(directory: Path) -> bool:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.config import DistillSettings
-from training.data_files import check_query_logs, reading_data, without_unread
-from training.datasets.loading import data_digests, load_dataset
+from training.datasets.loading import check_query_logs, data_digests, load_dataset
 from training.datasets.schema import Dataset
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import RunDirectoryError
@@ -65,11 +64,11 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
     check_query_logs(settings.query_logs)
     split = load_split(settings)
     held_out = held_out_digest(split)
-    with reading_data():
-        digests = data_digests(settings)
-    fingerprint = without_unread(
-        {"settings": settings.weight_settings(), "data": digests, "held_out_queries": held_out}
-    )
+    fingerprint = {
+        "settings": settings.weight_settings(),
+        "data": data_digests(settings),
+        "held_out_queries": held_out,
+    }
     # A run from before a setting existed did what the setting's default does, and did not say what it held out.
     earlier = {
         "settings": DistillSettings().weight_settings(),
@@ -86,9 +85,7 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
 def load_split(settings: DistillSettings) -> Split:
     """The judged data in two, by query."""
     split_seed = settings.seed if settings.split_seed is None else settings.split_seed
-    with reading_data():
-        dataset = load_dataset(settings)
-    return split_by_query(dataset, settings.held_out_fraction, split_seed, settings.fold)
+    return split_by_query(load_dataset(settings), settings.held_out_fraction, split_seed, settings.fold)
 
 
 def run_stages(run: Run) -> Iterator[StageName]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from export.bundle import BundleOutput, BundleRequest
 from training.checks import general_check
 from training.command_line import settings_of_run
-from training.config import DistillSettings, StudentSettings, load_settings
+from training.config import DistillSettings, StudentSettings
+from training.config_file import load_settings
 from training.evaluation.calibrate import fit_platt
 from training.evaluation.evaluate import evaluate
 from training.finish import export_student, student_system

@@ -28,7 +28,7 @@ from export.parity import JudgedList, Parity, batch_drift, compare, graph_logits
 from export.range_feeds import pair_feeds
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Bundle, load_bundle, save_bundle, sha256_of
 from training.checks import general_check
-from training.config import load_settings
+from training.config_file import load_settings
 from training.finish import judged_lists
 from training.stages import load_split
 

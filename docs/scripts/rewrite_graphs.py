@@ -27,7 +27,7 @@ from export.parity import Bounds, JudgedList, Parity, batch_drift, broken_bound,
 from export.residual_norms import split_residual_norms
 from relevance.bundle import CARD, Bundle, Precision, load_bundle, save_bundle
 from training.checks import general_check
-from training.config import load_settings
+from training.config_file import load_settings
 from training.finish import judged_lists
 from training.stages import load_split
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from training.config import TEACHER_TEMPLATE, DistillSettings, StudentSettings, TeacherSettings, load_settings
+from training.config import TEACHER_TEMPLATE, DistillSettings, StudentSettings, TeacherSettings
+from training.config_file import load_settings
 from training.errors import ConfigError
 
 DECODER = {"kind": "decoder", "backbone": "owner/model"}

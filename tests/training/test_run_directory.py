@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,16 +44,6 @@ def test_unfinished_work_of_other_settings_is_neither_mixed_nor_deleted(
     assert work.read_bytes() == b"hours"
     RunDirectory(tmp_path, {"settings": {"seed": 1}}).stage(stage)
     assert work.exists()
-
-
-def test_a_run_of_an_earlier_version_goes_on_that_had_files_digested_which_are_not_read(tmp_path: Path) -> None:
-    settings = {"data": "jsonl:shop", "query_logs": ["log.txt"]}
-    read: dict[str, Any] = {"settings": settings, "data": {"products.jsonl": "a", "log.txt": "b"}}
-    earlier = {**read, "data": {**read["data"], "notes.txt": "c", ".DS_Store": "d"}}
-    RunDirectory(tmp_path, earlier).stage("pool").finish({})
-    assert RunDirectory(tmp_path, read).stage("pool").finished
-    with pytest.raises(RunDirectoryError, match=r"changed: data\.log\.txt, data\.queries\.jsonl\)"):
-        RunDirectory(tmp_path, {**read, "data": {"products.jsonl": "a", "log.txt": "c", "queries.jsonl": "e"}})
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null"])

@@ -28,11 +28,17 @@ ATTRIBUTES = {
 """The attributes that tell a shopper's kinds of product apart; Chorus has hundreds more."""
 
 
+RATINGS, RATINGS_OF_EACH = "ratings.csv", "individual_ratings.csv"
+PRODUCTS = ("products.jsonl", "products.jsonl.gz")
+FILES = (RATINGS, RATINGS_OF_EACH, *PRODUCTS)
+"""The names of all files that are read."""
+
+
 def read_chorus(directory: Path) -> Dataset:
     """Read the dataset; DataError names the file and line of anything that is wrong."""
     products = _read_products(directory)
-    by_raters = dict(_rater_means(directory / "individual_ratings.csv"))
-    path = directory / "ratings.csv"
+    by_raters = dict(_rater_means(directory / RATINGS_OF_EACH))
+    path = directory / RATINGS
     table = JudgementTable(path, products)
     for line, row in read_csv(path, ("query", "docid", "rating")):
         query, docid = (require_text(row, name, path, line) for name in ("query", "docid"))
@@ -44,7 +50,7 @@ def read_chorus(directory: Path) -> Dataset:
 
 
 def _read_products(directory: Path) -> ProductTable:
-    plain, packed = directory / "products.jsonl", directory / "products.jsonl.gz"
+    plain, packed = (directory / name for name in PRODUCTS)
     if plain.exists() and packed.exists():
         raise DataError(f"{directory} has both {plain.name} and {packed.name}; only one is read: take the other away")
     path = plain if plain.exists() else packed

@@ -28,13 +28,24 @@ Layout = Literal["jsonl", "parquet"]
 
 log = logging.getLogger(__name__)
 
+ENDINGS: dict[Layout, tuple[str, ...]] = {"jsonl": (".jsonl", ".jsonl.gz"), "parquet": (".parquet",)}
+GRADES = "grades.json"
+
+
+def files_of(layout: Layout) -> tuple[str, ...]:
+    """The names of all files that a dataset may be read from."""
+    return (
+        *(f"{name}{ending}" for name in ("judgements", "products", "queries") for ending in ENDINGS[layout]),
+        GRADES,
+    )
+
 
 def read_generic(directory: Path, layout: Layout) -> Dataset:
     """Read the dataset; DataError names the file and line (or row, from 1) of anything that is wrong."""
     products = _read_products(_find(directory, "products", layout), layout)
     path = _find(directory, "judgements", layout)
     rows = list(_rows(path, layout, {"query", "product_id", "grade", "raters"}))
-    target_of = grade_table(directory / "grades.json") or linear_table(rows, path)
+    target_of = grade_table(directory / GRADES) or linear_table(rows, path)
     judgements = _read_judgements(rows, path, products, target_of)
     products.log_left_out()
     return Dataset(directory.name, products.by_id, judgements, tuple(_read_queries(directory, layout)))
@@ -80,10 +91,9 @@ def _rows(path: Path, layout: Layout, known: Collection[str]) -> Iterator[Row]:
 
 def _locate(directory: Path, name: str, layout: Layout) -> Path | None:
     """The file of that name, None if there is none; a warning names others that could be taken for it."""
-    endings = (".jsonl", ".jsonl.gz") if layout == "jsonl" else (".parquet",)
     with readable(directory):
         alike = sorted(path for path in directory.iterdir() if path.name.partition(".")[0] == name)
-    found = [path for path in alike if path.name in {f"{name}{ending}" for ending in endings}]
+    found = [path for path in alike if path.name in {f"{name}{ending}" for ending in ENDINGS[layout]}]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise DataError(f"{directory} has both {names}; only one of them is read: take the other away")

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from relevance.bundle import sha256_of
 from training.config import DistillSettings
-from training.datasets import esci, wands
-from training.datasets.chorus import read_chorus
-from training.datasets.generic import read_generic
+from training.datasets import chorus, esci, wands
+from training.datasets.generic import files_of, read_generic
+from training.datasets.rows import readable
 from training.datasets.schema import Dataset
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import ConfigError
@@ -21,14 +21,16 @@ Reader = Callable[[Path, str], Dataset]
 """(directory, options after the "?") → dataset."""
 
 READERS: dict[str, Reader] = {
-    "chorus": lambda directory, _: read_chorus(directory),
+    "chorus": lambda directory, _: chorus.read_chorus(directory),
     "wands": lambda directory, _: wands.read_wands(directory),
     "esci": lambda directory, options: esci.read_esci(directory, esci.esci_options(options)),
     "jsonl": lambda directory, _: read_generic(directory, "jsonl"),
     "parquet": lambda directory, _: read_generic(directory, "parquet"),
 }
 FILES = {"wands": wands.FILES, "esci": esci.FILES}
-"""The files a reader reads, where a download holds others beside them; the other readers' directories count whole."""
+"""The files a reader reads, all of which must be there."""
+CHOICES = {"chorus": chorus.FILES, "jsonl": files_of("jsonl"), "parquet": files_of("parquet")}
+"""The names that the files of the other readers may have; they say themselves which they miss."""
 WITH_OPTIONS = {"esci"}
 FORMS = "synthetic, chorus:DIR, wands:DIR, esci:DIR, jsonl:DIR or parquet:DIR"
 
@@ -50,7 +52,20 @@ def data_digests(settings: DistillSettings) -> dict[str, str]:
     names = [path.name for path in files]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"two files to read have the same name ({', '.join(twice)}); rename the query log")
-    return {path.name: sha256_of(path) for path in files}
+    return {path.name: _digest(path) for path in files}
+
+
+def check_query_logs(query_logs: Iterable[Path]) -> None:
+    """ConfigError that names the query logs which are no files: said before the data is read."""
+    if missing := [str(path) for path in query_logs if not path.is_file()]:
+        raise ConfigError(
+            f"query_logs: not there: {', '.join(missing)}; mend the path (--query-log on the command line)"
+        )
+
+
+def _digest(path: Path) -> str:
+    with readable(path):
+        return sha256_of(path)
 
 
 def _source(data: str) -> tuple[str, Path, str]:
@@ -74,4 +89,5 @@ def _files(data: str) -> Iterator[Path]:
     if reader in FILES:
         yield from (directory / name for name in FILES[reader])
     else:
-        yield from sorted(path for path in directory.iterdir() if path.is_file())
+        # What else lies there, such as notes, comes and goes, and no weight depends on it.
+        yield from (path for name in CHOICES[reader] if (path := directory / name).is_file())

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from training.checks import general_check
-from training.config import CROSS_ENCODERS_ONLY, DistillSettings, StudentSettings, problems_of
+from training.config import CROSS_ENCODERS_ONLY, DistillSettings, StudentSettings
+from training.config_file import problems_of
 from training.datasets.schema import Dataset
 from training.errors import ConfigError
 from training.evaluation.evaluate import System, baselines, evaluate

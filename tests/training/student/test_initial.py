@@ -11,7 +11,8 @@ from transformers import BertForSequenceClassification
 from relevance.calibration import Calibration
 from tests.training.tiny import random_batches, tiny_cross_encoder
 from tests.training.tiny_models import decoder_backbone, encoder_backbone
-from training.config import TEACHER_TEMPLATE, load_settings
+from training.config import TEACHER_TEMPLATE
+from training.config_file import load_settings
 from training.errors import ConfigError
 from training.models.backbone import load_cross_encoder, load_pair_encoder
 from training.models.pair_rule import EncoderInput

@@ -11,7 +11,7 @@ import pytest
 from tests.training.tiny import few_general_queries, tiny_pool
 from tests.training.tiny_models import decoder_backbone, tiny_dataset
 from training import stages
-from training.config import load_settings
+from training.config_file import load_settings
 from training.pool import save_pool
 from training.run_directory import Stage
 from training.stages import open_run, pool_stage, teacher_stage

@@ -17,7 +17,8 @@ from pathlib import Path
 from training.checks.contrast import SLICES
 from training.checks.contrast.accuracy import as_json, contrast_accuracies, table
 from training.command_line import run_command, settings_of_run, thread_count
-from training.config import DistillSettings, StudentSettings, load_settings
+from training.config import DistillSettings, StudentSettings
+from training.config_file import load_settings
 from training.errors import ConfigError
 from training.evaluation.evaluate import System
 from training.finish import student_system
