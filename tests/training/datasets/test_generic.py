@@ -95,7 +95,7 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, name: str, row: dic
         (b'{"query": "\\ud800", "product_id": "a", "grade": 1}\n', r"judgements\.jsonl:1: .*lone surrogate"),
         (b"\xff\xfe\n", r"judgements\.jsonl:1: not UTF-8 \(byte 0xff"),
         (b"{}\r\r{}\rcaf\xe9\r", r"judgements\.jsonl:4: not UTF-8 \(byte 0xe9"),
-        (gzip.compress(b"{}"), r"judgements\.jsonl is gzip; name it judgements\.jsonl\.gz"),
+        (gzip.compress(b"{}", mtime=0), r"judgements\.jsonl is gzip; name it judgements\.jsonl\.gz"),
         (b"", r"judgements\.jsonl has no judgements"),
         (b"[" * 100_000, r"judgements\.jsonl:1: not valid JSON"),
         (b'{"query": "q", "product_id": "a", "grade": 1}\n', r"all grades are 1, so there is nothing to learn"),
@@ -266,7 +266,7 @@ def test_a_missing_column_of_parquet_is_named_with_those_there_are(tmp_path: Pat
 @pytest.mark.parametrize("name", ["products", "judgements", "queries"])
 def test_a_file_and_its_gzip_are_not_both_read(tmp_path: Path, name: str) -> None:
     write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS, "queries": [{"query": "desk"}]})
-    (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(b"{}"))
+    (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(b"{}", mtime=0))
     with pytest.raises(DataError, match=rf"has both {name}\.jsonl and {name}\.jsonl\.gz; only one"):
         read_generic(tmp_path, "jsonl")
 
