@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 from tokenizers import Tokenizer
 
 from relevance.calibration import Calibration, LabelBand
@@ -219,7 +220,7 @@ def _read_manifest(directory: Path) -> Manifest:
     if not path.is_file():
         raise BundleMissingError(f"{path} is not there, so this is no finished bundle; check the path or export again")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_json(path.read_bytes())
     except ValueError as error:
         raise BundleFormatError(f"{path} is not valid JSON ({error}); restore the bundle from its source") from error
     if not isinstance(content, dict):

@@ -55,7 +55,7 @@ class RedisTier:
         packed = self._call(lambda: self._values(keys)) if keys else []
         if packed is None:
             packed = [None for _ in keys]
-        records = [self._unpacked(value, key) for value, key in zip(packed, keys, strict=True)]
+        records = self._unpacked(packed, keys)
         with self._lock:
             self.lookups.hits += len(records) - records.count(None)
             self.lookups.misses += records.count(None)
@@ -96,16 +96,24 @@ class RedisTier:
                 "Redis is left alone for a while, products are computed instead", extra={"fields": {"reason": reason}}
             )
 
-    def _unpacked(self, value: bytes | None, key: bytes) -> ProductRecord | None:
-        if value is None:
-            return None
-        try:
-            if not isinstance(value, bytes):
-                raise DamagedRecordError("it is not a string of bytes")
-            return unpack_record(value, key, self._width)
-        except DamagedRecordError as error:
+    def _unpacked(self, packed: Sequence[bytes | None], keys: Sequence[bytes]) -> list[ProductRecord | None]:
+        """The records of one answer; its damaged ones are told in one line, as all of them may be so."""
+        records: list[ProductRecord | None] = []
+        faults: list[str] = []
+        for value, key in zip(packed, keys, strict=True):
+            try:
+                records.append(None if value is None else self._record(value, key))
+            except DamagedRecordError as error:
+                records.append(None)
+                faults.append(f"{key.hex()}: {error}")
+        if faults:
             with self._lock:
-                self.damaged += 1
-            fields = {"record": key.hex(), "reason": str(error)}
-            logger.error("a record of Redis cannot be used and is computed anew", extra={"fields": fields})
-            return None
+                self.damaged += len(faults)
+            fields = {"records": len(faults), "first": faults[0]}
+            logger.error("records of Redis cannot be used and are computed anew", extra={"fields": fields})
+        return records
+
+    def _record(self, value: bytes, key: bytes) -> ProductRecord:
+        if not isinstance(value, bytes):
+            raise DamagedRecordError("it is not a string of bytes")
+        return unpack_record(value, key, self._width)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from relevance.bundle import MANIFEST, FileName, FileRecord, first_fault, manifest_digest
 from relevance.catalogue.errors import CatalogueError
@@ -77,7 +78,7 @@ def read_digest(directory: Path) -> str | None:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_json(path.read_bytes())
     except FileNotFoundError as error:
         raise CatalogueError(
             f"{path} is not there, so this is no finished catalogue; check the path, or run its build to the end"

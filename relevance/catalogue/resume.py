@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic_core import from_json
+
 from relevance.bundle import MANIFEST
 from relevance.catalogue.errors import CatalogueError
 from relevance.catalogue.index_file import ShardIndex, index_path, parse_index, shard_path
@@ -68,7 +70,7 @@ def _check_plan(path: Path, plan: Plan) -> None:
         write_whole(path, (json.dumps(wanted, indent=2) + "\n").encode())
         return
     try:
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        begun = from_json(path.read_bytes())
     except ValueError as error:
         raise CatalogueError(f"{path} cannot be read ({error}); delete {path.parent} to build anew") from error
     if begun == wanted:

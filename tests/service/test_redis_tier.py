@@ -85,12 +85,16 @@ def test_an_answer_of_another_shape_is_a_failure_and_a_miss(client: FakeClient, 
     assert (tier.failures, tier.damaged) == (1, 0)
 
 
-def test_what_is_no_string_of_bytes_is_a_miss(client: FakeClient) -> None:
+def test_what_is_no_string_of_bytes_is_a_miss_told_in_one_line(
+    client: FakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
     client.answer = ["text", 7, [], pack_record(KEYS[3], RECORDS[3])]
     tier = tier_of(client)
     assert tier.get(KEYS)[:3] == [None] * 3
     assert same(tier.get(KEYS)[3], RECORDS[3])
     assert tier.damaged == 6
+    first, _ = caplog.records
+    assert vars(first)["fields"] == {"records": 3, "first": f"{KEYS[0].hex()}: it is not a string of bytes"}
 
 
 def test_what_could_not_be_written_is_counted(client: FakeClient) -> None:

@@ -229,7 +229,7 @@ def test_the_manifest_of_something_else_is_told_in_one_line(
         Catalogue.open(tmp_path, ENCODER)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format_version": '])
+@pytest.mark.parametrize("content", ["", "[]", '{"format_version": ', "[" * 100_000], ids=lambda text: text[:20])
 def test_a_manifest_that_is_no_object_is_refused(directory: Path, content: str) -> None:
     (directory / "manifest.json").write_text(content, encoding="utf-8")
     with pytest.raises(CatalogueError, match=r"manifest\.json"):
