@@ -87,7 +87,11 @@ def in_building(target: Path) -> Iterator[Path]:
     building = target.with_name(f"{target.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    yield building
+    try:
+        yield building
+    finally:
+        # After success there is none; graphs that were refused, or half of one, must not go on filling a full disk.
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def finish_bundle(

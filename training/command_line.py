@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
@@ -19,8 +21,11 @@ from training.config_file import load_settings, problems_of
 from training.datasets.loading import FORMS
 from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.optimise.distributed import is_main, process_group
+from training.run_directory import has_remedy, remedy
 from training.stages import SETTINGS
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status of what Ctrl-C ended, by the custom of shells."""
 OF_THE_RUN = ("config", "data", "query_log", "seed", "student")
 """Options that `--resume` takes from the run instead."""
 
@@ -77,9 +82,18 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     except (TrainingError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except PermissionError as error:
-        print(f"error: {error.filename}: {error.strerror}; let this user read and write there", file=sys.stderr)
+    except OSError as error:
+        if not has_remedy(error):
+            raise
+        print(f"error: {error.filename or options.run_dir}: {error.strerror}; {remedy(error)}", file=sys.stderr)
         return 1
+    except SafetensorError as error:
+        message = f"error: {options.run_dir}: weights cannot be written or read ({error}); where the disk is full, free"
+        print(f"{message} space and run again, else delete the folder of their stage", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from what is finished", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

@@ -20,6 +20,7 @@ from training.errors import ConfigError
 from training.finish import METRICS
 from training.optimise.distributed import is_main
 from training.run_directory import STAGES, StageName, without_nan
+from training.run_lock import only_writer
 from training.stages import check_can_start, open_run, run_stages
 from training.takeover import check_earlier, take_over
 
@@ -36,6 +37,13 @@ def distill(
     """
     if labels_of is not None:
         check_earlier(run_directory, labels_of)
+    with only_writer(run_directory):
+        return _distill(settings, run_directory, wanted, labels_of)
+
+
+def _distill(
+    settings: DistillSettings, run_directory: Path, wanted: tuple[StageName, ...], labels_of: Path | None
+) -> dict[str, Any] | None:
     run = open_run(settings, run_directory)
     if labels_of is not None:
         take_over(run.directory, labels_of)

@@ -130,6 +130,8 @@ def export_run(
     # A bundle may have been moved away since.
     exported = stage.finished and (bundle / MANIFEST).is_file()
     if not exported or stage.manifest()["settings"] != wanted:
+        # A kill between the bundle's rename and the manifest must not leave the one of another bundle.
+        stage.reopen()
         request = BundleRequest(
             name=settings.name,
             template=settings.student.template,

@@ -21,6 +21,8 @@ from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
 MANIFEST = "manifest.json"
+LOCK = "run.lock"
+"""Held by the command that is at work there (training/run_lock.py)."""
 
 StageName = Literal["pool", "teacher", "labels", "student", "evaluation", "export"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
@@ -49,6 +51,10 @@ class Stage:
             raise RunDirectoryError(f"{path} cannot be read ({error}); delete {self.directory} to redo it") from error
         return content
 
+    def reopen(self) -> None:
+        """Mark the stage as not done, before what it made is made anew."""
+        (self.directory / MANIFEST).unlink(missing_ok=True)
+
     def finish(self, content: Mapping[str, Any]) -> None:
         """Mark the stage as done."""
         write_json(self.directory / MANIFEST, content)
@@ -62,8 +68,8 @@ class RunDirectory:
         self.path = path
         self.fingerprint = _as_json(fingerprint)
         self._defaults = _as_json(defaults or {})
-        _make(path)
-        with _of_this_user(path):
+        make_folder(path)
+        with used_by_this_user(path):
             self._take_up()
 
     def _take_up(self) -> None:
@@ -73,7 +79,7 @@ class RunDirectory:
                 # Written by an earlier start, or by the first of several processes.
                 return
             self._refuse_changes(self.changed_since(path))
-        elif any(entry.name != f"{FINGERPRINT}.partial" for entry in path.iterdir()):
+        elif any(entry.name not in (f"{FINGERPRINT}.partial", LOCK) for entry in path.iterdir()):
             raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
         write_json(marker, self.fingerprint)
 
@@ -88,7 +94,7 @@ class RunDirectory:
         `independent` names those that were not.
         """
         stage = Stage(self.path / name)
-        with _of_this_user(self.path):
+        with used_by_this_user(self.path):
             stage.directory.mkdir(exist_ok=True)
             if not stage.finished:
                 self._remove([later for later in STAGES[STAGES.index(name) + 1 :] if later not in independent], name)
@@ -121,7 +127,8 @@ def _holds_files(directory: Path) -> bool:
     return any(path.is_file() for path in directory.rglob("*"))
 
 
-def _make(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make the folder of a run directory; RunDirectoryError if that can not be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,13 +138,13 @@ def _make(path: Path) -> None:
 
 
 @contextmanager
-def _of_this_user(path: Path) -> Iterator[None]:
+def used_by_this_user(path: Path) -> Iterator[None]:
     """RunDirectoryError if a run directory may not be looked into, or nothing may be made in it."""
     try:
         yield
     except OSError as error:
         raise RunDirectoryError(
-            f"{error.filename or path} cannot be used ({error.strerror}); {_remedy(error)}, or choose another --run-dir"
+            f"{error.filename or path} cannot be used ({error.strerror}); {remedy(error)}, or choose another --run-dir"
         ) from error
 
 
@@ -159,7 +166,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise RunDirectoryError(
-            f"{path} cannot be written ({error.strerror or error}); {_remedy(error)}: what is finished is kept"
+            f"{path} cannot be written ({error.strerror or error}); {remedy(error)}: what is finished is kept"
         ) from error
     finally:
         # After success there is none; half a file must not go on filling a full disk. A disk that is read-only refuses
@@ -172,7 +179,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def _remedy(error: OSError) -> str:
+def has_remedy(error: OSError) -> bool:
+    """Whether it is one that the user can do something about: a full disk, or what may not be read or written."""
+    return error.errno in (*_FULL, *_FORBIDDEN)
+
+
+def remedy(error: OSError) -> str:
+    """What the user can do about it."""
     if error.errno in _FULL:
         return "free space there and run again"
     if error.errno in _FORBIDDEN:
@@ -198,7 +211,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except PermissionError as error:
-        raise RunDirectoryError(f"{path} cannot be read ({error.strerror}); {_remedy(error)}") from error
+        raise RunDirectoryError(f"{path} cannot be read ({error.strerror}); {remedy(error)}") from error
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path} cannot be read ({error}), so {path.parent} is no run directory") from error
     if not isinstance(content, dict):

@@ -140,6 +140,6 @@ def test_a_file_that_may_not_be_read_is_named(bundle: Bundle, monkeypatch: pytes
     def closed(path: Path, *_: object, **__: object) -> object:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_text", closed)
+    monkeypatch.setattr(Path, "read_bytes", closed)
     with pytest.raises(BundleMissingError, match=r"manifest.json cannot be read \(Permission denied\); check the perm"):
         load_bundle(bundle.directory)

@@ -142,7 +142,7 @@ def test_a_value_that_is_not_the_record_is_a_miss(
     assert same(records[1], RECORDS[1])
     assert tier.damaged == 1
     (told,) = caplog.records
-    assert vars(told)["fields"]["record"] == KEYS[0].hex()
+    assert vars(told)["fields"]["first"].startswith(f"{KEYS[0].hex()}: ")
 
 
 def test_the_store_asks_it_last_and_remembers_what_it_said(client: FakeClient) -> None:

@@ -59,5 +59,13 @@ def test_what_this_user_may_not_touch_is_one_line(tmp_path: Path, capsys: pytest
 
     assert run_command(parsed(), refuse) == 1
     assert capsys.readouterr().err == (
-        "error: run/settings.json: Permission denied; let this user read and write there\n"
+        "error: run/settings.json: Permission denied; let this user read and write there and run again\n"
     )
+
+
+def test_ctrl_c_is_one_line_and_a_status_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(_: argparse.Namespace) -> None:
+        raise KeyboardInterrupt
+
+    assert run_command(parsed(), stopped) == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on from what is finished\n"

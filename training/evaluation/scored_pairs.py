@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from training.errors import RunDirectoryError
+from training.run_directory import whole_file
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -54,9 +55,8 @@ def save_scores(path: Path, sets: Mapping[str, ScoredPairs]) -> None:
         columns: dict[str, Any] = {"set": [name] * len(pairs.queries), **{key: list(column) for key, column in texts}}
         columns["target"] = pairs.targets
         tables.append(pa.table({**columns, **{f"{SCORE}{system}": given for system, given in pairs.scores.items()}}))
-    partial = path.with_name(f"{path.name}.partial")
-    pq.write_table(pa.concat_tables(tables), partial)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        pq.write_table(pa.concat_tables(tables), partial)
 
 
 def load_scores(path: Path) -> dict[str, ScoredPairs]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -98,13 +100,21 @@ def config_digest(backbone: str | None) -> str:
 
 
 def weights_digest(backbone: str | None) -> str | None:
-    """sha256 of a backbone's weights; None if they do not lie in one file, for which there is no one digest."""
+    """sha256 of a backbone's weights, or of the list of their files' digests; None if there are none."""
     if backbone is None:
         return WEIGHTS_SHA256
     for name in WEIGHTS_FILES:
         with suppress(ConfigError):
             return sha256_of(_file_of(backbone, name))
+        with suppress(ConfigError):
+            return _digest_of_parts(backbone, _file_of(backbone, f"{name}.index.json"))
     return None
+
+
+def _digest_of_parts(backbone: str, index: Path) -> str:
+    parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    digests = [sha256_of(_file_of(backbone, part)) for part in parts]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def tokenizer_file(backbone: str | None = None) -> Path:

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from training.errors import RunDirectoryError
 from training.optimise.scorers import CrossEncoder, Scorer
+from training.run_directory import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,6 @@ class CheckpointStore:
 
     def save(self, state: TrainerState, next_step: int) -> None:
         """Write atomically: a kill during the write keeps the checkpoint before it."""
-        partial = self._path.with_suffix(".partial")
         content: dict[str, Any] = {
             "next_step": next_step,
             "model": _weights(state.model),
@@ -41,15 +42,14 @@ class CheckpointStore:
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        torch.save(content, partial)
-        partial.replace(self._path)
+        with whole_file(self._path) as partial:
+            _save(content, partial)
 
     def restore(self, state: TrainerState) -> int:
         """Load the newest checkpoint into `state`; returns the step to go on with, 0 if there is none."""
         if not self._path.exists():
             return 0
-        # To the CPU first: the process that saved it may have had another GPU than this one.
-        content = torch.load(self._path, weights_only=True, map_location="cpu")
+        content = self._content()
         if isinstance(state.model, Scorer):
             state.model.load_trainable_state(content["model"])
         else:
@@ -61,9 +61,31 @@ class CheckpointStore:
             torch.cuda.set_rng_state(content["cuda_rng"])
         return int(content["next_step"])
 
+    def _content(self) -> dict[str, Any]:
+        try:
+            # To the CPU first: the process that saved it may have had another GPU than this one.
+            content: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
+        # Of a file that is none of its own, torch raises errors of many kinds.
+        except Exception as error:
+            raise RunDirectoryError(
+                f"{self._path} is damaged ({type(error).__name__}); delete it, and its stage begins anew"
+            ) from error
+        return content
+
     def clear(self) -> None:
         """Remove the checkpoint once the stage it belongs to is finished."""
         self._path.unlink(missing_ok=True)
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    try:
+        torch.save(content, path)
+    except RuntimeError as error:
+        # What torch makes of a full disk.
+        reason = str(error).partition("\n")[0]
+        raise RunDirectoryError(
+            f"{path} cannot be written ({reason}); where the disk is full, free space and run again"
+        ) from error
 
 
 def _weights(model: CrossEncoder) -> dict[str, Tensor]:

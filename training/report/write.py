@@ -15,6 +15,7 @@ from training.report.mistakes import mistakes_section
 from training.report.pool_text import blocks_of_markdown
 from training.report.quality import slices_section, systems_section, tests_section
 from training.report.scores import calibration_section, histogram_section, training_section
+from training.run_directory import whole_file
 
 REPORT = "report"
 
@@ -80,6 +81,5 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)

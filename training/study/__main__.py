@@ -23,6 +23,7 @@ from training.errors import ConfigError
 from training.optimise.distributed import processes
 from training.report.canvas import save_figure
 from training.run_directory import write_json
+from training.run_lock import only_writer
 from training.stages import labels_stage, load_split, open_run, pool_stage, teacher_stage
 from training.study.designs import StudyName, variants_of
 from training.study.summary import Readings, figures, summarise, table
@@ -39,6 +40,13 @@ def run_seed(
     settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None = None
 ) -> dict[str, Readings]:
     """All variants of one seed; returns readings by variant, and `references`."""
+    with only_writer(directory):
+        return _run_seed(settings, directory, variants, labels_of)
+
+
+def _run_seed(
+    settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None
+) -> dict[str, Readings]:
     if labels_of is not None:
         check_earlier(directory, labels_of)
     run = open_run(settings, directory)

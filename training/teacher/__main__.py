@@ -20,6 +20,7 @@ from training.evaluation.evaluate import baselines, evaluate
 from training.evaluation.measure import as_json, table
 from training.optimise.distributed import is_main
 from training.run_directory import without_nan, write_json
+from training.run_lock import only_writer
 from training.stages import open_run, pool_stage, teacher_stage
 
 METRICS = "teacher-metrics.json"
@@ -27,6 +28,11 @@ METRICS = "teacher-metrics.json"
 
 def teach(settings: DistillSettings, run_directory: Path) -> dict[str, Any]:
     """Run the stages up to the teacher; returns its metrics, which also stand in `teacher-metrics.json`."""
+    with only_writer(run_directory):
+        return _teach(settings, run_directory)
+
+
+def _teach(settings: DistillSettings, run_directory: Path) -> dict[str, Any]:
     run = open_run(settings, run_directory)
     teacher = teacher_stage(run, pool_stage(run) if settings.teacher.needs_pool else None)
     evaluations = {}

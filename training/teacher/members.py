@@ -14,7 +14,7 @@ from training.config import TeacherSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
 from training.member_settings import DecoderMember, MemberSettings
-from training.models.backbone import backbone_config, config_digest, load_pair_encoder
+from training.models.backbone import backbone_config, config_digest, load_pair_encoder, weights_digest
 from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
 from training.run_directory import Stage
@@ -29,6 +29,8 @@ from training.teacher.lessons import (
     retention_groups,
     teacher_loss,
 )
+
+WEIGHTS = "backbone_weights_sha256"
 
 _MEMBER: TypeAdapter[MemberSettings] = TypeAdapter(MemberSettings)
 
@@ -89,6 +91,7 @@ def save_member(member: Member, settings: MemberSettings, stage: Stage, scale: C
         {
             "member": settings.model_dump(mode="json"),
             "backbone_config_sha256": config_digest(settings.backbone),
+            WEIGHTS: weights_digest(settings.backbone),
             "cosine_scale": scale.model_dump(),
         }
     )
@@ -100,12 +103,24 @@ def load_member(stage: Stage, template: Template, classes: int) -> Member:
     settings = _MEMBER.validate_python(manifest["member"])
     if not isinstance(settings, DecoderMember):
         return saved_encoder(settings, template, stage.directory)
-    if settings.tune == "lora" and config_digest(settings.backbone) != manifest["backbone_config_sha256"]:
-        raise RunDirectoryError(
-            f"{stage.directory}: its adapters were trained on another {settings.backbone} (config.json differs); "
-            "restore that model, or delete the folder to train again"
-        )
+    if settings.tune == "lora":
+        _check_base_model(stage, settings.backbone)
     return saved_decoder(settings, template, classes, stage.directory)
+
+
+def _check_base_model(stage: Stage, backbone: str) -> None:
+    manifest = stage.manifest()
+    config, weights = manifest["backbone_config_sha256"], manifest.get(WEIGHTS)
+    # A manifest from before the weights were noted says nothing of them.
+    for what, differs in (
+        ("config.json differs", config_digest(backbone) != config),
+        ("its weights differ", weights is not None and weights_digest(backbone) != weights),
+    ):
+        if differs:
+            raise RunDirectoryError(
+                f"{stage.directory}: its adapters were trained on another {backbone} ({what}); restore that model, or "
+                "delete the folder to train again"
+            )
 
 
 def for_member(settings: TeacherSettings, number: int) -> TeacherSettings:
