@@ -85,11 +85,13 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     except OSError as error:
         if not has_remedy(error):
             raise
-        print(f"error: {error.filename or options.run_dir}: {error.strerror}; {remedy(error)}", file=sys.stderr)
+        print(f"error: {error.filename or 'the disk'}: {error.strerror}; {remedy(error)}", file=sys.stderr)
         return 1
     except SafetensorError as error:
-        message = f"error: {options.run_dir}: weights cannot be written or read ({error}); where the disk is full, free"
-        print(f"{message} space and run again, else delete the folder of their stage", file=sys.stderr)
+        message = (
+            f"error: weights cannot be written or read ({error}); where the disk is full, free space and run again"
+        )
+        print(f"{message}, else delete the folder of their stage", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what is finished", file=sys.stderr)

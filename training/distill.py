@@ -37,13 +37,6 @@ def distill(
     """
     if labels_of is not None:
         check_earlier(run_directory, labels_of)
-    with only_writer(run_directory):
-        return _distill(settings, run_directory, wanted, labels_of)
-
-
-def _distill(
-    settings: DistillSettings, run_directory: Path, wanted: tuple[StageName, ...], labels_of: Path | None
-) -> dict[str, Any] | None:
     run = open_run(settings, run_directory)
     if labels_of is not None:
         take_over(run.directory, labels_of)
@@ -69,7 +62,8 @@ def _run(options: argparse.Namespace) -> None:
         print(estimate(settings))
         return
     wanted = _stages(options.stages)
-    metrics = distill(settings, options.run_dir, wanted, options.labels_of)
+    with only_writer(options.run_dir):
+        metrics = distill(settings, options.run_dir, wanted, options.labels_of)
     if not is_main():
         return
     if metrics is None:

@@ -155,3 +155,18 @@ def test_a_bundle_that_was_deleted_is_made_again(tmp_path: Path, monkeypatch: py
             shutil.rmtree(made[0])
         export_run(directory, SETTINGS, split(), figures)
         assert len(made) == expected
+
+
+def test_an_export_that_is_killed_does_not_leave_the_manifest_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finish, "export_student", killed)
+    monkeypatch.setattr(finish, "provenance", lambda *_: {})
+    directory = RunDirectory(tmp_path / "run", {})
+    directory.stage("export").finish({"settings": {"name": "another"}, "parity": {}})
+    with pytest.raises(KeyboardInterrupt):
+        export_run(directory, SETTINGS, split(), {"calibration": Calibration().model_dump()})
+    assert not directory.stage("export").finished

@@ -40,13 +40,6 @@ def run_seed(
     settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None = None
 ) -> dict[str, Readings]:
     """All variants of one seed; returns readings by variant, and `references`."""
-    with only_writer(directory):
-        return _run_seed(settings, directory, variants, labels_of)
-
-
-def _run_seed(
-    settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None
-) -> dict[str, Readings]:
     if labels_of is not None:
         check_earlier(directory, labels_of)
     run = open_run(settings, directory)
@@ -87,10 +80,11 @@ def _run(options: argparse.Namespace) -> None:
     study: StudyName = options.study
     settings = settings_from(options)
     variants = chosen(variants_of(study, options.multiples, options.multiple, settings.student), options.only)
-    by_seed = {
-        number: run_seed(own, options.run_dir / f"seed-{number}", variants, options.labels_of)
-        for number, own in _settings_of_seeds(settings, options).items()
-    }
+    with only_writer(options.run_dir):
+        by_seed = {
+            number: run_seed(own, options.run_dir / f"seed-{number}", variants, options.labels_of)
+            for number, own in _settings_of_seeds(settings, options).items()
+        }
     rows = summarise(by_seed)
     # Some of the students do not take the place of what all of them gave.
     name_of_all = f"{study}-some" if options.only else study

@@ -28,11 +28,6 @@ METRICS = "teacher-metrics.json"
 
 def teach(settings: DistillSettings, run_directory: Path) -> dict[str, Any]:
     """Run the stages up to the teacher; returns its metrics, which also stand in `teacher-metrics.json`."""
-    with only_writer(run_directory):
-        return _teach(settings, run_directory)
-
-
-def _teach(settings: DistillSettings, run_directory: Path) -> dict[str, Any]:
     run = open_run(settings, run_directory)
     teacher = teacher_stage(run, pool_stage(run) if settings.teacher.needs_pool else None)
     evaluations = {}
@@ -60,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    metrics = teach(settings_from(options), options.run_dir)
+    settings = settings_from(options)
+    with only_writer(options.run_dir):
+        metrics = teach(settings, options.run_dir)
     if is_main():
         print(metrics.pop("tables"))
         print(json.dumps(without_nan(metrics)))

@@ -181,13 +181,17 @@ def test_a_killed_training_resumed_gives_the_weights_of_an_unbroken_one(backbone
         assert torch.equal(weights, resumed.model.state_dict()[name]), name
 
 
-def test_adapters_of_another_backbone_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "what"), [("config.json", "config.json differs"), ("model.safetensors", "weights differ")]
+)
+def test_adapters_of_another_backbone_are_refused(tmp_path: Path, name: str, what: str) -> None:
     backbone = decoder_backbone(tmp_path)
     stage = Stage(tmp_path)
     train_teacher(task(member_settings(backbone), judged_epochs=1), stage, no_hooks)
-    config = backbone / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
-    with pytest.raises(RunDirectoryError, match="trained on another"):
+    content = (backbone / name).read_bytes().replace(b'"rms_norm_eps": 1e-06', b'"rms_norm_eps": 1e-05')
+    # The last byte of the weights is that of a number.
+    (backbone / name).write_bytes(content if name == "config.json" else content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(RunDirectoryError, match=rf"trained on another .*{what}"):
         load_teacher(stage)
 
 
