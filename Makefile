@@ -14,7 +14,7 @@ serve: .venv/.installed ## run the service on models/default
 setup: .venv/.installed .venv-dev/.installed ## install both environments
 
 test: check ## lint, types and all tests
-	$(DEV) -m pytest
+	$(DEV) -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv-dev/.installed ## lint and types only
 	$(DEV) -m ruff check .

@@ -41,11 +41,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--student", choices=("cross-encoder", "split"), help="split: the product side is computed once, offline"
     )
-    parser.add_argument("--threads", type=thread_count, help="CPU threads for torch")
+    parser.add_argument("--threads", type=from_one_on, help="CPU threads for torch")
 
 
-def thread_count(text: str) -> int:
-    """What `--threads` says."""
+def from_one_on(text: str) -> int:
+    """A whole number that an option takes, 1 at the least."""
     try:
         count = int(text)
     except ValueError:

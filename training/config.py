@@ -345,9 +345,23 @@ class DistillSettings(StrictSettings):
             owner["backbone"] = _without_folders(owner["backbone"])
         return content
 
+    def with_absolute_paths(self) -> dict[str, Any]:
+        """The settings as JSON for this machine: what they name is found from any folder."""
+        content = self.model_dump(mode="json")
+        reader, separator, place = self.data.partition(":")
+        content["data"] = f"{reader}{separator}{Path(place).absolute()}" if place else self.data
+        content["query_logs"] = [str(path.absolute()) for path in self.query_logs]
+        for owner in (*content["teacher"]["members"], content["student"]):
+            if _is_folder(owner["backbone"]):
+                owner["backbone"] = str(Path(owner["backbone"]).absolute())
+        return content
+
 
 def _without_folders(backbone: str | None) -> str | None:
     """A directory's own name; a name on the hub stays, slash and all."""
-    if backbone is None or not (Path(backbone).is_absolute() or Path(backbone).is_dir()):
-        return backbone
-    return Path(backbone).name
+    return Path(backbone).name if backbone is not None and _is_folder(backbone) else backbone
+
+
+def _is_folder(backbone: str | None) -> bool:
+    """Whether it is a directory of this machine, there or not, and no name on the hub."""
+    return backbone is not None and (Path(backbone).is_absolute() or Path(backbone).is_dir())

@@ -35,8 +35,6 @@ def distill(
 
     `labels_of`: a run whose pool, teacher and labels are taken over (training/takeover.py).
     """
-    if labels_of is not None:
-        check_earlier(run_directory, labels_of)
     run = open_run(settings, run_directory)
     if labels_of is not None:
         take_over(run.directory, labels_of)
@@ -62,6 +60,8 @@ def _run(options: argparse.Namespace) -> None:
         print(estimate(settings))
         return
     wanted = _stages(options.stages)
+    if options.labels_of is not None:
+        check_earlier(options.run_dir, options.labels_of)
     with only_writer(options.run_dir):
         metrics = distill(settings, options.run_dir, wanted, options.labels_of)
     if not is_main():

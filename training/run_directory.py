@@ -21,6 +21,8 @@ from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
 MANIFEST = "manifest.json"
+VARIANTS = "variants"
+"""Folder of a study's students and of what was read of its teacher, one folder each."""
 LOCK = "run.lock"
 """Held by the command that is at work there (training/run_lock.py)."""
 

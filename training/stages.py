@@ -43,7 +43,7 @@ from training.student import (
 from training.teacher import Teacher, TeacherTask, check_members, load_teacher, train_teacher
 
 SETTINGS = "settings.json"
-"""All settings of a run with this machine's paths, for `--resume`; the fingerprint beside it has no paths."""
+"""All settings of a run with this machine's paths, for `--resume` from any folder; the fingerprint has no paths."""
 
 log = logging.getLogger("aisle.training")
 
@@ -77,7 +77,7 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
     with main_first():
         directory = RunDirectory(run_directory, fingerprint, earlier)
         if is_main():
-            write_json(run_directory / SETTINGS, settings.model_dump(mode="json"))
+            write_json(run_directory / SETTINGS, settings.with_absolute_paths())
     log.info("%d judged pairs to learn from, %d held out", len(split.train.judgements), len(split.held_out.judgements))
     return Run(settings, split, directory)
 

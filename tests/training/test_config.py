@@ -179,3 +179,22 @@ def test_what_does_not_suit_a_split_student_is_refused(changes: dict[str, Any], 
 def test_a_split_student_may_learn_from_a_decoder() -> None:
     settings = load_settings(None, {"student": {"kind": "split"}, "teacher": {"members": [DECODER]}})
     assert settings.student.kind == "split"
+
+
+def test_a_runs_settings_find_their_files_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bert").mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "data": "esci:data/esci?version=small",
+        "query_logs": ["log.txt"],
+        "teacher": {"members": [{"kind": "encoder", "backbone": "owner/model"}]},
+        "student": {"backbone": "bert"},
+    }
+    settings = load_settings(None, given)
+    kept = DistillSettings.model_validate(settings.with_absolute_paths())
+    assert kept.data == f"esci:{tmp_path}/data/esci?version=small"
+    assert kept.query_logs == (tmp_path / "log.txt",)
+    assert (kept.student.backbone, kept.teacher.members[0].backbone) == (str(tmp_path / "bert"), "owner/model")
+    # It is the same run.
+    assert kept.weight_settings() == settings.weight_settings()
+    assert DistillSettings.model_validate(DistillSettings().with_absolute_paths()) == DistillSettings()

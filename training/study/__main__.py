@@ -22,7 +22,7 @@ from training.config import DistillSettings
 from training.errors import ConfigError
 from training.optimise.distributed import processes
 from training.report.canvas import save_figure
-from training.run_directory import write_json
+from training.run_directory import VARIANTS, write_json
 from training.run_lock import only_writer
 from training.stages import labels_stage, load_split, open_run, pool_stage, teacher_stage
 from training.study.designs import StudyName, variants_of
@@ -40,8 +40,6 @@ def run_seed(
     settings: DistillSettings, directory: Path, variants: Sequence[Variant], labels_of: Path | None = None
 ) -> dict[str, Readings]:
     """All variants of one seed; returns readings by variant, and `references`."""
-    if labels_of is not None:
-        check_earlier(directory, labels_of)
     run = open_run(settings, directory)
     check_variants(settings, variants)
     if labels_of is not None:
@@ -53,7 +51,7 @@ def run_seed(
     laboratory = Laboratory(settings, run.split, pool, labels, digest, teacher, LEAST_PAIRS)
     if labels_of is not None:
         laboratory.check_holds(max(variant.multiple for variant in variants))
-    folder = directory / "variants"
+    folder = directory / VARIANTS
     readings: dict[str, Readings] = {"references": read_references(laboratory, folder / "references")}
     for variant in variants:
         readings[variant.name] = run_variant(laboratory, variant, folder / variant.name)
@@ -80,10 +78,13 @@ def _run(options: argparse.Namespace) -> None:
     study: StudyName = options.study
     settings = settings_from(options)
     variants = chosen(variants_of(study, options.multiples, options.multiple, settings.student), options.only)
+    of_seeds = _settings_of_seeds(settings, options)
+    if options.labels_of is not None:
+        check_earlier(options.run_dir / "seed-0", options.labels_of)
     with only_writer(options.run_dir):
         by_seed = {
             number: run_seed(own, options.run_dir / f"seed-{number}", variants, options.labels_of)
-            for number, own in _settings_of_seeds(settings, options).items()
+            for number, own in of_seeds.items()
         }
     rows = summarise(by_seed)
     # Some of the students do not take the place of what all of them gave.

@@ -1,0 +1,72 @@
+"""What a finished run holds: its teacher and its students to score with, and the queries that it has learnt from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from training.config import DistillSettings, StudentSettings
+from training.datasets.schema import Dataset
+from training.errors import ConfigError, DataError, RunDirectoryError
+from training.evaluation.evaluate import System
+from training.finish import student_system
+from training.models.backbone import load_pair_encoder
+from training.pool import load_pool
+from training.run_directory import VARIANTS, Stage
+from training.splits import without_queries
+from training.stages import judged_for_teacher, load_split
+from training.student import load_student
+from training.teacher import Teacher, load_teacher
+
+log = logging.getLogger("aisle.training")
+
+
+def teacher_of(run: Path) -> Teacher:
+    """The run's teacher; RunDirectoryError if it is not finished."""
+    stage = Stage(run / "teacher")
+    if not stage.finished:
+        raise RunDirectoryError(f"{run} has not finished its teacher; finish it first, with --resume")
+    return load_teacher(stage)
+
+
+def students_of(run: Path, settings: DistillSettings, names: Sequence[str] | None = None) -> dict[str, System]:
+    """The run's finished students by name: its own, and those that a study trained; all if no names are given.
+
+    ConfigError if there is none of a name.
+    """
+    there = dict(_students(run, settings))
+    if unknown := [name for name in names or () if name not in there]:
+        raise ConfigError(f"--only names {unknown[0]}, but {run} has finished {', '.join(there) or 'no student'}")
+    return {name: _system(*there[name]) for name in (there if names is None else names)}
+
+
+def _students(run: Path, settings: DistillSettings) -> Iterator[tuple[str, tuple[Path, StudentSettings]]]:
+    """Name, folder and settings of each finished one."""
+    if (own := Stage(run / "student")).finished:
+        yield "student", (own.directory, settings.student)
+    for folder in sorted((run / VARIANTS).glob("*/")):
+        # What a study read of its teacher lies there too, and is of no student.
+        if (stage := Stage(folder)).finished and (changed := stage.manifest().get("student")):
+            yield folder.name, (folder, StudentSettings.model_validate(changed))
+
+
+def _system(directory: Path, settings: StudentSettings) -> System:
+    return student_system(load_student(directory, settings), load_pair_encoder(settings.template, settings.backbone))
+
+
+def learnt_queries(run: Path, settings: DistillSettings) -> set[str]:
+    """Every query that the run's teacher or students have learnt from, judged or not."""
+    pool = Stage(run / "pool")
+    asked = set(load_pool(pool).queries) if pool.finished else set()
+    return asked.union(*(dataset.by_query() for dataset in judged_for_teacher(settings, load_split(settings))))
+
+
+def unseen(dataset: Dataset, learnt: set[str]) -> Dataset:
+    """The judgements of queries that nothing was learnt from, nor from a near-duplicate; DataError if none is left."""
+    left = without_queries(dataset, learnt)
+    queries, all_queries = len(left.by_query()), len(dataset.by_query())
+    log.info("%s: %d of %d queries are read; the run has learnt from the others", dataset.name, queries, all_queries)
+    if not left.judgements:
+        raise DataError(f"dataset {dataset.name}: the run has learnt from all of its {all_queries} queries")
+    return left
