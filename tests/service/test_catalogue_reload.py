@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from service import catalogue_reload
 from service.catalogue_reload import CatalogueFollower
 from service.product_store import ProductStore
 from tests.relevance.catalogue.hand_made import ENCODER, key_of, write, write_numbered
@@ -58,10 +57,9 @@ def test_a_broken_one_leaves_the_old_one_in_use_and_is_told_once(
         shutil.rmtree(directory)
     elif fault == "manifest":
         (directory / "manifest.json").write_text("{", encoding="utf-8")
-    caplog.set_level(logging.ERROR)
     assert [follower.reload_if_changed() for _ in range(3)] == [False] * 3
     assert None not in store.get([key_of(f"text {n}") for n in range(3)])
-    (record,) = (record for record in caplog.records if record.name == catalogue_reload.__name__)
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
     assert record.message == "the catalogue cannot be used, the one opened before stays"
     told = vars(record)["fields"]
     assert (told["directory"], told["products_in_use"]) == (str(directory), 3)

@@ -19,7 +19,7 @@ from transformers.models.bert.modeling_bert import BertPooler
 
 from relevance.cross_encoder_graph import INPUTS
 from training.optimise.batches import Batch
-from training.optimise.precision import autocast
+from training.optimise.precision import autocast, mixed_precision
 
 
 class Scorer(nn.Module):
@@ -116,7 +116,7 @@ def forward(model: CrossEncoder, batch: Batch) -> Tensor:
 
 def cls_vectors(model: BertForSequenceClassification, batch: Batch) -> Tensor:
     """What the head of a BERT reads: its pooled [CLS] vectors (n, width) in fp32."""
-    with autocast(model.device):
+    with mixed_precision(model.device):
         output = model.bert(**{name: getattr(batch, name).to(model.device) for name in INPUTS})
     pooled: Tensor = cast(BertPooler, model.bert.pooler)(output.last_hidden_state.float())
     return pooled
@@ -126,7 +126,7 @@ def _mixed_precision(forward: Callable[..., Any], device: Callable[[], torch.dev
     """The backbone's forward in mixed precision with its hidden states given out in fp32."""
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with autocast(device()):
+        with mixed_precision(device()):
             output = forward(*args, **kwargs)
         output.last_hidden_state = output.last_hidden_state.float()
         return output

@@ -15,7 +15,7 @@ from transformers.models.bert.modeling_bert import BertLayer
 from training.config import SplitSettings
 from training.models.split.joint_layer import JointLayer, MatchConstants, ProductSide, QueryConstants, padding
 from training.optimise.batches import Batch
-from training.optimise.precision import autocast
+from training.optimise.precision import mixed_precision
 from training.optimise.scorers import Scorer
 
 FEATURES = 3
@@ -90,7 +90,7 @@ class SplitStudent(Scorer):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (n,) of a padded batch, all but the head in mixed precision."""
         pairs = take_apart(batch, self.device)
-        with autocast(self.device):
+        with mixed_precision(self.device):
             state, features = self._read(pairs)
         return self.logits(state.float(), features.float())
 

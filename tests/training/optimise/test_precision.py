@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.functional import scaled_dot_product_attention
+
+from tests.training.tiny import random_batches, tiny_cross_encoder
+from training.optimise import precision, scorers
+from training.optimise.precision import mixed_precision
+from training.optimise.scorers import forward
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def has_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that computes in bf16; others emulate it, which is the same but for the time."""
+    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: True)
+
+
+def kept_for_the_gradient(run: Callable[[], Tensor]) -> tuple[Tensor, set[torch.dtype]]:
+    """What `run` gives, and the types of what is kept for its gradient."""
+    seen: set[torch.dtype] = set()
+
+    def pack(tensor: Tensor) -> Tensor:
+        seen.add(tensor.dtype)
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        return run(), seen
+
+
+def attention(mask: Tensor | None = None) -> Tensor:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 2, 5, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+    attended: Tensor = scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return attended
+
+
+@pytest.mark.usefixtures("has_bf16")
+@pytest.mark.parametrize(
+    "mask",
+    [None, torch.ones(2, 1, 5, 5, dtype=torch.bool), torch.zeros(2, 1, 5, 5), torch.zeros(2, 1, 5, 5).bfloat16()],
+)
+def test_attention_is_differentiated_in_fp32_and_goes_on_in_bf16(mask: Tensor | None) -> None:
+    with mixed_precision(CPU):
+        attended, kept = kept_for_the_gradient(lambda: attention(mask))
+    assert attended.dtype == torch.bfloat16
+    assert torch.bfloat16 not in kept
+    assert torch.float32 in kept
+    # Without it, it is bf16 that is kept: what makes the gradient slow.
+    with precision.autocast(CPU):
+        assert torch.bfloat16 in kept_for_the_gradient(attention)[1]
+
+
+@pytest.mark.usefixtures("has_bf16")
+def test_without_a_gradient_attention_stays_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(precision, "_AttentionInFp32")
+    with torch.no_grad(), mixed_precision(CPU):
+        assert attention().dtype == torch.bfloat16
+
+
+def test_without_bf16_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: False)
+    with mixed_precision(CPU):
+        assert (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.usefixtures("has_bf16")
+def test_the_gradient_is_that_of_fp32_but_for_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    (batch,) = random_batches(1)
+
+    def gradient() -> Tensor:
+        model = tiny_cross_encoder()
+        forward(model, batch).square().sum().backward()  # type: ignore[no-untyped-call]
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    mixed = gradient()
+    monkeypatch.setattr(scorers, "mixed_precision", lambda device: nullcontext())
+    exact = gradient()
+    assert 0 < (mixed - exact).norm() / exact.norm() < 0.03
