@@ -12,8 +12,10 @@ from typing import cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
+from service.redis_tier import RefusedError
 from service.redis_url import secrets_of
 
 
@@ -57,14 +59,19 @@ class TimelyRedis:
             raise TimeoutError(f"no answer within {self._limits.seconds * 1000:g} ms") from None
 
     def mset(self, mapping: Mapping[bytes, bytes]) -> None:
-        """Set all keys to their values, for as long as values are kept; RedisError. Takes as long as it takes."""
+        """Set all keys to their values, for as long as values are kept. Takes as long as it takes.
+
+        RefusedError if Redis answers that it does not; RedisError for all else.
+        """
         try:
             with self._redis.pipeline(transaction=False) as pipeline:
                 for key, value in mapping.items():
                     pipeline.set(key, value, ex=self._limits.ttl_seconds)
                 pipeline.execute()
+        except ResponseError as error:
+            raise RefusedError(self._told(error)) from None
         except Exception as error:
-            raise self._told(error) from None
+            raise RedisError(self._told(error)) from None
 
     def close(self) -> None:
         """Hang up. Nobody waits for a read that still runs."""
@@ -75,11 +82,11 @@ class TimelyRedis:
         try:
             return cast(Sequence[bytes | None], self._redis.mget(keys))
         except Exception as error:
-            raise self._told(error) from None
+            raise RedisError(self._told(error)) from None
 
-    def _told(self, error: Exception) -> RedisError:
+    def _told(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"
         for secret in self._secrets:
             # A server that does not know a command repeats its arguments, a password among them.
             text = text.replace(secret, "…")
-        return RedisError(text)
+        return text

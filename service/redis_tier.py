@@ -26,6 +26,10 @@ PREFIX: Final = b"aisle:record:1:"
 Answer = TypeVar("Answer")
 
 
+class RefusedError(Exception):
+    """Redis answers, and does not take a record: it is full, or one that is only read. No secret is in the text."""
+
+
 class RedisClient(Protocol):
     """What is used of a client. Whatever it raises is a failure; `mget` must end in time, as a request waits for it."""
 
@@ -33,16 +37,19 @@ class RedisClient(Protocol):
         """The value of each key, None where there is none."""
 
     def mset(self, mapping: Mapping[bytes, bytes]) -> object:
-        """Set all keys to their values."""
+        """Set all keys to their values; RefusedError if Redis answers that it does not."""
 
 
 class RedisTier:
-    """Records of latents of `width`. Thread-safe if its client is. Calls block for as long as the client's."""
+    """Records of latents of `width`. Thread-safe if its client is. Calls block for as long as the client's.
 
-    def __init__(self, client: RedisClient, width: int, breaker: CircuitBreaker) -> None:
+    `breaker` is for a Redis that is away, `writes` for one that answers and takes no records: that is still asked.
+    """
+
+    def __init__(self, client: RedisClient, width: int, breaker: CircuitBreaker, writes: CircuitBreaker) -> None:
         self.lookups = Lookups()
         self.failures = self.damaged = self.unwritten = 0
-        self._client, self._width, self._breaker = client, width, breaker
+        self._client, self._width, self._breaker, self._writes = client, width, breaker, writes
         self._lock = Lock()
 
     @property
@@ -65,9 +72,23 @@ class RedisTier:
         """Give other replicas what was computed here, if Redis takes it."""
         if keys:
             packed = {PREFIX + key: pack_record(key, record) for key, record in zip(keys, records, strict=True)}
-            if self._call(lambda: (self._client.mset(packed),)) is None:
+            if not (self._writes.allows() and self._call(lambda: self._taken(packed))):
                 with self._lock:
                     self.unwritten += len(packed)
+
+    def _taken(self, packed: Mapping[bytes, bytes]) -> bool:
+        try:
+            self._client.mset(packed)
+        except RefusedError as error:
+            with self._lock:
+                self.failures += 1
+            if self._writes.failed():
+                fields = {"reason": f"{error}"}
+                logger.error("Redis takes no records for a while, it is asked all the same", extra={"fields": fields})
+            return False
+        if self._writes.succeeded():
+            logger.info("Redis takes records again")
+        return True
 
     def _values(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         values = self._client.mget([PREFIX + key for key in keys])

@@ -16,12 +16,12 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from export.errors import ExportError
+from relevance.disk_errors import has_remedy, remedy
 from training.config import DistillSettings
 from training.config_file import load_settings, problems_of
 from training.datasets.loading import FORMS
 from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.optimise.distributed import is_main, process_group
-from training.run_directory import has_remedy, remedy
 from training.stages import SETTINGS
 
 INTERRUPTED = 128 + signal.SIGINT

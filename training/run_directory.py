@@ -6,7 +6,6 @@ data that it was started with; anything else is refused, so that two runs never 
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import math
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from relevance.disk_errors import remedy
 from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
@@ -175,24 +175,6 @@ def whole_file(path: Path) -> Iterator[Path]:
         # this too, and what was refused first is what to say.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-def has_remedy(error: OSError) -> bool:
-    """Whether it is one that the user can do something about: a full disk, or what may not be read or written."""
-    return error.errno in (*_FULL, *_FORBIDDEN)
-
-
-def remedy(error: OSError) -> str:
-    """What the user can do about it."""
-    if error.errno in _FULL:
-        return "free space there and run again"
-    if error.errno in _FORBIDDEN:
-        return "let this user read and write there and run again"
-    return "mend that and run again"
 
 
 def without_nan(content: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from relevance.catalogue.errors import CatalogueError
+from relevance.disk_errors import remedy
 
 PARTIAL: Final = ".partial"
 
@@ -60,5 +61,5 @@ def disk_errors_named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CatalogueError(
-            f"{path} cannot be written ({error}); mend that and run again: what is finished is kept"
+            f"{path} cannot be written ({error}); {remedy(error)}: what is finished is kept"
         ) from error

@@ -58,7 +58,7 @@ def open_shared(settings: Settings, width: int, reads: int) -> SharedRecords | N
         return None
     client = _client(settings.redis_url.get_secret_value(), settings, reads)
     breaker = CircuitBreaker(FAILURES, REST_SECONDS)
-    tier = RedisTier(client, width, breaker)
+    tier = RedisTier(client, width, breaker, CircuitBreaker(FAILURES, REST_SECONDS))
     return SharedRecords(tier, WriteBehind(tier), breaker, client.close)
 
 

@@ -12,7 +12,7 @@ from relevance.catalogue.record_format import pack_record
 from service.circuit_breaker import CircuitBreaker
 from service.product_store import ProductStore
 from service.redis_client import RedisError, RedisLimits, TimelyRedis
-from service.redis_tier import PREFIX, RedisTier
+from service.redis_tier import PREFIX, RedisTier, RefusedError
 from tests.relevance.catalogue.hand_made import WIDTH, key_of, record_of, same
 from tests.service.redis_stub import PATIENCE, RedisStub, bulk
 
@@ -38,7 +38,9 @@ def open_client(redis: RedisStub) -> Iterator[Open]:
 
 
 def tier_of(client: TimelyRedis) -> RedisTier:
-    return RedisTier(client, WIDTH, CircuitBreaker(failures=1, rest_seconds=5.0, clock=lambda: 0.0))
+    return RedisTier(
+        client, WIDTH, *(CircuitBreaker(failures=1, rest_seconds=5.0, clock=lambda: 0.0) for _ in range(2))
+    )
 
 
 def test_records_make_the_round_trip_between_two_stores(redis: RedisStub, open_client: Open) -> None:
@@ -133,7 +135,7 @@ def test_a_call_is_one_attempt(redis: RedisStub, open_client: Open) -> None:
 
 def test_a_server_that_is_down_is_a_miss_and_used_when_it_is_back(redis: RedisStub, open_client: Open) -> None:
     client, now = open_client(), [0.0]
-    tier = RedisTier(client, WIDTH, CircuitBreaker(failures=1, rest_seconds=5.0, clock=lambda: now[0]))
+    tier = tier_of(client, lambda: now[0])
     tier.put(KEYS, RECORDS)
     redis.stop()
     for _ in range(3):
@@ -164,8 +166,12 @@ def test_nothing_is_connected_before_the_first_call(redis: RedisStub, open_clien
 def test_errors_tell_no_password(redis: RedisStub, open_client: Open) -> None:
     redis.replies[b"AUTH"] = b"-ERR unknown command 'AUTH', with args beginning with: 'shopkeeper' 'hush/hush'\r\n"
     client = open_client(url=redis.url.replace("//", "//shopkeeper:hush%2Fhush@"))
-    for call in (lambda: client.mget(KEYS), lambda: client.mset({b"key": b"value"})):
-        with pytest.raises(RedisError, match="unknown command") as told:
+    calls: dict[type[Exception], Callable[[], object]] = {
+        RedisError: lambda: client.mget(KEYS),
+        RefusedError: lambda: client.mset({b"key": b"value"}),
+    }
+    for raised, call in calls.items():
+        with pytest.raises(raised, match="unknown command") as told:
             call()
         assert "hush" not in str(told.value)
         assert "shopkeeper" not in str(told.value)

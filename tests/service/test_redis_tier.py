@@ -8,7 +8,7 @@ import pytest
 from relevance.catalogue.record_format import pack_record
 from service.circuit_breaker import CircuitBreaker
 from service.product_store import ProductStore
-from service.redis_tier import PREFIX, RedisTier
+from service.redis_tier import PREFIX, RedisTier, RefusedError
 from tests.relevance.catalogue.hand_made import WIDTH, key_of, record_of, same
 
 KEYS = [key_of(f"text {n}") for n in range(4)]
@@ -22,6 +22,7 @@ class FakeClient:
         self.values: dict[bytes, bytes] = {}
         self.now, self.calls = 0.0, 0
         self.error: Exception | None = None
+        self.refusal: Exception | None = None
         self.answer: Any = None
 
     def mget(self, keys: Sequence[bytes]) -> Any:
@@ -30,6 +31,8 @@ class FakeClient:
 
     def mset(self, mapping: Mapping[bytes, bytes]) -> None:
         self._answer()
+        if self.refusal:
+            raise self.refusal
         self.values.update(mapping)
 
     def _answer(self) -> None:
@@ -44,7 +47,8 @@ def client() -> FakeClient:
 
 
 def tier_of(client: FakeClient) -> RedisTier:
-    return RedisTier(client, WIDTH, CircuitBreaker(failures=3, rest_seconds=5.0, clock=lambda: client.now))
+    away, full = (CircuitBreaker(failures=3, rest_seconds=5.0, clock=lambda: client.now) for _ in range(2))
+    return RedisTier(client, WIDTH, away, full)
 
 
 def test_records_come_back_in_another_replica(client: FakeClient) -> None:
@@ -106,6 +110,23 @@ def test_what_could_not_be_written_is_counted(client: FakeClient) -> None:
     client.error, client.now = None, 5.0
     tier.put(KEYS, RECORDS)
     assert (tier.unwritten, len(client.values)) == (20, 4)
+
+
+def test_one_that_is_full_or_only_read_is_still_asked(client: FakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    tier = tier_of(client)
+    tier.put(KEYS[:3], RECORDS[:3])
+    client.refusal = RefusedError("ReadOnlyError: you can't write against a read only replica")
+    for _ in range(10):
+        tier.put(KEYS[3:], RECORDS[3:])
+        assert same(tier.get(KEYS)[0], RECORDS[0])
+    # Three writes until that is believed, and a read each time.
+    assert (client.calls, tier.failures, tier.unwritten) == (1 + 3 + 10, 3, 10)
+    (told,) = caplog.records
+    assert told.message == "Redis takes no records for a while, it is asked all the same"
+    assert vars(told)["fields"] == {"reason": f"{client.refusal}"}
+    client.refusal, client.now = None, 5.0
+    tier.put(KEYS[3:], RECORDS[3:])
+    assert None not in tier.get(KEYS)
 
 
 def test_one_that_is_back_is_used_again(client: FakeClient) -> None:

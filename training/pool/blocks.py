@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.errors import RunDirectoryError
-from training.run_directory import write_json
+from training.run_directory import whole_file, write_json
 
 log = logging.getLogger("aisle.training")
 
@@ -50,10 +50,8 @@ class BlockStore:
 
     def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
         """Write arrays under a name, whole or not at all."""
-        partial = self._directory / f"{name}.partial"
-        with partial.open("wb") as file:
+        with whole_file(self._path(name)) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(self._path(name))
 
     def load(self, name: str) -> dict[str, npt.NDArray[Any]] | None:
         """The arrays of a name, or None; RunDirectoryError if the file is damaged."""

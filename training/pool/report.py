@@ -13,6 +13,7 @@ import numpy.typing as npt
 from training.errors import RunDirectoryError
 from training.pool.candidates import OVERLAP_DEPTH
 from training.pool.pairs import Integers, Origin, Pool, Source
+from training.run_directory import whole_file
 
 LONGEST_COUNTED = 8
 """Queries of so many words and more are counted together."""
@@ -26,9 +27,8 @@ Labels = npt.NDArray[np.float32]
 def write_pool_report(pool: Pool, labels: Labels | None, path: Path) -> dict[str, Any]:
     """Write the report as Markdown and return it; `labels` (n,) are the teacher's logits, once they exist."""
     report = pool_report(pool, labels)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(report_markdown(report), encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(report_markdown(report), encoding="utf-8")
     return report
 
 

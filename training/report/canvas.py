@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from training.run_directory import whole_file
+
 DOTS_PER_INCH = 150
 # Told apart by people who see colours differently too (Okabe & Ito).
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#9a4f80", "#6b7178"
@@ -42,6 +44,5 @@ def png(figure: Figure) -> bytes:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, by the path's ending, in one step."""
-    partial = path.with_name(f"{path.name}.partial")
-    figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=DOTS_PER_INCH)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=DOTS_PER_INCH)

@@ -170,7 +170,10 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.
 
     with closing(writer_in(tmp_path)) as writer:
         add(writer, range(10))
-        with monkeypatch.context() as patched, pytest.raises(CatalogueError, match=r"No space left .* run again"):
+        with (
+            monkeypatch.context() as patched,
+            pytest.raises(CatalogueError, match=r"No space left .*; free space there and run again"),
+        ):
             patched.setattr(os, "fsync", is_full)
             add(writer, range(10, 20))
     assert {path.name for path in tmp_path.iterdir()} == {"plan.json", "records-00000.bin", "records-00000.idx"}

@@ -138,6 +138,32 @@ def test_dies_in_the_middle_and_comes_back(
     assert client.metric("aisle_redis_breaker_open") == 0
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-NOPERM this user has no permissions to run the 'set' command\r\n",
+    ],
+)
+def test_takes_no_records_and_gives_those_it_has(
+    replica: ServeSplit, redis: RedisStub, split_bundle: Bundle, answer: bytes
+) -> None:
+    scores_are_right(replica(), split_bundle)
+    redis.wait_until(lambda: len(redis.values) == COUNT)
+    first, *_ = redis.values
+    del redis.values[first]
+    redis.replies[b"SET"] = answer
+    client = replica()
+    before = redis.asked(b"SET")
+    scores_are_right(client, split_bundle)
+    redis.wait_until(lambda: redis.asked(b"SET") > before)
+    for query in QUERIES[1:]:
+        scores_are_right(client, split_bundle, query)
+    assert client.metric("aisle_redis_cache_hits_total") == len(QUERIES) * (COUNT - 1)
+    assert client.metric("aisle_redis_breaker_open") == 0
+
+
 def test_says_nothing_and_is_waited_for_once(replica: ServeSplit, redis: RedisStub, split_bundle: Bundle) -> None:
     redis.answers.clear()
     client = replica(redis_timeout_ms=20)
