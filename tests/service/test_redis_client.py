@@ -37,10 +37,9 @@ def open_client(redis: RedisStub) -> Iterator[Open]:
         client.close()
 
 
-def tier_of(client: TimelyRedis) -> RedisTier:
-    return RedisTier(
-        client, WIDTH, *(CircuitBreaker(failures=1, rest_seconds=5.0, clock=lambda: 0.0) for _ in range(2))
-    )
+def tier_of(client: TimelyRedis, clock: Callable[[], float] = lambda: 0.0) -> RedisTier:
+    away, full = (CircuitBreaker(failures=1, rest_seconds=5.0, clock=clock) for _ in range(2))
+    return RedisTier(client, WIDTH, away, full)
 
 
 def test_records_make_the_round_trip_between_two_stores(redis: RedisStub, open_client: Open) -> None:
