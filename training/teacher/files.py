@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from relevance.calibration import Calibration
 from training.config import TeacherSettings
 from training.models.backbone import load_checkpoint, load_pair_encoder
-from training.models.bi_encoder import BiEncoder
+from training.models.bi_encoder import REMEMBERED, BiEncoder
 from training.models.pair_rule import EncoderInput
 from training.optimise.distributed import is_main, main_first
 from training.optimise.trainer import TrainingHooks
@@ -74,7 +74,7 @@ def load_teacher(stage: Stage) -> Teacher:
         # A teacher from before there were several: one packaged MiniLM in the stage's own folder.
         members = [Member(load_checkpoint(stage.directory), EncoderInput(load_pair_encoder(template)))]
     scale = Calibration.model_validate(manifest["cosine_scale"])
-    return Teacher(members, BiEncoder(), scale, manifest["cross_encoder_weight"])
+    return Teacher(members, BiEncoder(remembered=REMEMBERED), scale, manifest["cross_encoder_weight"])
 
 
 def member_stage(stage: Stage, number: int) -> Stage:

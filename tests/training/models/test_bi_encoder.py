@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from relevance.product import Product
-from training.models.bi_encoder import BiEncoder
+from training.models.bi_encoder import BiEncoder, Progress, Vectors
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +44,23 @@ def test_progress_counts_every_text() -> None:
     done: list[int] = []
     BiEncoder().encode([f"text number {n}" for n in range(500)], done.append)
     assert sum(done) == 500
+
+
+def test_texts_that_come_again_are_remembered(encoder: BiEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    remembering = BiEncoder(remembered=3)
+    encoded: list[str] = []
+
+    def encode(self: BiEncoder, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        encoded.extend(texts)
+        return plain(self, texts, progress)
+
+    plain = BiEncoder._encode
+    monkeypatch.setattr(BiEncoder, "_encode", encode)
+    done: list[int] = []
+    for texts in (["oak", "lamp", "oak"], ["lamp", "oak"], ["shoe", "sofa", "bed"], ["oak"], []):
+        vectors = remembering.encode(texts, done.append)
+        assert vectors.shape == (len(texts), 384)
+        np.testing.assert_allclose(vectors, plain(encoder, texts), atol=5e-3)
+    # Three at the most: those after it have pushed the first ones out.
+    assert encoded == ["oak", "lamp", "shoe", "sofa", "bed", "oak"]
+    assert sum(done) == 3 + 2 + 3 + 1
