@@ -36,7 +36,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="TOML file with any of the settings of training/config.py")
     parser.add_argument("--data", help=f"{FORMS}; default: synthetic")
     parser.add_argument("--query-log", type=Path, action="append", help="unjudged queries for the pool; repeatable")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="of the split, the pool and the weights (default: 0)")
     parser.add_argument("--engine", choices=("local", "ray"), help="where the pool is labelled (default: local)")
     parser.add_argument(
         "--student", choices=("cross-encoder", "split"), help="split: the product side is computed once, offline"
