@@ -46,7 +46,8 @@ class _AttentionInFp32(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         named = kwargs or {}
-        if func is not scaled_dot_product_attention:
+        # As autocast does, fp64 is left alone.
+        if func is not scaled_dot_product_attention or (args[0] if args else named["query"]).dtype == torch.float64:
             return func(*args, **named)
         with torch.autocast("cpu", enabled=False):
             given = func(*map(_in_fp32, args), **{name: _in_fp32(value) for name, value in named.items()})

@@ -59,6 +59,19 @@ def test_attention_is_differentiated_in_fp32_and_goes_on_in_bf16(mask: Tensor | 
 
 
 @pytest.mark.usefixtures("has_bf16")
+@pytest.mark.parametrize("given", ["positions", "names"])
+def test_fp64_is_left_alone(given: str) -> None:
+    query, key, value = (torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    with mixed_precision(CPU):
+        attended = (
+            scaled_dot_product_attention(query, key, value)
+            if given == "positions"
+            else scaled_dot_product_attention(query=query, key=key, value=value)
+        )
+    assert attended.dtype == torch.float64
+
+
+@pytest.mark.usefixtures("has_bf16")
 def test_without_a_gradient_attention_stays_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(precision, "_AttentionInFp32")
     with torch.no_grad(), mixed_precision(CPU):
