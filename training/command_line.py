@@ -105,7 +105,9 @@ def settings_of_run(run_directory: Path) -> DistillSettings:
     try:
         return DistillSettings.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise RunDirectoryError(f"{path} cannot be read ({error.strerror})") from error
+        raise RunDirectoryError(
+            f"{path} cannot be read ({error.strerror}), so {run_directory} is no run directory; name one as --run-dir"
+        ) from error
     except ValidationError as error:
         raise RunDirectoryError(
             f"{path} is damaged or of another version ({problems_of(error)}); give the run's own command again instead "

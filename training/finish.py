@@ -146,7 +146,7 @@ def export_run(
         stage.finish({"settings": wanted, "parity": parity})
     metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
     write_json(directory.path / METRICS, metrics)
-    write_report(directory.path)
+    log.info("bundle: %s; report: %s", bundle, write_report(directory.path))
     return metrics
 
 

@@ -59,7 +59,11 @@ def learnt_queries(run: Path, settings: DistillSettings) -> set[str]:
     """Every query that the run's teacher or students have learnt from, judged or not."""
     pool = Stage(run / "pool")
     asked = set(load_pool(pool).queries) if pool.finished else set()
-    return asked.union(*(dataset.by_query() for dataset in judged_for_teacher(settings, load_split(settings))))
+    try:
+        split = load_split(settings)
+    except ConfigError as error:
+        raise ConfigError(f"what {run} has learnt from must still be there, to leave it out: {error}") from error
+    return asked.union(*(dataset.by_query() for dataset in judged_for_teacher(settings, split)))
 
 
 def unseen(dataset: Dataset, learnt: set[str]) -> Dataset:

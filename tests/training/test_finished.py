@@ -94,6 +94,12 @@ def test_what_the_teacher_learnt_of_the_rest_of_the_shop_counts(tmp_path: Path) 
     assert len(learnt) == len(of_the_shop) + 1, "and the one judged query that is not held out"
 
 
+def test_a_run_whose_own_data_is_gone_says_that_it_is_the_runs(tmp_path: Path) -> None:
+    settings = DistillSettings(data=f"jsonl:{tmp_path / 'moved'}")
+    with pytest.raises(ConfigError, match=r"has learnt from must still be there, to leave it out: data is 'jsonl:"):
+        learnt_queries(tmp_path, settings)
+
+
 def test_near_duplicates_of_what_was_learnt_are_left_out() -> None:
     left = unseen(asked("Lamps, blue", "red sofa", "blue lamp"), {"blue lamp"})
     assert list(left.by_query()) == ["red sofa"]
