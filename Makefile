@@ -13,6 +13,7 @@ serve: .venv/.installed ## run the service on models/default
 
 setup: .venv/.installed .venv-dev/.installed ## install both environments
 
+# Two processes, a test file in one of them: each may load torch and start services, which more would not fit in memory.
 test: check ## lint, types and all tests
 	$(DEV) -m pytest --numprocesses 2 --dist loadfile
 

@@ -2,8 +2,8 @@
 
 `python -m docs.scripts.attention_gradient` runs forward and backward of the packaged encoder on batches of random
 tokens, in interleaved rounds: all of it in bf16 (`autocast`), and with attention in fp32 (`mixed_precision`, training's
-own). For each length: median milliseconds of both, the median of the rounds' ratios, and how far each gradient is
-from that of fp32, relative to its norm.
+own). For each length: median milliseconds of both, the median of the rounds' ratios, how far each gradient is from that
+of fp32, relative to its norm, and the milliseconds of one layer's attention kernel alone, backward, in bf16 and fp32.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import json
 import statistics
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import BertForSequenceClassification
 
 from docs.scripts.labelling_throughput import interleaved
@@ -65,7 +67,25 @@ def measured(model: BertForSequenceClassification, batch: Batch, rounds: int) ->
         "milliseconds": {way: round(1000 * statistics.median(taken), 1) for way, taken in seconds.items()},
         "ratio": round(statistics.median(a / b for a, b in zip(seconds[first], seconds[second], strict=True)), 2),
         "distance_to_fp32": {way: float(f"{distance:.2g}") for way, distance in distances.items()},
+        "kernel_backward_ms": kernel_backward(model, batch, rounds),
     }
+
+
+def kernel_backward(model: BertForSequenceClassification, batch: Batch, rounds: int) -> dict[str, float]:
+    """Median milliseconds of the gradient of one layer's attention over the batch, by type."""
+    pairs, tokens = batch.input_ids.shape
+    heads = model.config.num_attention_heads
+    shape = (pairs, heads, tokens, model.config.hidden_size // heads)
+    runs: dict[str, Callable[[], Any]] = {}
+    for kind in (torch.bfloat16, torch.float32):
+        query, key, value = (torch.randn(shape, dtype=kind, requires_grad=True) for _ in range(3))
+        mask = torch.zeros(pairs, 1, tokens, tokens, dtype=kind)
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        runs[str(kind).removeprefix("torch.")] = partial(
+            torch.autograd.grad, attended, (query, key, value), torch.ones_like(attended), retain_graph=True
+        )
+    seconds = interleaved(runs, rounds)
+    return {kind: round(1000 * statistics.median(taken), 1) for kind, taken in seconds.items()}
 
 
 def gradient(model: BertForSequenceClassification, batch: Batch, precision: Precision) -> torch.Tensor:

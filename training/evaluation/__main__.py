@@ -20,7 +20,7 @@ from training.config import DistillSettings
 from training.config_file import load_settings
 from training.datasets.loading import FORMS, load_dataset
 from training.errors import ConfigError
-from training.evaluation.evaluate import System, baselines, evaluate
+from training.evaluation.evaluate import BASELINES, System, baselines, evaluate
 from training.evaluation.intervals import in_brackets
 from training.evaluation.measure import Evaluation, as_json, table
 from training.finished import learnt_queries, students_of, teacher_of, unseen
@@ -53,7 +53,7 @@ def _counted(system: System, done: Callable[[int], None]) -> System:
 
 def differences(evaluation: Evaluation) -> dict[str, dict[str, dict[str, Any]]]:
     """Student → `minus_teacher` and `minus_cosine` → metric → paired test; the teacher's to the cosine too."""
-    compared = [name for name in evaluation.scores if name not in ("random", "bm25", "cosine")]
+    compared = [name for name in evaluation.scores if name not in BASELINES]
     return {
         name: {
             f"minus_{other}": {metric: evaluation.paired_test(metric, name, other) for metric in COMPARED}

@@ -15,6 +15,9 @@ from training.evaluation.scored_pairs import FloatArray, ScoredPairs
 from training.models.bi_encoder import BiEncoder
 from training.pool.retrievers import Bm25
 
+BASELINES = ("random", "bm25", "cosine")
+"""The systems that nothing is trained for."""
+
 System = Callable[[str, Sequence[Product]], npt.NDArray[np.floating[Any]]]
 """Scores (n,) of one query's n candidates; higher is more relevant."""
 
@@ -48,8 +51,9 @@ def baselines(dataset: Dataset, bi_encoder: BiEncoder, seed: int) -> dict[str, S
     texts = [product.title for product in dataset.products.values()]
     row_of = {product_id: row for row, product_id in enumerate(dataset.products)}
     bm25 = Bm25(texts)
-    return {
-        "random": lambda query, products: rng.random(len(products)),
-        "bm25": lambda query, products: bm25.scores(query)[[row_of[product.id or ""] for product in products]],
-        "cosine": bi_encoder.title_cosines,
-    }
+    systems: tuple[System, ...] = (
+        lambda query, products: rng.random(len(products)),
+        lambda query, products: bm25.scores(query)[[row_of[product.id or ""] for product in products]],
+        bi_encoder.title_cosines,
+    )
+    return dict(zip(BASELINES, systems, strict=True))

@@ -79,12 +79,13 @@ def _run(options: argparse.Namespace) -> None:
     settings = settings_from(options)
     variants = chosen(variants_of(study, options.multiples, options.multiple, settings.student), options.only)
     of_seeds = _settings_of_seeds(settings, options)
+    folders = {number: options.run_dir / f"seed-{number}" for number in of_seeds}
     if options.labels_of is not None:
-        check_earlier(options.run_dir / "seed-0", options.labels_of)
+        for folder in folders.values():
+            check_earlier(folder, options.labels_of)
     with only_writer(options.run_dir):
         by_seed = {
-            number: run_seed(own, options.run_dir / f"seed-{number}", variants, options.labels_of)
-            for number, own in of_seeds.items()
+            number: run_seed(own, folders[number], variants, options.labels_of) for number, own in of_seeds.items()
         }
     rows = summarise(by_seed)
     # Some of the students do not take the place of what all of them gave.

@@ -2,17 +2,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from tests.training.tiny import random_batches, tiny_cross_encoder
+from tests.training.tiny import random_batches, tiny_cross_encoder, tiny_pool
+from tests.training.tiny_models import encoder_backbone
+from training.config import STUDENT_TEMPLATE, SplitSettings
+from training.models.backbone import load_pair_encoder
+from training.models.split.start import initial_split
 from training.optimise import precision, scorers
 from training.optimise.precision import mixed_precision
-from training.optimise.scorers import forward
+from training.optimise.scorers import CrossEncoder, EncoderScorer, forward
 
 CPU = torch.device("cpu")
 
@@ -76,6 +82,35 @@ def test_without_a_gradient_attention_stays_in_bf16(monkeypatch: pytest.MonkeyPa
     monkeypatch.delattr(precision, "_AttentionInFp32")
     with torch.no_grad(), mixed_precision(CPU):
         assert attention().dtype == torch.bfloat16
+
+
+def model_of(kind: str, folder: Path) -> CrossEncoder:
+    if kind == "split":
+        rule = load_pair_encoder(STUDENT_TEMPLATE)
+        settings = SplitSettings(latent_width=16)
+        return initial_split(tiny_cross_encoder().bert, settings, rule.encode_products(tiny_pool().products), rule)
+    if kind == "cross-encoder":
+        return tiny_cross_encoder()
+    config = AutoConfig.from_pretrained(encoder_backbone(folder, "modernbert"), vocab_size=2000)
+    return EncoderScorer(AutoModelForSequenceClassification.from_config(config))
+
+
+# transformers' ModernBERT compiles with torch.jit, which torch says goodbye to.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.usefixtures("has_bf16")
+@pytest.mark.parametrize("kind", ["cross-encoder", "split", "another encoder"])
+def test_every_kind_of_encoder_is_trained_that_way(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, converted = model_of(kind, tmp_path), set()
+    plain = precision._in_fp32
+
+    def noted(value: object) -> object:
+        if isinstance(value, Tensor):
+            converted.add(value.dtype)
+        return plain(value)
+
+    monkeypatch.setattr(precision, "_in_fp32", noted)
+    forward(model, random_batches(1)[0])
+    assert torch.bfloat16 in converted
 
 
 def test_without_bf16_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:

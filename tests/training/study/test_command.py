@@ -33,6 +33,13 @@ def test_labels_of_one_run_are_for_one_seed(tmp_path: Path, capsys: pytest.Captu
     assert "--labels-of gives the labels of one run, but --seeds is 2" in capsys.readouterr().err
 
 
+def test_labels_that_are_not_there_leave_no_run_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nothing, folder = tmp_path / "nothing", tmp_path / "study"
+    assert command.main(["split", "--run-dir", str(folder), "--labels-of", str(nothing), "--seeds", "1"]) == 1
+    assert "nothing/run.json cannot be read" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_some_of_the_students_are_chosen_by_name() -> None:
     variants = [Variant("4x-a", 4), Variant("4x-b", 4)]
     assert command.chosen(variants, None) == variants
