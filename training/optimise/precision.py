@@ -37,9 +37,9 @@ def mixed_precision(device: torch.device) -> Iterator[None]:
 
 
 class _AttentionInFp32(TorchFunctionMode):
-    """torch's attention kernel for CPUs takes up to seven times as long for its gradient in bf16 as in fp32.
+    """torch's attention kernel for CPUs takes five to ten times as long for its gradient in bf16 as in fp32.
 
-    That was three fifths of a training step (docs/distillation.md).
+    That was half of a training step (docs/distillation.md, docs/scripts/attention_gradient.py).
     """
 
     def __torch_function__(
