@@ -66,8 +66,10 @@ class ProgressLines:
             return
         self._written = now
         rate = (done - self._first) / max(now - self._started, 1e-9)
-        left = f"{(total - done) / rate:.0f} s left" if rate else "time left unknown"
-        print(f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip(), file=self._stream, flush=True)
+        # What was done in one go has no speed.
+        speed = [f"{rate:.1f}/s", f"{(total - done) / rate:.0f} s left"] if rate else []
+        line = ", ".join([f"{done}/{total}", *speed, *filter(None, [note])])
+        print(f"{self._title}: {line}", file=self._stream, flush=True)
 
 
 class SpeedColumn(ProgressColumn):

@@ -14,6 +14,7 @@ from loadtest.command import NOT_MEASURED, Job, WrongUsageError, add_options, fi
 from loadtest.measured_service import NotMeasuredError, service_at
 from loadtest.report.build import record_of, unmeasured
 from loadtest.report.record import Figures, Record
+from loadtest.requests import Requests
 from loadtest.trial import check_answers, run_trial
 
 REPORT = "runs/loadtest/report.html"
@@ -24,6 +25,7 @@ def run(job: Job) -> Record:
     try:
         with service_at(job.place, job.budget) as service:
             check_answers(service, job.requests)
+            print(f"sending {_load(job.requests)} to {service.target}", file=sys.stderr)
             trial = run_trial(service, job.requests)
             return record_of(job.budget, service, job.requests, trial)
     except NotMeasuredError as error:
@@ -44,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if record.figures:
         print(_line(record.figures))
     return finish(record, job.report)
+
+
+def _load(requests: Requests) -> str:
+    return f"{len(requests.arrivals)} requests in {requests.seconds:.4g} s"
 
 
 def _line(figures: Figures) -> str:

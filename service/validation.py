@@ -31,6 +31,7 @@ from service.schemas import (
 
 DEADLINE_HEADER = "x-deadline-ms"
 MAX_ERRORS_TOLD = 20
+NO_CATALOGUE = "is required: an id alone names a product of a catalogue, and this service has none (AISLE_CATALOGUE)"
 MAX_NAME_TOLD = 64
 INVISIBLE = frozenset({"Cc", "Cf", "Mn"})
 """Unicode's categories of control characters, format characters and marks without width: a tokenizer drops them."""
@@ -122,7 +123,7 @@ def check_candidate(candidate: Product | KnownProduct, where: Path, limits: Limi
     """Refuse a candidate that is blank, over the limits, or named by an id where there is no catalogue."""
     if isinstance(candidate, KnownProduct):
         if not limits.catalogue:
-            raise invalid_fields([FieldError(field_name((*where, "title")), "is required")])
+            raise invalid_fields([FieldError(field_name((*where, "title")), NO_CATALOGUE)])
         return
     for name, text in _texts(candidate):
         if len(text) > limits.text_chars:

@@ -34,6 +34,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             *_metric_rows(metrics),
             "",
             *_difference_lines(metrics),
+            *_ranking_note(metrics),
             "",
             f"Calibration: {_calibration(metrics)}. On other shops the order holds better than the probability does: "
             "fit it again on your own judgements.",
@@ -113,6 +114,12 @@ def _difference_lines(metrics: Mapping[str, Any]) -> list[str]:
         "general_student_minus_cosine": "Student − MiniLM cosine, general check, paired",
     }
     return [f"- {text}: {_interval(metrics[key], sign='+')}" for key, text in pairs.items()]
+
+
+def _ranking_note(metrics: Mapping[str, Any]) -> list[str]:
+    # A run that was evaluated by an older version has none.
+    note = metrics.get("ranking_note")
+    return [f"- **On the held-out queries it {note}**"] if note else []
 
 
 def _parity_rows(parity: Mapping[str, Any]) -> list[str]:

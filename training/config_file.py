@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,18 @@ def problems_of(error: ValidationError) -> str:
 def _reason(problem: ErrorDetails) -> str:
     if problem["type"] == "model_type":
         return f"must be a table of settings, got {problem['input']!r}"
+    if problem["type"] == "extra_forbidden":
+        return f"there is no such setting{_meant(problem['loc'])}"
     return problem["msg"].removeprefix("Value error, ")
+
+
+def _meant(path: Sequence[int | str]) -> str:
+    """The setting beside it that is written much like the last name of `path`; empty if there is none."""
+    beside: Any = DistillSettings().model_dump()
+    for step in path[:-1]:
+        beside = beside.get(step) if isinstance(beside, dict) else None
+    alike = difflib.get_close_matches(str(path[-1]), beside or (), n=1)
+    return f"; did you mean {alike[0]!r}?" if alike else ""
 
 
 def _merged(content: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

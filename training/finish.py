@@ -24,7 +24,7 @@ from training.evaluation.evaluate import System, baselines, evaluate
 from training.evaluation.measure import HEADLINE, as_json, table
 from training.evaluation.scored_pairs import SCORES, ScoredPairs, load_scores, save_scores
 from training.evaluation.slices import slices_of
-from training.evaluation.summary import calibration_errors, further_figures
+from training.evaluation.summary import calibration_errors, further_figures, ranking_note
 from training.models.backbone import load_pair_encoder, tokenizer_file
 from training.models.cross_encoder import encode_pairs, score_pairs
 from training.optimise.scorers import CrossEncoder
@@ -36,6 +36,8 @@ from training.student.split_export import split_lists, split_source
 from training.teacher import Teacher
 
 METRICS = "metrics.json"
+BETTER = "judge more queries, draw a larger pool (pool.pairs), or start where the cosine is (--student split)"
+"""What to do about a student that does not rank well."""
 UNPUBLISHED = frozenset(("tables", "slices"))
 """Not for a bundle: tables are for people, and slices name the product types of a catalogue that may be private."""
 
@@ -83,11 +85,14 @@ def evaluate_run(
         "calibration": calibrated.calibration.model_dump(),
         "calibration_error": calibrated.cross_fitted_error,
         "calibration_note": calibrated.note,
+        "ranking_note": ranking_note(held_out),
         "held_out": as_json(held_out),
         "general": as_json(elsewhere),
         **further_figures({"held_out": held_out, "general": elsewhere}, slices_of(split.held_out)),
         "tables": "\n\n".join((table(held_out, "held-out queries"), table(elsewhere, "general check"))),
     }
+    if note := report["ranking_note"]:
+        log.warning("on the held-out queries the student %s; %s", note, BETTER)
     save_scores(scores, {"held_out": held_out.pairs, "general": elsewhere.pairs})
     stage.finish(report)
     return report

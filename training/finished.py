@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from training.config import DistillSettings, StudentSettings
+from training.datasets.loading import load_dataset
 from training.datasets.schema import Dataset
 from training.errors import ConfigError, DataError, RunDirectoryError
 from training.evaluation.evaluate import System
@@ -15,9 +16,11 @@ from training.models.backbone import load_pair_encoder
 from training.pool import load_pool
 from training.run_directory import VARIANTS, Stage
 from training.splits import without_queries
-from training.stages import judged_for_teacher, load_split
+from training.stages import judged_for_teacher, split_of
 from training.student import load_student
 from training.teacher import Teacher, load_teacher
+
+QUERIES_TOLD = 5
 
 log = logging.getLogger("aisle.training")
 
@@ -55,22 +58,39 @@ def _system(directory: Path, settings: StudentSettings) -> System:
     return student_system(load_student(directory, settings), load_pair_encoder(settings.template, settings.backbone))
 
 
-def learnt_queries(run: Path, settings: DistillSettings) -> set[str]:
-    """Every query that the run's teacher or students have learnt from, judged or not."""
-    pool = Stage(run / "pool")
-    asked = set(load_pool(pool).queries) if pool.finished else set()
+def data_of_run(run: Path, settings: DistillSettings) -> Dataset:
+    """The run's own judgements; ConfigError if they are gone."""
     try:
-        split = load_split(settings)
+        return load_dataset(settings)
     except ConfigError as error:
         raise ConfigError(f"what {run} has learnt from must still be there, to leave it out: {error}") from error
-    return asked.union(*(dataset.by_query() for dataset in judged_for_teacher(settings, split)))
+
+
+def learnt_queries(run: Path, settings: DistillSettings, judged: Dataset) -> set[str]:
+    """Every query that the run's teacher or students have learnt from, of its own `judged` ones or not."""
+    pool = Stage(run / "pool")
+    asked = set(load_pool(pool).queries) if pool.finished else set()
+    return asked.union(*(dataset.by_query() for dataset in judged_for_teacher(settings, split_of(judged, settings))))
 
 
 def unseen(dataset: Dataset, learnt: set[str]) -> Dataset:
     """The judgements of queries that nothing was learnt from, nor from a near-duplicate; DataError if none is left."""
     left = without_queries(dataset, learnt)
-    queries, all_queries = len(left.by_query()), len(dataset.by_query())
-    log.info("%s: %d of %d queries are read; the run has learnt from the others", dataset.name, queries, all_queries)
+    queries, all_queries = left.by_query(), dataset.by_query()
     if not left.judgements:
-        raise DataError(f"dataset {dataset.name}: the run has learnt from all of its {all_queries} queries")
+        raise DataError(f"dataset {dataset.name}: the run has learnt from all of its {len(all_queries)} queries")
+    log.info(
+        "%s: %d of %d queries are read%s",
+        dataset.name,
+        len(queries),
+        len(all_queries),
+        _without(all_queries.keys() - queries.keys()),
+    )
     return left
+
+
+def _without(queries: Collection[str]) -> str:
+    if not queries:
+        return ""
+    some = ", ".join(map(repr, sorted(queries)[:QUERIES_TOLD])) + (", …" if len(queries) > QUERIES_TOLD else "")
+    return f"; the run has learnt from the others, or from nearly the same: {some}"

@@ -30,8 +30,15 @@ def licences(settings: DistillSettings) -> tuple[str, ...]:
     # The packaged bi-encoder is part of every teacher; what else weights came from is licensed by its owners.
     named = (*(member["backbone"] for member in public["teacher"]["members"]), public["student"]["backbone"])
     others = tuple(f"Initial weights: {name}, under its owner's licence" for name in dict.fromkeys(named) if name)
+    catalogue = (LICENCE_OF_CATALOGUE,) if _learns_from_catalogue(settings) else ()
     data = LICENCES_OF_DATA.get(reader, ())
-    return (LICENCE_OF_BACKBONE, *others, LICENCE_OF_CATALOGUE, *data, *logs, *settings.licences)
+    return (LICENCE_OF_BACKBONE, *others, *catalogue, *data, *logs, *settings.licences)
+
+
+def _learns_from_catalogue(settings: DistillSettings) -> bool:
+    pool, teacher = settings.pool, settings.teacher
+    beside = pool.synthetic_products or pool.synthetic_queries or teacher.synthetic_judged_queries
+    return settings.data == "synthetic" or bool(beside)
 
 
 def provenance(directory: RunDirectory, settings: DistillSettings, split: Split) -> dict[str, Any]:

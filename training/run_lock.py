@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from training.errors import RunDirectoryError
@@ -19,7 +19,7 @@ def only_writer(run: Path) -> Iterator[None]:
 
     Of several processes of one command, process 0 does. RunDirectoryError if another command is at work there.
     """
-    descriptor = None
+    descriptor, made = None, not run.exists()
     with main_first():
         if is_main():
             descriptor = _lock(run)
@@ -27,10 +27,30 @@ def only_writer(run: Path) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
+            if made:
+                _remove_unused(run)
             os.close(descriptor)
 
 
+def _remove_unused(run: Path) -> None:
+    """Take away the folder of a command that was refused before it made anything in it."""
+    with suppress(OSError):
+        if [path.name for path in run.iterdir()] == [LOCK]:
+            (run / LOCK).unlink()
+            run.rmdir()
+
+
 def _lock(run: Path) -> int:
+    while True:
+        descriptor = _locked(run)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), (run / LOCK).stat()):
+                return descriptor
+        # A command that was refused took the file away while it was being locked here.
+        os.close(descriptor)
+
+
+def _locked(run: Path) -> int:
     make_folder(run)
     with used_by_this_user(run):
         # A file and not the folder: over the network only what is open for writing can be locked.

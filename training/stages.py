@@ -84,8 +84,13 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
 
 def load_split(settings: DistillSettings) -> Split:
     """The judged data in two, by query."""
+    return split_of(load_dataset(settings), settings)
+
+
+def split_of(judged: Dataset, settings: DistillSettings) -> Split:
+    """The run's judged data in two, by query."""
     split_seed = settings.seed if settings.split_seed is None else settings.split_seed
-    return split_by_query(load_dataset(settings), settings.held_out_fraction, split_seed, settings.fold)
+    return split_by_query(judged, settings.held_out_fraction, split_seed, settings.fold)
 
 
 def run_stages(run: Run) -> Iterator[StageName]:

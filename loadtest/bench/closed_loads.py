@@ -8,7 +8,7 @@ from itertools import cycle
 
 from loadtest.bench.arena import BODIES, Arena
 from loadtest.bench.closed_rows import Rounds, closed_rows, speeds_of
-from loadtest.bench.result import RAW, LoadResult
+from loadtest.bench.result import RAW, LoadResult, counted
 from loadtest.bench.rounds import interleaved
 from loadtest.measured import median
 from loadtest.systems import AISLE
@@ -44,7 +44,8 @@ class ClosedLoad:
             contestant.drive(cycle(calls), self.clients, pace.warm_up_seconds)
             ways[contestant.name] = partial(contestant.drive, cycle(calls), self.clients, pace.seconds)
         rounds = interleaved(ways, pace.rounds)
-        title = f"{self.candidates} candidates, {self.clients} clients, closed loop, median of {pace.rounds} rounds"
+        load = f"{counted(self.candidates, 'candidate')}, {counted(self.clients, 'client')}"
+        title = f"{load}, closed loop, median of {counted(pace.rounds, 'round')}"
         return LoadResult(self.name, title, closed_rows(rounds), self._facts(rounds, str(raw)))
 
     def _facts(self, rounds: Rounds, raw: str) -> dict[str, object]:

@@ -44,6 +44,11 @@ class LoadResult:
         return "\n".join(lines)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 client`, `8 clients`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def underscored(content: Mapping[str, Any]) -> dict[str, Any]:
     """The same with keys that most languages can spell as a name: no hyphens."""
     return {

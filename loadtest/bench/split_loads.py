@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loadtest.bench.arena import Arena, Contestant, aisles
 from loadtest.bench.closed_rows import Rounds, closed_rows, speeds_of
-from loadtest.bench.result import RAW, LoadResult
+from loadtest.bench.result import RAW, LoadResult, counted
 from loadtest.bench.rounds import interleaved
 from loadtest.bench.split_arena import COLD, NO_SCORES, shop, write_catalogue
 from loadtest.measured import Measured
@@ -60,7 +60,7 @@ class WarmLoad:
                 ways |= self._ways(arena, {AISLE: (made[AISLE], sent), **_others(arena, bodies, self.others)})
                 rounds = interleaved(ways, arena.pace.rounds)
         what = "ids" if self.ids else "full product JSON"
-        title = f"{self.candidates} candidates, {self.clients} clients, {what}, catalogue warm"
+        title = f"{self.candidates} candidates, {counted(self.clients, 'client')}, {what}, catalogue warm"
         return result(self.name, title, rounds, {"raw_drive": str(raw)})
 
     def _ways(self, arena: Arena, entries: Mapping[str, tuple[Contestant, Sequence[Body]]]) -> Ways:

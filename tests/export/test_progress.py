@@ -22,4 +22,4 @@ def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left() -> None:
 def test_the_end_is_always_told() -> None:
     stream = io.StringIO()
     ProgressLines("teacher", stream, clock=lambda: 0.0).report(5, 5, "loss 0.1000")
-    assert stream.getvalue() == "teacher: 5/5, 0.0/s, time left unknown loss 0.1000\n"
+    assert stream.getvalue() == "teacher: 5/5, loss 0.1000\n"

@@ -50,7 +50,8 @@ def test_a_budget_that_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert record.generator
     assert record.generator.cpu_share > 0
     assert any("CPU and memory are not known to the end: /metrics answers 404" in note for note in record.notes)
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err.startswith("sending 50 requests in 1 s to aisle at ")
     assert out.startswith("50 requests at 50/s: p50 ")
     assert "holds; see " in out
 

@@ -58,6 +58,9 @@ def test_the_command_line_overrides_one_setting_of_a_table(tmp_path: Path) -> No
         ("seed = true", "seed can not be true or false"),
         ("[student]\nlayers = [true, 2]", "student: layers can not be true or false"),
         ("student = 3", "student: must be a table of settings, got 3"),
+        ("[student]\nepoch = 2", r"student\.epoch: there is no such setting; did you mean 'epochs'\?$"),
+        ("[pool]\nzzz = 2", r"pool\.zzz: there is no such setting$"),
+        ("[[teacher.members]]\nkind = 'encoder'\nrank = 2", r"teacher\.members.*rank: there is no such setting$"),
         (
             '[student.template]\nquery_max_tokens = 9\nfields = [{field = "brand", max_tokens = 9}]',
             r"title_only_share is 0\.4, but student\.template has no field 'title'.*title_only_share to 0",

@@ -117,6 +117,20 @@ def test_a_calibration_that_is_none_is_said_in_log_card_and_report(
     assert told in (tmp_path / "run" / "report" / "report.md").read_text(encoding="utf-8")
 
 
+def test_a_student_no_better_than_chance_is_said_in_log_card_and_report(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "general_check", lambda: dataset(("tea",)))
+    monkeypatch.setattr(finish, "student_system", lambda *_: lambda query, products: range(len(products)))
+    run, figures = evaluate(tmp_path / "run", split())
+    told = "is not shown to rank better than chance"
+    assert figures["ranking_note"].startswith(told)
+    assert f"on the held-out queries the student {told}" in caplog.text
+    export_run(RunDirectory(run, FINGERPRINT), SETTINGS, split(), figures)
+    assert f"- **On the held-out queries it {told}" in (run / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert f"the student {told}" in (run / "report" / "report.md").read_text(encoding="utf-8")
+
+
 def test_one_held_out_query_has_no_interval_in_card_report_and_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import ConfigError, DataError, RunDirectoryError
-from training.finished import learnt_queries, students_of, teacher_of, unseen
+from training.finished import data_of_run, learnt_queries, students_of, teacher_of, unseen
 from training.pool import save_pool
 from training.run_directory import VARIANTS, Stage
 from training.stages import load_split
@@ -73,11 +73,12 @@ def test_a_teacher_that_is_not_finished_is_told(tmp_path: Path) -> None:
 
 def test_judged_and_pooled_queries_are_what_was_learnt_from(tmp_path: Path) -> None:
     judged = load_split(SETTINGS).train.by_query()
-    assert learnt_queries(tmp_path, SETTINGS) == set(judged)
+    own = data_of_run(tmp_path, SETTINGS)
+    assert learnt_queries(tmp_path, SETTINGS, own) == set(judged)
     stage = Stage(tmp_path / "pool")
     stage.directory.mkdir()
     save_pool(tiny_pool(queries=3), stage)
-    assert learnt_queries(tmp_path, SETTINGS) == {*judged, "red shoe", "blue lamp", "oak table"}
+    assert learnt_queries(tmp_path, SETTINGS, own) == {*judged, "red shoe", "blue lamp", "oak table"}
 
 
 def test_what_the_teacher_learnt_of_the_rest_of_the_shop_counts(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_what_the_teacher_learnt_of_the_rest_of_the_shop_counts(tmp_path: Path) 
     teacher = {"synthetic_judged_queries": 5}
     settings = DistillSettings.model_validate({"data": f"jsonl:{tmp_path / 'data'}", "teacher": teacher, "seed": 3})
     of_the_shop = build_synthetic(4, SyntheticSize(queries=5, log_queries=0)).by_query()
-    learnt = learnt_queries(tmp_path, settings)
+    learnt = learnt_queries(tmp_path, settings, data_of_run(tmp_path, settings))
     assert set(of_the_shop) < learnt
     assert len(learnt) == len(of_the_shop) + 1, "and the one judged query that is not held out"
 
@@ -97,12 +98,21 @@ def test_what_the_teacher_learnt_of_the_rest_of_the_shop_counts(tmp_path: Path) 
 def test_a_run_whose_own_data_is_gone_says_that_it_is_the_runs(tmp_path: Path) -> None:
     settings = DistillSettings(data=f"jsonl:{tmp_path / 'moved'}")
     with pytest.raises(ConfigError, match=r"has learnt from must still be there, to leave it out: data is 'jsonl:"):
-        learnt_queries(tmp_path, settings)
+        data_of_run(tmp_path, settings)
 
 
-def test_near_duplicates_of_what_was_learnt_are_left_out() -> None:
-    left = unseen(asked("Lamps, blue", "red sofa", "blue lamp"), {"blue lamp"})
+def test_near_duplicates_of_what_was_learnt_are_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        left = unseen(asked("Lamps, blue", "red sofa", "blue lamp"), {"blue lamp"})
     assert list(left.by_query()) == ["red sofa"]
+    assert (
+        "1 of 3 queries are read; the run has learnt from the others, or from nearly the same: 'Lamps, blue', 'b"
+        in caplog.text
+    )
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert unseen(asked("red sofa"), {"blue lamp"}).by_query()
+    assert caplog.messages == ["later: 1 of 1 queries are read"]
 
 
 def test_nothing_left_to_read_is_an_error() -> None:

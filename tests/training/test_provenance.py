@@ -12,7 +12,7 @@ from tests.training.tiny_models import encoder_backbone
 from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
 from training.models.backbone import WEIGHTS_SHA256
-from training.provenance import licences, loss_in_words, provenance, teacher_in_words
+from training.provenance import LICENCE_OF_CATALOGUE, licences, loss_in_words, provenance, teacher_in_words
 from training.run_directory import RunDirectory
 from training.splits import split_by_query
 
@@ -126,3 +126,14 @@ def test_the_teacher_in_words_has_the_weight_of_each_side(changes: dict[str, Any
 )
 def test_a_bundle_tells_the_licence_of_its_judgements(data: str, told: str) -> None:
     assert any(text.endswith(told) for text in licences(DistillSettings(data=data)))
+
+
+def test_a_bundle_tells_of_the_embedded_catalogue_where_something_was_learnt_from_it() -> None:
+    without = {
+        "data": "wands:d",
+        "pool": {"synthetic_products": 0, "synthetic_queries": 0},
+        "teacher": {"synthetic_judged_queries": 0},
+    }
+    assert LICENCE_OF_CATALOGUE not in licences(DistillSettings.model_validate(without))
+    for part in ({"data": "synthetic"}, {"pool": {"synthetic_queries": 0}}, {"teacher": {}}):
+        assert LICENCE_OF_CATALOGUE in licences(DistillSettings.model_validate({**without, **part}))

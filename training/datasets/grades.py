@@ -64,7 +64,8 @@ def linear_table(rows: Sequence[Row], path: Path) -> TargetOf:
         raise DataError(f"{path}: grades from {low:g} to {high:g} are too far apart to be a scale; check the file")
     if low == high:
         raise DataError(f"{path}: all grades are {low:g}, so there is nothing to learn; check the file")
-    log.warning("%s: no grades.json beside it, so grades map linearly from [%g, %g] to [0, 1]", path, low, high)
+    message = "%s: no grades.json beside it, so grades map linearly from [%g, %g], the range seen, to [0, 1]"
+    log.warning(message, path, low, high)
     return lambda grade, where: (_number(grade, where) - low) / (high - low)
 
 

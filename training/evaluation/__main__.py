@@ -23,20 +23,25 @@ from training.errors import ConfigError
 from training.evaluation.evaluate import BASELINES, System, baselines, evaluate
 from training.evaluation.intervals import in_brackets
 from training.evaluation.measure import Evaluation, as_json, table
-from training.finished import learnt_queries, students_of, teacher_of, unseen
+from training.finished import data_of_run, learnt_queries, students_of, teacher_of, unseen
 from training.optimise.distributed import processes
 from training.progress import progress_bar
 from training.run_directory import without_nan
 
 COMPARED = ("ndcg@10", "auc")
 AGAINST = ("teacher", "cosine")
+READ_BY = ("data", "seed", "synthetic_judged_queries")
+"""The settings that decide which judgements are read."""
 
 
 def read_again(run: Path, data: DistillSettings, names: Sequence[str] | None = None) -> Evaluation:
     """Baselines, the run's teacher and its students of these names (all if None) on what `data` names."""
     settings = settings_of_run(run)
     teacher, students = teacher_of(run), students_of(run, settings, names)
-    dataset = unseen(load_dataset(data), learnt_queries(run, settings))
+    same = all(getattr(data, name) == getattr(settings, name) for name in READ_BY)
+    newer = None if same else load_dataset(data)
+    own = data_of_run(run, settings)
+    dataset = unseen(newer or own, learnt_queries(run, settings, own))
     systems = {**baselines(dataset, teacher.bi_encoder, settings.seed), "teacher": teacher.score, **students}
     with progress_bar("evaluation", len(systems) * len(dataset.by_query())) as done:
         return evaluate(dataset, {name: _counted(system, done) for name, system in systems.items()})

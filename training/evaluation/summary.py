@@ -20,6 +20,7 @@ import numpy as np
 from relevance.calibration import Calibration
 from relevance.ranking_metrics import expected_calibration_error
 from training.evaluation.calibrate import cross_fitted_probabilities
+from training.evaluation.intervals import in_brackets
 from training.evaluation.measure import HEADLINE, Evaluation
 from training.evaluation.scored_pairs import FloatArray, ScoredPairs
 from training.evaluation.slices import DIFFERENCES, Slices, slice_figures
@@ -42,6 +43,18 @@ def further_figures(evaluations: Mapping[str, Evaluation], slices: Slices) -> di
         "calibration_errors": {system: calibration_errors(held_out.pairs, system) for system in held_out.scores},
         "slices": slice_figures(held_out, slices),
     }
+
+
+def ranking_note(held_out: Evaluation) -> str | None:
+    """Why the student is none to serve yet, for a log, a report and a card; None where nothing speaks against it."""
+    chance, cosine = (held_out.difference(HEADLINE, "student", other) for other in ("random", "cosine"))
+    if chance.low <= 0.0:
+        told = in_brackets(chance._asdict(), "+")
+        return f"is not shown to rank better than chance: {HEADLINE} of student − random order is {told}"
+    if cosine.high < 0.0:
+        told = in_brackets(cosine._asdict(), "+")
+        return f"ranks worse than the MiniLM cosine, which needs no training: {HEADLINE} of student − cosine is {told}"
+    return None
 
 
 def calibration_errors(pairs: ScoredPairs, system: str) -> dict[str, float]:

@@ -68,8 +68,13 @@ def _summary(figures: Mapping[str, Any]) -> str:
         f"Teacher, student and what a shop has without training, on {held_out['queries']} held-out queries "
         f"({held_out['pairs']} judged pairs) that nothing was trained on, and on {general['queries']} hand-written "
         f"queries of all kinds of shop. The shipped calibration {fitted}; its error below is "
-        "measured on queries that a fit had not seen."
+        f"measured on queries that a fit had not seen.{_ranking(figures)}"
     )
+
+
+def _ranking(figures: Mapping[str, Any]) -> str:
+    note = figures.get("ranking_note")
+    return f" On the held-out queries the student {note}." if note else ""
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

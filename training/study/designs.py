@@ -77,11 +77,11 @@ def input_variants(multiple: int) -> list[Variant]:
 
 
 def capacity_variants(multiple: int) -> list[Variant]:
-    """Half of the teacher's layers and all of them, each with the student's short text and with the teacher's.
+    """Half of the teacher's layers and more, each with the student's short text and with the teacher's.
 
     They lack less and less of what a teacher of six layers has: the last one nothing but its judgements.
     """
-    layers = {3: [0, 2, 5], 6: [0, 1, 2, 3, 4, 5]}
+    layers = {3: [0, 2, 5], 4: [0, 1, 3, 5], 5: [0, 1, 3, 4, 5], 6: [0, 1, 2, 3, 4, 5]}
     texts = {"short-text": STUDENT_TEMPLATE, "long-text": TEACHER_TEMPLATE}
     return [
         Variant(f"{multiple}x-{count}-layers-{name}", multiple, {"layers": kept, "template": template.model_dump()})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from loadtest.bench.result import LoadResult
+from loadtest.bench.result import LoadResult, counted
 
 RESULT = LoadResult(
     "c1x1",
@@ -22,6 +22,10 @@ def test_json_has_each_systems_headline_by_its_name() -> None:
     assert (content["raw"], content["aisle"], content["sentence_transformers"]) == (1239.6, 600.0, 99.123)
     assert content["p99_ms"] == {"aisle": None, "sentence_transformers": 12.0}
     assert content["rounds"] == {"sentence_transformers": [99.0, 99.2]}
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "client") for number in (1, 8)] == ["1 client", "8 clients"]
 
 
 def test_the_table_has_a_column_for_each_system() -> None:

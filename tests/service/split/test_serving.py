@@ -295,7 +295,10 @@ class TestCatalogue:
     def test_without_a_catalogue_an_id_alone_lacks_its_title(self, serve_split: ServeSplit) -> None:
         reply = serve_split().score(QUERIES[0], ["oak table", {"id": "p1"}])
         assert reply.status_code == 422
-        assert reply.json()["errors"] == [{"field": "candidates[1].title", "message": "is required"}]
+        (error,) = reply.json()["errors"]
+        assert error["field"] == "candidates[1].title"
+        assert error["message"].startswith("is required: an id alone names a product of a catalogue")
+        assert "AISLE_CATALOGUE" in error["message"]
 
     def test_a_changed_text_under_the_same_id_is_another_product(
         self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path

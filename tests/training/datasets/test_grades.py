@@ -22,7 +22,7 @@ def test_numeric_grades_map_linearly_from_the_range_seen_and_the_run_says_so(
     write_jsonl(tmp_path, {"products": PRODUCTS, "judgements": JUDGEMENTS})
     with caplog.at_level(logging.WARNING):
         assert targets(tmp_path) == {("table", "a"): 1.0, ("table", "2"): 0.0, ("shelf", "2"): 0.5}
-    assert "map linearly from [2, 4] to [0, 1]" in caplog.text
+    assert "map linearly from [2, 4], the range seen, to [0, 1]" in caplog.text
 
 
 def test_a_grade_table_maps_names_and_raters_are_averaged(tmp_path: Path) -> None:

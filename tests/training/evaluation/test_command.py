@@ -110,3 +110,8 @@ def test_what_can_not_be_read_is_said_in_one_line(
 def test_what_is_no_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--run-dir", str(tmp_path)]) == 1
     assert "settings.json cannot be read" in capsys.readouterr().err
+
+
+def test_the_runs_own_data_is_read_once(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--run-dir", str(run)]) == 0
+    assert capsys.readouterr().err.count("no grades.json beside it") == 1

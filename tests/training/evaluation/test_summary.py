@@ -9,7 +9,13 @@ from relevance.ranking_metrics import expected_calibration_error, randomisation_
 from tests.training.hand_made import dataset, scored
 from training.evaluation.measure import TAU, measure
 from training.evaluation.slices import slices_of
-from training.evaluation.summary import calibrated_probabilities, calibration_errors, further_figures, raw_probabilities
+from training.evaluation.summary import (
+    calibrated_probabilities,
+    calibration_errors,
+    further_figures,
+    ranking_note,
+    raw_probabilities,
+)
 
 
 def test_its_shape_is_the_documented_one() -> None:
@@ -70,3 +76,27 @@ def test_no_pair_is_calibrated_by_its_own_query() -> None:
 
 def test_one_query_has_no_calibration_error() -> None:
     assert math.isnan(calibration_errors(scored(dataset(("a",))), "student")["cross_fitted"])
+
+
+RIGHT, WRONG = [4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("student", "random", "cosine", "told"),
+    [
+        (WRONG, RIGHT, WRONG, "is not shown to rank better than chance: ndcg@10 of student − random order is -0."),
+        (RIGHT, RIGHT, WRONG, "is not shown to rank better than chance: ndcg@10 of student − random order is +0.0000"),
+        ([4.0, 2.0, 3.0, 1.0], WRONG, RIGHT, "ranks worse than the MiniLM cosine"),
+        (RIGHT, WRONG, RIGHT, None),
+    ],
+)
+def test_a_student_that_is_none_to_serve_is_told(
+    student: list[float], random: list[float], cosine: list[float], told: str | None
+) -> None:
+    scores = {"student": student * 5, "random": random * 5, "cosine": cosine * 5}
+    note = ranking_note(measure(scored(dataset(), **scores)))
+    assert (note or "").startswith(told or "") and (note is None) == (told is None)
+
+
+def test_of_one_query_nothing_is_said() -> None:
+    assert ranking_note(measure(scored(dataset(("a",)), random=RIGHT, student=WRONG))) is None
