@@ -126,9 +126,12 @@ class PairEncoder:
         return (self._cls, *text.ids, self._sep)
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        # Brands, types and colours repeat: each text is read once.
+        distinct = dict.fromkeys(texts)
         # add_special_tokens=False: the rule places them itself, once per pair.
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        encodings = self._tokenizer.encode_batch_fast(list(distinct), add_special_tokens=False)
+        ids = dict(zip(distinct, (encoding.ids for encoding in encodings), strict=True))
+        return [ids[text] for text in texts]
 
 
 def pad_pairs(pairs: Sequence[EncodedPair], pad_id: int) -> PaddedBatch:
