@@ -27,6 +27,7 @@ from training.evaluation.slices import slices_of
 from training.evaluation.summary import calibration_errors, further_figures, ranking_note
 from training.models.backbone import load_pair_encoder, tokenizer_file
 from training.models.cross_encoder import encode_pairs, score_pairs
+from training.models.pair_rule import EncoderInput
 from training.optimise.scorers import CrossEncoder
 from training.provenance import licences, provenance
 from training.report.write import write_report
@@ -100,7 +101,8 @@ def evaluate_run(
 
 def student_system(model: CrossEncoder, encoder: PairEncoder) -> System:
     """The student in torch as a system to evaluate."""
-    return lambda query, products: score_pairs(model, encode_pairs(encoder, query, products), encoder.pad_id)
+    rule = EncoderInput(encoder)
+    return lambda queries, products: score_pairs(model, rule.encode(queries, products), rule.pad_id)
 
 
 def calibrate(pairs: ScoredPairs) -> Calibrated:

@@ -20,7 +20,7 @@ from relevance.product import Product
 from training.checks import general_check
 from training.command_line import settings_of_run
 from training.datasets.schema import Dataset
-from training.evaluation.evaluate import System, evaluate
+from training.evaluation.evaluate import System, by_query, evaluate
 from training.evaluation.measure import HEADLINE, Evaluation
 from training.stages import load_split as load_queries
 
@@ -64,7 +64,7 @@ def served(server: Server) -> System:
             results = json.load(reply)["results"]
         return np.array([result["debug"]["logit"] for result in sorted(results, key=lambda result: result["index"])])
 
-    return score
+    return by_query(score)
 
 
 def as_table(title: str, evaluation: Evaluation, names: Sequence[str]) -> str:

@@ -37,11 +37,11 @@ def main() -> None:
     kept = frozenset(budget.field for budget in settings.student.template.fields)
     systems = {
         "teacher": teacher.score,
-        "teacher, student's fields": lambda query, products: teacher.score(query, only(products, kept)),
-        "teacher, title": lambda query, products: teacher.score(query, only(products, frozenset({"title"}))),
-        "cross-encoders": lambda query, products: cross_encoders(teacher, query, products),
-        "cross-encoders, student's fields": lambda query, products: cross_encoders(
-            teacher, query, only(products, kept)
+        "teacher, student's fields": lambda queries, products: teacher.score(queries, only(products, kept)),
+        "teacher, title": lambda queries, products: teacher.score(queries, only(products, frozenset({"title"}))),
+        "cross-encoders": lambda queries, products: cross_encoders(teacher, queries, products),
+        "cross-encoders, student's fields": lambda queries, products: cross_encoders(
+            teacher, queries, only(products, kept)
         ),
         "cosine, full text": teacher.bi_encoder.cosines,
         "cosine, title": teacher.bi_encoder.title_cosines,
@@ -60,9 +60,9 @@ def only(products: Sequence[Product], fields: frozenset[str]) -> list[Product]:
     return [Product.model_validate(product.model_dump(include=set(fields))) for product in products]
 
 
-def cross_encoders(teacher: Teacher, query: str, products: Sequence[Product]) -> Logits:
+def cross_encoders(teacher: Teacher, queries: Sequence[str], products: Sequence[Product]) -> Logits:
     """The members' mean logit, without the bi-encoder's."""
-    mean: Logits = np.mean([member.logits([query] * len(products), products) for member in teacher.members], axis=0)
+    mean: Logits = np.mean([member.logits(queries, products) for member in teacher.members], axis=0)
     return mean
 
 

@@ -48,7 +48,7 @@ def run(tmp_path: Path) -> Path:
 def test_the_runs_own_student_and_those_of_a_study_are_found(run: Path) -> None:
     students = students_of(run, SETTINGS)
     assert list(students) == ["student", "4x"]
-    own, other = (students[name]("lamp", [LAMP]) for name in students)
+    own, other = (students[name](["lamp"], [LAMP]) for name in students)
     assert own.shape == (1,)
     assert own[0] != other[0], "each has weights of its own"
 

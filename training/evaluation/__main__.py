@@ -43,14 +43,14 @@ def read_again(run: Path, data: DistillSettings, names: Sequence[str] | None = N
     own = data_of_run(run, settings)
     dataset = unseen(newer or own, learnt_queries(run, settings, own))
     systems = {**baselines(dataset, teacher.bi_encoder, settings.seed), "teacher": teacher.score, **students}
-    with progress_bar("evaluation", len(systems) * len(dataset.by_query())) as done:
+    with progress_bar("evaluation", len(systems) * len(dataset.judgements)) as done:
         return evaluate(dataset, {name: _counted(system, done) for name, system in systems.items()})
 
 
 def _counted(system: System, done: Callable[[int], None]) -> System:
-    def score(query: str, products: Sequence[Product]) -> Any:
-        scores = system(query, products)
-        done(1)
+    def score(queries: Sequence[str], products: Sequence[Product]) -> Any:
+        scores = system(queries, products)
+        done(len(products))
         return scores
 
     return score

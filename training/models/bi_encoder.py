@@ -70,14 +70,16 @@ class BiEncoder:
         mean: Vectors = (vectors[titles] + vectors[full]) / 2.0
         return mean
 
-    def cosines(self, query: str, products: Sequence[Product]) -> npt.NDArray[np.float32]:
-        """Cosine (len(products),) of one query with each product, title and full text averaged."""
-        cosines: npt.NDArray[np.float32] = self.encode_products(products) @ self.encode([query])[0]
+    def cosines(self, queries: Sequence[str], products: Sequence[Product]) -> npt.NDArray[np.float32]:
+        """Cosines (n,) of n row-aligned queries and products, title and full text averaged."""
+        row_of = {query: row for row, query in enumerate(dict.fromkeys(queries))}
+        asked = self.encode(list(row_of))[[row_of[query] for query in queries]]
+        cosines: npt.NDArray[np.float32] = np.einsum("ij,ij->i", asked, self.encode_products(products))
         return cosines
 
-    def title_cosines(self, query: str, products: Sequence[Product]) -> npt.NDArray[np.float32]:
-        """Cosine (len(products),) of one query with each title: what a shop does without training."""
-        return self.cosines(query, [Product(title=product.title) for product in products])
+    def title_cosines(self, queries: Sequence[str], products: Sequence[Product]) -> npt.NDArray[np.float32]:
+        """Cosines (n,) of n row-aligned queries and titles: what a shop does without training."""
+        return self.cosines(queries, [Product(title=product.title) for product in products])
 
     @torch.inference_mode()
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:

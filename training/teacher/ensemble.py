@@ -67,10 +67,9 @@ class Teacher:
         logits = [member.logits(queries, products, share) for member in self.members]
         return self.combine(np.mean(logits, axis=0, dtype=np.float32), cosines)
 
-    def score(self, query: str, products: Sequence[Product]) -> Logits:
-        """Logits (len(products),) of one query's candidates."""
-        cosines = self.bi_encoder.cosines(query, products)
-        return self.score_pairs([query] * len(products), products, cosines)
+    def score(self, queries: Sequence[str], products: Sequence[Product]) -> Logits:
+        """Logits (n,) of n row-aligned pairs."""
+        return self.score_pairs(queries, products, self.bi_encoder.cosines(queries, products))
 
 
 def cosine_logits(cosines: npt.NDArray[np.float32], scale: Calibration) -> Logits:

@@ -34,12 +34,12 @@ dataset, slices = contrast_check()
 RIGHT = {(j.query, dataset.products[j.product_id].title) for j in dataset.judgements if j.target == 1.0}
 
 
-def oracle(query: str, products: Sequence[Product]) -> Any:
-    return np.array([float((query, product.title) in RIGHT) for product in products])
+def oracle(queries: Sequence[str], products: Sequence[Product]) -> Any:
+    return np.array([float((query, product.title) in RIGHT) for query, product in zip(queries, products, strict=True)])
 
 
-def blind(query: str, products: Sequence[Product]) -> Any:
-    del query
+def blind(queries: Sequence[str], products: Sequence[Product]) -> Any:
+    del queries
     return np.array([float(zlib.crc32(product.title.encode())) for product in products])
 
 

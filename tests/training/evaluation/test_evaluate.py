@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from relevance.product import Product
 from relevance.ranking_metrics import expected_calibration_error
 from training.checks import general_check
 from training.datasets.schema import Dataset, Judgement
-from training.evaluation.evaluate import baselines, evaluate
+from training.evaluation.evaluate import baselines, by_query, evaluate, score_judged
 from training.evaluation.measure import as_json, table
 from training.finish import calibrate
 from training.models.bi_encoder import BiEncoder
@@ -23,12 +25,12 @@ def dataset(queries: int = 8) -> Dataset:
     return Dataset("d", PRODUCTS, judgements)
 
 
-def oracle(query: str, products: object) -> np.ndarray:
-    return np.array([4.0, 3.0, 2.0, 1.0])
+def oracle(queries: Sequence[str], products: Sequence[Product]) -> np.ndarray:
+    return np.tile([4.0, 3.0, 2.0, 1.0], len(products) // 4)
 
 
-def reverse(query: str, products: object) -> np.ndarray:
-    return -oracle(query, products)
+def reverse(queries: Sequence[str], products: Sequence[Product]) -> np.ndarray:
+    return -oracle(queries, products)
 
 
 def test_systems_are_compared_on_the_same_queries() -> None:
@@ -40,6 +42,31 @@ def test_systems_are_compared_on_the_same_queries() -> None:
     assert difference.low > 0.0
     assert as_json(evaluation)["auc"]["oracle"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
     assert "| oracle | 1.0000 | 1.0000 | 1.000 – 1.000 | 1.0000 | 1.0000 |" in table(evaluation, "d")
+
+
+def test_systems_are_asked_for_whole_queries_in_blocks() -> None:
+    asked: list[list[str]] = []
+
+    def listening(queries: Sequence[str], products: Sequence[Product]) -> np.ndarray:
+        asked.append(list(queries))
+        return np.array([hash((query, product.id)) for query, product in zip(queries, products, strict=True)])
+
+    data = dataset(5)
+    pairs = score_judged(data, {"one": listening}, queries_at_once=2)
+    assert [len(queries) for queries in asked] == [8, 8, 4]
+    assert pairs.scores["one"].tolist() == [float(hash((j.query, j.product_id))) for j in data.judgements]
+
+
+def test_a_system_that_takes_one_query_at_a_time_gets_its_own_products() -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def scored(query: str, products: Sequence[Product]) -> np.ndarray:
+        asked.append((query, [product.title for product in products]))
+        return np.full(len(products), float(len(asked)))
+
+    scores = by_query(scored)(["a", "a", "b"], [PRODUCTS[n] for n in "012"])
+    assert asked == [("a", ["red shoe", "blue shoe"]), ("b", ["usb cable"])]
+    assert scores.tolist() == [1.0, 1.0, 2.0]
 
 
 def test_gains_are_exponential_on_a_four_level_scale() -> None:
@@ -59,7 +86,7 @@ def test_the_baselines_rank_the_obvious() -> None:
 
 def test_calibration_turns_logits_into_probabilities_of_relevance() -> None:
     data = dataset()
-    evaluation = evaluate(data, {"student": lambda query, products: np.array([9.0, 7.0, 5.0, 5.0])})
+    evaluation = evaluate(data, {"student": lambda _, products: np.tile([9.0, 7.0, 5.0, 5.0], len(products) // 4)})
     calibrated = calibrate(evaluation.pairs)
     targets = np.tile([1.0, 0.5, 0.0, 0.0], 8)
     raw = 1 / (1 + np.exp(-evaluation.scores["student"]))

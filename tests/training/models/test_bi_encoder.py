@@ -26,7 +26,7 @@ def test_vectors_are_unit_and_do_not_depend_on_the_batch(encoder: BiEncoder) -> 
 def test_it_is_the_published_sentence_encoder(encoder: BiEncoder) -> None:
     """Meaning without a shared word beats a shared word without meaning."""
     products = [Product(title="Three seater couch in grey velvet"), Product(title="Sofa cleaning foam spray")]
-    near, far = encoder.title_cosines("settee", products)
+    near, far = encoder.title_cosines(["settee"] * 2, products)
     assert near > far > 0.0
 
 
@@ -34,10 +34,17 @@ def test_a_products_vector_averages_title_and_full_text(encoder: BiEncoder) -> N
     bare = Product(title="Kettle")
     told = Product(title="Kettle", product_type="kitchen appliance", description="Boils 1.7 l of water")
     full = Product(title="Kettle kitchen appliance Boils 1.7 l of water")
-    means = encoder.cosines("electric kettle", [bare, told])
-    titles = encoder.title_cosines("electric kettle", [bare, full])
+    means = encoder.cosines(["electric kettle"] * 2, [bare, told])
+    titles = encoder.title_cosines(["electric kettle"] * 2, [bare, full])
     assert means[0] == pytest.approx(titles[0], abs=5e-3)
     assert means[1] == pytest.approx(titles.mean(), abs=5e-3)
+
+
+def test_each_row_has_its_own_query(encoder: BiEncoder) -> None:
+    products = [Product(title="Kettle"), Product(title="Sofa"), Product(title="Kettle")]
+    kettle, sofa, other = encoder.cosines(["kettle", "sofa", "sofa"], products)
+    assert min(kettle, sofa) > 0.8
+    assert other < 0.6
 
 
 def test_progress_counts_every_text() -> None:
