@@ -44,17 +44,18 @@ def write_split_bundle(
 
 
 def split_parts(
-    checkpoint: Path, joint_layers: int = 1, seed: int = 0
+    checkpoint: Path, joint_layers: int = 1, seed: int = 0, late_interaction: bool = True
 ) -> tuple[SplitSource, list[SplitList], BundleRequest]:
     """What an export takes, of a student whose files lie in `checkpoint`."""
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+        vocab_size=30522, hidden_size=32, num_hidden_layers=max(2, joint_layers), num_attention_heads=2,
+        intermediate_size=48,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.2,
     )  # fmt: skip
     encoder = BertModel(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
     rule = load_pair_encoder(TEMPLATE)
-    settings = SplitSettings(joint_layers=joint_layers, latent_width=16)
+    settings = SplitSettings(joint_layers=joint_layers, latent_width=16, late_interaction=late_interaction)
     texts = rule.encode_products([Product(title=title) for title in TITLES])
     student = initial_split(encoder, settings, texts, rule)
     torch.nn.init.normal_(student.match, std=0.5)

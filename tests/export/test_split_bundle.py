@@ -57,6 +57,15 @@ def test_graphs_of_another_student_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
+def test_a_student_without_late_interaction_has_the_same_graphs(tmp_path: Path) -> None:
+    source, lists, request = split_parts(tmp_path / "checkpoint", late_interaction=False)
+    export_split_bundle(source, lists, request, BundleOutput(tmp_path / "bundle", lambda _: "# x\n"))
+    bundle = load_bundle(tmp_path / "bundle")
+    inputs = {each.name for each in onnx.load(str(bundle.split_path("int8", "joint"))).graph.input}
+    assert {"query_weights", "query_pooled"} < inputs
+    assert bundle.manifest.parity["int8"]["largest_batch_drift"] < 1e-7
+
+
 def test_the_version_is_the_weights(split_bundles: SplitBundles, tmp_path: Path) -> None:
     def version(bundle: Bundle) -> str:
         return bundle.manifest.version

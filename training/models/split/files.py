@@ -7,6 +7,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel
+from transformers.models.bert.modeling_bert import BertLayer
 
 from training.config import SplitSettings
 from training.errors import RunDirectoryError
@@ -33,7 +34,10 @@ def load_split(directory: Path) -> SplitStudent:
         raise RunDirectoryError(f"{directory} holds no split student ({error}); delete it to train again") from error
     config = BertConfig.from_dict(shape["encoder"])
     encoder = BertModel(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
-    student = SplitStudent(encoder, SplitSettings.model_validate(shape["split"]))
+    settings = SplitSettings.model_validate(shape["split"])
+    # Layers of its own: the encoder may have been left fewer than there are joint ones.
+    joint = [BertLayer(config) for _ in range(settings.joint_layers)]  # type: ignore[no-untyped-call]
+    student = SplitStudent(encoder, settings, joint)
     student.load_state_dict(weights)
     student.train(False)
     return placed(student)

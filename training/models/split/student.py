@@ -72,10 +72,12 @@ class SplitStudent(Scorer):
     """Scores pairs; the product side is a function of the product alone."""
 
     def __init__(self, encoder: BertModel, settings: SplitSettings, layers: Sequence[BertLayer] | None = None) -> None:
-        """The joint layers start as `layers`; None: as the encoder's last ones."""
+        """The joint layers start as `layers`; None: as the encoder's last ones. ValueError if these are too few."""
         super().__init__(encoder)
         hidden = encoder.config.hidden_size
         layers = layers or cast(list[BertLayer], list(encoder.encoder.layer[-settings.joint_layers :]))
+        if len(layers) != settings.joint_layers:
+            raise ValueError(f"{settings.joint_layers} joint layers cannot start as {len(layers)} layers")
         self.settings = settings
         self.keep: Callable[[Products], Products] = lambda products: products
         """What comes back of a product that was stored; docs/scripts/storage_formats.py tries other forms."""
@@ -182,11 +184,10 @@ class SplitStudent(Scorer):
 
     def logits(self, state: Tensor, features: Tensor) -> Tensor:
         """Logits (n,) from the state of [CLS] (n, H) and the late-interaction features (n, FEATURES)."""
-        logits = self.head(state)
-        if self.settings.late_interaction:
-            logits = logits + self.features(features * FEATURE_SCALE)
-        scored: Tensor = logits.squeeze(-1)
-        return scored
+        # Without late interaction they count for nothing and are read all the same: all graphs have the same inputs.
+        scale = FEATURE_SCALE if self.settings.late_interaction else 0.0
+        logits: Tensor = self.head(state) + self.features(features * scale)
+        return logits.squeeze(-1)
 
     def rate_of(self, parameter: str) -> float:
         """The encoder knows its language already; the joint layers learn a new task."""

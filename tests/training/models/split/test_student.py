@@ -139,7 +139,7 @@ def test_it_learns_a_pool_and_comes_back_from_its_files(rule: PairEncoder, tmp_p
     )
 
 
-@pytest.mark.parametrize(("kept", "joint"), [((0, 2), 1), ((0, 2, 3), 2), (None, 1)])
+@pytest.mark.parametrize(("kept", "joint"), [((0, 2), 1), ((0, 2, 3), 2), (None, 1), ((3,), 2), ((0,), 3)])
 def test_an_encoder_keeps_the_layers_asked_for_and_the_joint_ones_start_as_the_last(
     rule: PairEncoder, tmp_path: Path, kept: tuple[int, ...] | None, joint: int
 ) -> None:
@@ -155,6 +155,11 @@ def test_an_encoder_keeps_the_layers_asked_for_and_the_joint_ones_start_as_the_l
     student.train(False)
     again, pairs = load_split(tmp_path), [(0, 0), (1, 2)]
     torch.testing.assert_close(logits_of(again, rule, pairs), logits_of(student, rule, pairs))
+
+
+def test_an_encoder_of_fewer_layers_than_joint_ones_is_refused(rule: PairEncoder) -> None:
+    with pytest.raises(ValueError, match="3 joint layers cannot start as 2 layers"):
+        student_of(rule, joint_layers=3)
 
 
 def test_layers_in_disorder_are_refused() -> None:
