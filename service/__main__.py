@@ -1,7 +1,8 @@
 """`python -m service`: settings → bundle checked → backend warmed → port opened → ready.
 
 Anything that fails before the port opens is told in one line, with exit code 1. SIGTERM or SIGINT
-drains: not ready at once, accepted requests are answered, then exit code 0. A second one exits now.
+drains: not ready at once, accepted requests are answered, then exit code 0. A second one exits now, as does
+one that comes before the port opens.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+import service.environment  # noqa: F401  # before what reads the environment when it is imported
 from relevance.bundle import BundleError
 from service.address import check_address
 from service.app import Service, create_app, create_service
@@ -84,6 +86,18 @@ def _config(service: Service, connections: int) -> uvicorn.Config:
     )
 
 
+def _exit_at_once() -> None:
+    """Until the port opens nobody waits for an answer. By itself a process whose id is 1, as in a container, would not
+    even notice the signal, become ready, and be killed in the middle of its requests."""
+
+    def end(number: int, _: object) -> None:
+        print(f"aisle was ended before it was ready: {signal.Signals(number).name}", file=sys.stderr, flush=True)
+        os._exit(0)
+
+    for number in SIGNALS:
+        signal.signal(number, end)
+
+
 def _spare_the_collector() -> None:
     """Have what start-up made never looked through for garbage, and the rest, most of it caches, more seldom."""
     gc.collect()
@@ -93,8 +107,7 @@ def _spare_the_collector() -> None:
 
 def main() -> int:
     """Run the service; returns the exit code."""
-    # Batches keep every core busy; a thread pool inside the tokenizer would only fight them for it.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _exit_at_once()
     try:
         settings = load_settings()
         configure_logging(settings.log_level.upper())

@@ -36,7 +36,7 @@ class Settings(GpuSettings, BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     bundle: Path = Path("models/default")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Comma-separated; empty means that everybody may score."""
+    """Comma-separated; None given: everybody may score."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tracing: bool = False
     """OpenTelemetry spans, sent where the standard OTEL_* variables say; needs the extra `otel`."""
@@ -103,8 +103,8 @@ class Settings(GpuSettings, BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
-        if not isinstance(value, str) or not value:
-            return value or ()
+        if not isinstance(value, str):
+            return value
         keys = tuple(key.strip() for key in value.split(",") if key.strip())
         if not keys:
             # A secret that came out blank must not let everybody in.
@@ -161,6 +161,13 @@ def load_settings() -> Settings:
     given = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
     if unknown := sorted(given - links - set(known)):
         raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    # A secret or path that came out blank is a mistake: it must not let everybody in, nor name the working directory.
+    if empty := sorted(
+        name.upper() for name, value in os.environ.items() if name.upper() in given and not value.strip()
+    ):
+        raise SettingsError(
+            f"{', '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty: give a value, or leave it out"
+        )
     try:
         return Settings(**{known[name]: Settings.model_fields[known[name]].default for name in links & set(known)})
     except ValidationError as error:

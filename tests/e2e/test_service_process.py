@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -235,6 +237,26 @@ def test_a_taken_port_stops_the_start(bundle: Path, server: ServerProcess) -> No
     code, lines = failing_start(bundle, port=server.port)
     assert (code, len(lines)) == (1, 1)
     assert f"AISLE_PORT={server.port}: Address already in use" in lines[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
+    # By a handler of its own: for process 1 of a container there is no other.
+    script = (
+        "import os, time, service.__main__ as command\n"
+        f"command.load = lambda settings: (os.kill(os.getpid(), {number:d}), time.sleep(60))\n"
+        "command.main()"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, f"aisle was ended before it was ready: {number.name}\n")
+
+
+def test_a_propagator_that_is_not_installed_is_no_matter_of_ours() -> None:
+    environment = {**os.environ, "OTEL_PROPAGATORS": "tracecontext,b3"}
+    command = [sys.executable, "-c", "import service.__main__"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_serving_never_imports_what_only_training_needs() -> None:

@@ -67,6 +67,14 @@ def test_what_cannot_work_is_refused_by_name(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["AISLE_API_KEYS", "AISLE_CATALOGUE", "AISLE_BUNDLE", "aisle_sessions"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_setting_is_a_mistake(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name.upper()} is empty: give a value, or leave it out$"):
+        load_settings()
+
+
 def test_a_refused_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AISLE_API_KEYS", "schlüssel-geheim")
     with pytest.raises(SettingsError) as refused:
