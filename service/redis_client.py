@@ -55,7 +55,9 @@ class TimelyRedis:
         try:
             return asked.result(self._limits.seconds)
         except TimeoutError:
-            asked.cancel()
+            if not asked.cancel():
+                # What is being read would be for as long as the server goes on to send, and be held in memory.
+                self._redis.connection_pool.disconnect(inuse_connections=True)
             raise TimeoutError(f"no answer within {self._limits.seconds * 1000:g} ms") from None
 
     def mset(self, mapping: Mapping[bytes, bytes]) -> None:

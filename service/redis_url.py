@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -13,13 +15,27 @@ QUERY: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 def check_redis_url(url: str) -> None:
     """ValueError if this is no `redis[s]://[user:password@]host[:port][/number][?ssl_…=file]`."""
     parts = _split(url)
-    if parts.scheme not in SCHEMES or not parts.hostname:
+    # As it is written: the client takes neither capitals nor spaces before it.
+    if not url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)) or not parts.hostname:
         raise ValueError("must be redis://host:port/number, or rediss:// with TLS")
     number = parts.path.removeprefix("/")
     if parts.fragment or (number and not number.isdecimal()):
         raise ValueError("behind the host comes a port and the number of a database; a password's / ? # are %-encoded")
-    if unknown := [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name not in QUERY]:
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    if unknown := [name for name, _ in options if name not in QUERY]:
         raise ValueError(f"has {len(unknown)} unknown options behind the ?; known are {', '.join(QUERY)}")
+    _check_tls(parts.scheme, dict(options))
+
+
+def _check_tls(scheme: str, files: Mapping[str, str]) -> None:
+    """ValueError for what would fail with each connection, where only the log tells of it."""
+    if files and scheme != "rediss":
+        raise ValueError(f"{', '.join(files)} behind the ? is for TLS; begin with rediss://, or leave it out")
+    for name, file in files.items():
+        try:
+            Path(file).read_bytes()
+        except OSError as error:
+            raise ValueError(f"{name} behind the ? names a file that cannot be read ({error.strerror})") from None
 
 
 def secrets_of(url: str) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socketserver
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,7 +108,11 @@ def test_a_read_ends_in_time_whatever_holds_it_up(open_client: Open) -> None:
     release = threading.Event()
     asked: list[Sequence[bytes]] = []
 
+    hung_up: list[bool] = []
+
     class Held:
+        connection_pool = SimpleNamespace(disconnect=lambda *, inuse_connections: hung_up.append(inuse_connections))
+
         def mget(self, keys: Sequence[bytes]) -> Any:
             asked.append(keys)
             assert release.wait(PATIENCE)
@@ -122,6 +128,31 @@ def test_a_read_ends_in_time_whatever_holds_it_up(open_client: Open) -> None:
     release.set()
     client._threads.submit(lambda: None).result(PATIENCE)
     assert asked == [KEYS], "those that waited for the one that hung must not be run when nobody wants them any more"
+    assert hung_up == [True]
+
+
+def test_an_answer_without_end_is_not_read_on(open_client: Open) -> None:
+    hung_up = threading.Event()
+
+    class Endless(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            try:
+                while b"MGET" not in (greeting := self.request.recv(4096)):
+                    self.request.sendall(b"+OK\r\n" * greeting.count(b"SETINFO"))
+                self.request.sendall(b"*4\r\n$500000000\r\n")
+                while True:
+                    self.request.sendall(bytes(4096))
+            except OSError:
+                hung_up.set()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Endless) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        client = open_client(SOON, f"redis://127.0.0.1:{server.server_address[1]}")
+        with pytest.raises(TimeoutError):
+            client.mget(KEYS)
+        assert hung_up.wait(PATIENCE)
+        server.shutdown()
 
 
 def test_a_call_is_one_attempt(redis: RedisStub, open_client: Open) -> None:

@@ -9,7 +9,7 @@ from service.redis_url import check_redis_url, secrets_of
     "url",
     [
         "redis://cache", "redis://cache/", "redis://cache:6379/0", "rediss://cache:6380/3", "redis://[::1]:6379/0",
-        "redis://shop:hush%2Fhush@cache:6379/0", "redis://:hush@cache", "rediss://cache/0?ssl_ca_certs=/etc/ca.pem",
+        "redis://shop:hush%2Fhush@cache:6379/0", "redis://:hush@cache", f"rediss://cache/0?ssl_ca_certs={__file__}",
     ],
 )  # fmt: skip
 def test_an_address_is_taken(url: str) -> None:
@@ -31,6 +31,10 @@ def test_an_address_is_taken(url: str) -> None:
         ("redis://cache/hush", "number of a database"),
         ("redis://cache/0/hush", "number of a database"),
         ("redis://cache/0?hush=1", "1 unknown options"),
+        ("REDIS://cache", "must be redis://"),
+        ("  redis://cache", "must be redis://"),
+        (f"redis://cache?ssl_ca_certs={__file__}", "ssl_ca_certs behind the \\? is for TLS; begin with rediss://"),
+        ("rediss://:hush@cache?ssl_keyfile=/hush/absent.pem", "ssl_keyfile behind .* cannot be read \\(No such file"),
         ("redis://cache/0?socket_timeout=100&decode_responses=", "2 unknown options"),
     ],
 )
