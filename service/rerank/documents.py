@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from relevance.product import Product
+from service.validation import is_blank
 
 Document = str | dict[str, Any]
 
@@ -30,6 +31,12 @@ def candidate_of(document: Document, rank_fields: Sequence[str] | None) -> Docum
     if rank_fields is not None:
         return {"title": " ".join(map(_as_text, chosen.values()))}
     return {"title": document[TEXT]} if isinstance(document.get(TEXT), str) else document
+
+
+def is_blank_text(candidate: Document) -> bool:
+    """Whether there is nothing to read in it. One without a title at all is not blank but faulty."""
+    title = candidate if isinstance(candidate, str) else candidate.get("title")
+    return isinstance(title, str) and is_blank(title)
 
 
 def read_as_title(document: Document) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from service.errors import FieldError, InvalidInputError, ServiceError, TooLargeError
 from service.reading import BodyReader
 from service.request import Body
-from service.rerank.documents import Document, candidate_of, read_as_title
+from service.rerank.documents import Document, candidate_of, is_blank_text, read_as_title
 from service.rerank.schemas import DocumentsRequest, RerankRequest, TextsRequest
 from service.validation import check_count, field_name, invalid_fields, locate_bad_json, message_of
 
@@ -27,6 +27,8 @@ class Reranking:
 
     body: Body
     documents: Sequence[Document]
+    places: Sequence[int]
+    """Which of the documents each candidate of the body is: all but the blank ones."""
     top_n: int | None
     return_documents: bool
     raw_scores: bool
@@ -34,6 +36,11 @@ class Reranking:
     """What was sent and has no effect."""
     refuse_truncation: bool = False
     """Whether to refuse what would have to be cut."""
+
+    @property
+    def blank(self) -> Sequence[int]:
+        """The documents in which there is nothing to read."""
+        return sorted(set(range(len(self.documents))) - set(self.places))
 
 
 def parse_object(raw: bytes) -> Mapping[str, Any]:
@@ -62,14 +69,18 @@ class RerankReader:
         # Typed clients send an empty list for one that is left out.
         rank_fields = request.rank_fields or None
         candidates = [candidate_of(document, rank_fields) for document in request.documents]
-        body = self._body(request, candidates, request.priority or 0)
-        return _reranking(request, body, bool(request.return_documents))
+        # Where the fields to read are named, a document without any of them is a mistake.
+        places = _with_text(candidates) if rank_fields is None else range(len(candidates))
+        body = self._body(request, [candidates[place] for place in places], places, request.priority or 0)
+        return _reranking(request, body, places, bool(request.return_documents))
 
     def texts(self, sent: Mapping[str, Any]) -> Reranking:
         """A request with `texts`; errors as of `documents`."""
         request = self._validated(TextsRequest, sent)
         assert isinstance(request, TextsRequest)
-        asked = _reranking(request, self._body(request, request.texts, 0), bool(request.return_text))
+        places = _with_text(request.texts)
+        body = self._body(request, [request.texts[place] for place in places], places, 0)
+        asked = _reranking(request, body, places, bool(request.return_text))
         return replace(asked, refuse_truncation=request.truncate is False)
 
     def _validated(self, kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequest:
@@ -82,18 +93,31 @@ class RerankReader:
                 raise type(error)(error.detail.replace("candidates", kind.list_name, 1)) from None
         return _validated(kind, sent)
 
-    def _body(self, request: RerankRequest, candidates: Sequence[Document], priority: int) -> Body:
+    def _body(
+        self, request: RerankRequest, candidates: Sequence[Document], places: Sequence[int], priority: int
+    ) -> Body:
         # Logits and tokens, which dialects have words for, stand in our reply's `debug`.
         fields = {"query": request.query, "candidates": candidates, "priority": priority, "debug": True}
         try:
             return self._reader.read(msgspec.json.encode(fields))
         except ServiceError as error:
-            raise _in_words_of(request, error) from None
+            raise _in_words_of(request, places, error) from None
 
 
-def _reranking(request: RerankRequest, body: Body, return_documents: bool) -> Reranking:
+def _with_text(candidates: Sequence[Document]) -> Sequence[int]:
+    """Which candidates have something to read. Other servers score a blank text too: here it stands last."""
+    return [place for place, candidate in enumerate(candidates) if not is_blank_text(candidate)]
+
+
+def _reranking(request: RerankRequest, body: Body, places: Sequence[int], return_documents: bool) -> Reranking:
     return Reranking(
-        body, request.listed, request.top_n or None, return_documents, bool(request.raw_scores), list(_notes(request))
+        body=body,
+        documents=request.listed,
+        places=places,
+        top_n=request.top_n or None,
+        return_documents=return_documents,
+        raw_scores=bool(request.raw_scores),
+        notes=list(_notes(request)),
     )
 
 
@@ -125,24 +149,23 @@ def _notes(request: RerankRequest) -> Sequence[str]:
     return [f"{name} has no effect" for name in (*ignored, *unknown)]
 
 
-def _in_words_of(request: RerankRequest, error: ServiceError) -> ServiceError:
+def _in_words_of(request: RerankRequest, places: Sequence[int], error: ServiceError) -> ServiceError:
     """The same error with the names that the caller knows."""
-    errors = [FieldError(_as_called(request, one.field), one.message) for one in error.errors]
-    return type(error)(_as_called(request, error.detail), errors)
+    errors = [FieldError(_as_called(request, places, one.field), one.message) for one in error.errors]
+    return type(error)(_as_called(request, places, error.detail), errors)
 
 
-def _as_called(request: RerankRequest, told: str) -> str:
+def _as_called(request: RerankRequest, places: Sequence[int], told: str) -> str:
     """`told` is a sentence, or begins with the field's path; further on may stand names that the caller made up."""
     begin = _PATH.match(told)
     if begin is None:
         return told.replace(" candidates", f" {request.list_name}", 1)
-    field = begin["field"] or ""
-    if field and getattr(request, "rank_fields", None):
-        field = ""
-    elif field:
-        field = read_as_title(request.listed[int(begin["index"])])
-    place = "" if begin["index"] is None else f"[{begin['index']}]"
-    return f"{begin['quote']}{request.list_name}{place}{field}{told[begin.end() :]}"
+    if begin["index"] is None:
+        return f"{begin['quote']}{request.list_name}{told[begin.end() :]}"
+    place, field = places[int(begin["index"])], begin["field"] or ""
+    if field:
+        field = "" if getattr(request, "rank_fields", None) else read_as_title(request.listed[place])
+    return f"{begin['quote']}{request.list_name}[{place}]{field}{told[begin.end() :]}"
 
 
 def no_list() -> InvalidInputError:

@@ -21,8 +21,8 @@ from service.validation import invalid_fields
 MOST_IN_HEADER = 8
 """Warnings that the header tells: clients refuse headers of some kilobytes. The body of an object has them all."""
 
-UNKNOWN_SCORE = 0.0
-"""Of a document that is named by an id which the catalogue does not know; a warning tells that."""
+UNREAD_SCORE = 0.0
+"""Of a document that is blank, or named by an id which the catalogue does not know; a warning tells that."""
 
 
 def write_array(asked: Reranking, reply: Json, scored: Scored) -> Written:
@@ -71,7 +71,7 @@ def _check_uncut(asked: Reranking, reply: Json) -> None:
     # Tokens are counted on the way, so this is known only now.
     if not asked.refuse_truncation:
         return
-    cut = {int(r["index"]): r["debug"]["dropped"] for r in reply["results"] if r.get("debug", {}).get("dropped")}
+    cut = {_place(asked, r): r["debug"]["dropped"] for r in reply["results"] if r.get("debug", {}).get("dropped")}
     errors = [FieldError("query", _too_long(dropped["query"])) for dropped in cut.values() if "query" in dropped][:1]
     errors += [
         FieldError(f"texts[{index}]", _too_long(tokens))
@@ -91,10 +91,16 @@ def _best(asked: Reranking, reply: Json) -> Sequence[tuple[int, float]]:
     results = reply["results"]
     known = sorted((result for result in results if "rank" in result), key=lambda result: int(result["rank"]))
     scores = _logits(known) if asked.raw_scores else [float(result["score"]) for result in known]
-    ranked = [(int(result["index"]), score) for result, score in zip(known, scores, strict=True)]
-    lowest = min([UNKNOWN_SCORE, *scores])
-    ranked += [(int(result["index"]), lowest) for result in results if "rank" not in result]
+    ranked = [(_place(asked, result), score) for result, score in zip(known, scores, strict=True)]
+    unread = [*(_place(asked, result) for result in results if "rank" not in result), *asked.blank]
+    lowest = min([UNREAD_SCORE, *scores])
+    ranked += [(place, lowest) for place in sorted(unread)]
     return ranked[: asked.top_n]
+
+
+def _place(asked: Reranking, result: Mapping[str, Any]) -> int:
+    """Which document a result of ours is of."""
+    return asked.places[int(result["index"])]
 
 
 def _logits(ranked: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -107,10 +113,11 @@ def _logits(ranked: Sequence[Mapping[str, Any]]) -> list[float]:
 
 
 def _warnings(asked: Reranking, reply: Json) -> list[str]:
-    unknown = [f"documents[{r['index']}]: {r['error']['detail']}" for r in reply["results"] if "error" in r]
+    unknown = [f"documents[{_place(asked, r)}]: {r['error']['detail']}" for r in reply["results"] if "error" in r]
     known = reply["total"] - len(unknown)
     late = f"documents: {reply['scored']} of {known} were scored in time; the rest stands below, in prior order"
-    return [*asked.notes, *([late] if reply["degraded"] else []), *unknown]
+    blank = [f"documents[{place}]: There is nothing to read in it; it stands last." for place in asked.blank]
+    return [*asked.notes, *([late] if reply["degraded"] else []), *unknown, *blank]
 
 
 def _billing(tokens: int) -> Json:

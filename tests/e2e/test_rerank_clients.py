@@ -48,8 +48,8 @@ def test_cohere_s_client_of_version_1(server: ServerProcess, http: httpx.Client)
 def test_cohere_s_client_knows_our_refusals(server: ServerProcess, http: httpx.Client) -> None:
     client = cohere.ClientV2(KEY, base_url=str(server.http.base_url), httpx_client=http)
     with pytest.raises(UnprocessableEntityError) as refused:
-        client.rerank(model="m", query="red shoe", documents=[" "])
-    assert "`documents[0]` must not be blank" in str(refused.value)
+        client.rerank(model="m", query="red shoe", documents=["good", {"title": "a", "brand": 5}])  # type: ignore[list-item]
+    assert "`documents[1].brand` must be a string" in str(refused.value)
     stranger = cohere.ClientV2("other", base_url=str(server.http.base_url), httpx_client=http)
     with pytest.raises(UnauthorizedError):
         stranger.rerank(model="m", query="red shoe", documents=TEXTS)

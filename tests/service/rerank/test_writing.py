@@ -11,7 +11,14 @@ TIMINGS = Timings(Stage(0.0, 0.001), Stage(0.0, 0.001), Stage(0.0, 0.001), 0.004
 
 
 def asked(count: int, **changes: Any) -> Reranking:
-    fields: dict[str, Any] = {"top_n": None, "return_documents": False, "raw_scores": False, "notes": [], **changes}
+    fields: dict[str, Any] = {
+        "places": range(count),
+        "top_n": None,
+        "return_documents": False,
+        "raw_scores": False,
+        "notes": [],
+        **changes,
+    }
     return Reranking(Body([]), [f"text {row}" for row in range(count)], **fields)
 
 
@@ -65,3 +72,19 @@ def test_a_product_that_the_catalogue_does_not_know_comes_last_and_is_told() -> 
     content: Any = write_results(asked(2, raw_scores=True), reply(UNKNOWN, result(1, 0.3, -0.8)), SCORED).content
     assert content["results"] == [{"index": 1, "relevance_score": -0.8}, {"index": 0, "relevance_score": -0.8}]
     assert content["meta"]["warnings"] == ["documents[0]: no such product"]
+
+
+def test_blank_documents_stand_last_and_are_told() -> None:
+    sent = asked(4, places=[1, 3], return_documents=True, raw_scores=True)
+    content: Any = write_results(sent, reply(result(2, 0.3, -0.8), result(1, 0.7, 0.8)), SCORED).content
+    assert [(item["index"], item["relevance_score"]) for item in content["results"]] == [
+        (3, 0.8),
+        (1, -0.8),
+        (0, -0.8),
+        (2, -0.8),
+    ]
+    assert [item["document"]["text"] for item in content["results"]] == ["text 3", "text 1", "text 0", "text 2"]
+    told = "There is nothing to read in it; it stands last."
+    assert content["meta"]["warnings"] == [f"documents[0]: {told}", f"documents[2]: {told}"]
+    items: Any = write_array(asked(4, places=[1, 3], top_n=3), reply(UNKNOWN, result(1, 0.7, 0.8)), SCORED).content
+    assert items == [{"index": 3, "score": 0.7}, {"index": 0, "score": 0.0}, {"index": 1, "score": 0.0}]

@@ -168,10 +168,12 @@ class Fault(NamedTuple):
 
 FAULTS = [
     Fault("/v2/rerank", {"documents": []}, 400, "documents", "Empty"),
-    Fault("/v2/rerank", {"documents": ["good", " "]}, 422, "documents[1]", "Validation"),
-    Fault("/v2/rerank", {"documents": [{"text": ""}]}, 422, "documents[0].text", "Validation"),
-    Fault("/v2/rerank", {"documents": ["a", {"title": " "}]}, 422, "documents[1].title", "Validation"),
-    Fault("/v2/rerank", {"documents": [{"title": "a", "text": " "}]}, 422, "documents[0].text", "Validation"),
+    Fault("/v2/rerank", {"documents": [{"text": ""}, " "]}, 400, "documents", "Empty"),
+    Fault("/rerank", {"texts": ["", " "]}, 400, "texts", "Empty"),
+    Fault("/v2/rerank", {"documents": ["", {"x[9].title": 1}]}, 422, "documents[1].title", "Validation"),
+    Fault("/v2/rerank", {"documents": [" ", {"title": "a", "brand": 5}]}, 422, "documents[1].brand", "Validation"),
+    Fault("/v2/rerank", {"documents": [{"title": "a", "text": " "}]}, 400, "documents", "Empty"),
+    Fault("/v2/rerank", {"documents": [{"x": " "}], "rank_fields": ["x"]}, 422, "documents[0]", "Validation"),
     Fault("/v2/rerank", {"documents": [{"x[9].title": 1}]}, 422, "documents[0].title", "Validation"),
     Fault("/v2/rerank", {"documents": ["good", 3]}, 422, "documents[1]", "Validation"),
     Fault("/v2/rerank", {"texts": ["good"]}, 422, "documents", "Validation"),
@@ -182,6 +184,16 @@ FAULTS = [
     Fault("/rerank", {"texts": ["good"], "truncation_direction": "left"}, 422, "truncation_direction", "Validation"),
     Fault("/tei/rerank", {}, 422, "texts", "Validation"),
 ]
+
+
+@pytest.mark.parametrize("blank", ["", " ", {"text": "\n"}, {"title": " "}])
+def test_a_blank_document_does_not_cost_the_others_their_places(client: AppClient, blank: object) -> None:
+    reply = rerank(client, "/v1/rerank", documents=[blank, "bad", "good"], return_documents=True)
+    assert [item["index"] for item in reply.json()["results"]] == [2, 1, 0]
+    assert reply.json()["meta"]["warnings"] == ["documents[0]: There is nothing to read in it; it stands last."]
+    texts = rerank(client, "/rerank", texts=["", "bad", "good"])
+    assert [item["index"] for item in texts.json()] == [2, 1, 0]
+    assert texts.headers["x-aisle-warnings"].startswith("documents[0]: There is nothing to read")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
