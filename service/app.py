@@ -66,7 +66,8 @@ class Service:
         try:
             await asyncio.wait_for(self.lifecycle.drained(), self.engine.settings.drain_seconds)
         except TimeoutError:
-            logger.warning("drain time is over", extra={"fields": {"unanswered": self.lifecycle.in_flight}})
+            if self.lifecycle.in_flight:
+                logger.warning("drain time is over", extra={"fields": {"unanswered": self.lifecycle.in_flight}})
             await self.stages.batcher.stop()
 
     async def close(self) -> None:

@@ -114,7 +114,8 @@ class CatalogueTier:
     def find(self, ids: Sequence[str]) -> list[bytes | None]:
         """The key of each product id, None where the catalogue does not know it."""
         catalogue = self.catalogue
-        return catalogue.find(ids) if catalogue else [None for _ in ids]
+        # A row's id loses the white space around it when the catalogue is built (relevance/product_row.py).
+        return catalogue.find([one.strip() for one in ids]) if catalogue else [None for _ in ids]
 
 
 def _entry_bytes(record: ProductRecord) -> int:

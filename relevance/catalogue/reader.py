@@ -19,7 +19,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from relevance.catalogue.errors import DamagedRecordError
+from relevance.catalogue.errors import CatalogueError, DamagedRecordError
 from relevance.catalogue.index_file import IndexRows, shard_path
 from relevance.catalogue.key_table import NOT_FOUND, Digests, KeyTable, as_digests, digests_of_ids
 from relevance.catalogue.manifest import CatalogueManifest, read_manifest
@@ -56,7 +56,10 @@ class Catalogue:
         CatalogueError, naming the file and what to do, if it is unfinished, altered, cut, or of another encoder.
         """
         # A link that is turned to a new catalogue must not give half of each.
-        directory = directory.resolve()
+        try:
+            directory = directory.resolve()
+        except (OSError, RuntimeError) as error:
+            raise CatalogueError(f"{directory} leads nowhere ({error}); set the link to a catalogue") from error
         manifest, digest = read_manifest(directory)
         check_version(directory, manifest, encoder_version)
         return cls(directory, manifest, digest)

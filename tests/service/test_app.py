@@ -95,6 +95,13 @@ def test_draining_waits_for_accepted_requests(make_service: MakeService) -> None
     asyncio.run(scenario())
 
 
+def test_draining_without_a_request_leaves_none_behind(
+    make_service: MakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(make_service(drain_seconds=0.0).drain())
+    assert not caplog.records
+
+
 def test_draining_ends_after_its_time(make_service: MakeService) -> None:
     async def scenario() -> None:
         service = make_service(drain_seconds=0.0)

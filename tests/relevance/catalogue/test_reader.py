@@ -46,6 +46,13 @@ def test_ids_give_their_keys(directory: Path) -> None:
     assert catalogue.find([]) == catalogue.get([]) == []
 
 
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(CatalogueError, match=r"a leads nowhere \(.*; set the link to a catalogue$"):
+        Catalogue.open(tmp_path / "a", ENCODER)
+
+
 def test_an_empty_catalogue_knows_nothing(tmp_path: Path) -> None:
     catalogue = Catalogue.open(write(tmp_path, []), ENCODER)
     assert (catalogue.get(KEYS[:2]), catalogue.find(["p0"]), len(catalogue)) == ([None, None], [None], 0)

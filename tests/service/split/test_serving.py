@@ -189,6 +189,13 @@ class TestCatalogue:
         client.score(QUERIES[0], ids)
         assert client.metric("aisle_catalogue_cache_hits_total") == len(TITLES), "the memory answers from now on"
 
+    def test_the_white_space_around_an_id_means_nothing(
+        self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
+    ) -> None:
+        client = serve_split(catalogue=write_catalogue(tmp_path / "catalogue", split_bundle))
+        (plain, padded) = client.score(QUERIES[0], [{"id": "p1"}, {"id": " p1\n"}]).json()["results"]
+        assert (padded["id"], padded["score"]) == (" p1\n", plain["score"])
+
     def test_an_unknown_id_is_told_in_its_place_and_never_scored(
         self, serve_split: ServeSplit, split_bundle: Bundle, tmp_path: Path
     ) -> None:
