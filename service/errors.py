@@ -19,6 +19,10 @@
     ├── TooManyConnectionsError       503     too_many_connections
     └── DeadlineExceededError         504     deadline_exceeded
 
+    ServiceError itself               500     internal            our code raised what it should not have
+    the router's own refusals         404     not_found
+                                      405     method_not_allowed
+
     StartupError                      the process does not start; never seen by a client
     ├── SettingsError
     └── BackendError
@@ -31,7 +35,8 @@
     └── DeviceLostError               no other can run either: every request is refused from now on
 
 A reply is RFC 9457 problem JSON: type, title, status, detail, code, request_id, and for 422 `errors`.
-It names fields and limits and never repeats what the client sent as a value.
+It names fields and limits and never repeats what the client sent as a value. A single candidate's `error`, in a reply
+that is none: `service/pair.py`.
 """
 
 from __future__ import annotations
