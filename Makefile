@@ -34,7 +34,7 @@ loadtest: .venv-dev/.installed ## 30 s of a latency budget against a service tha
 distill: .venv-dev/.installed ## the whole recipe on the embedded catalogue
 	$(DEV) -m training.distill --run-dir $(RUN_DIR)
 
-clean: ## remove both environments and the default run
+clean: ## remove all environments and the default run
 	rm -rf .venv .venv-dev .venv-peers runs/default
 
 # The marker comes last: a killed install starts over. --editable: the code that runs is the code in this folder.

@@ -27,7 +27,7 @@ class BudgetError(Exception):
 
 
 class Workload(Settings):
-    """Who asks for what; see `loadtest.shop_workload`. A replayed log has its own requests, and uses the last three."""
+    """Who asks for what; see `loadtest.shop_workload`. A replayed log has its own requests, and uses the last two."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     shapes: Path | None = None

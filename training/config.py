@@ -174,7 +174,7 @@ class StudentSettings(StrictSettings):
     layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 2, 5)
     """Which layers of the model it starts from it keeps, numbered from 0."""
     frozen_layers: Annotated[int, Field(ge=0)] = 0
-    """How many of the lowest layers stay as they are in the teacher, beside the embeddings, which always do."""
+    """How many of the lowest layers stay as the student starts with them, beside the embeddings, which always do."""
     epochs: Positive = 1
     """How many times the pool is gone through."""
     max_steps: Positive | None = None
