@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 KEY_BYTES: Final = 16
-"""Two of a billion different products share a key with a probability of 10⁻²¹."""
+"""Two of a billion different contents share a key with a probability of 10⁻²¹."""
 
 TokenIds = npt.NDArray[np.uint32]
 Latents = npt.NDArray[np.int8]
@@ -44,12 +44,23 @@ class ProductRecord:
         return self.token_ids.nbytes + self.latents.nbytes
 
 
+class ContentKeys:
+    """Gives contents digests under one version: of what a model reads, so that no other version's is taken for it."""
+
+    def __init__(self, version: str) -> None:
+        self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
+
+    def of(self, content: bytes) -> bytes:
+        """The digest (KEY_BYTES) of (version, content)."""
+        return hashlib.blake2b(content, digest_size=KEY_BYTES, key=self._version).digest()
+
+
 class RecordKeys:
     """Gives each product a digest of what one version of an encoder reads of it."""
 
     def __init__(self, encoder_version: str) -> None:
-        self._version = hashlib.blake2b(encoder_version.encode(), digest_size=32).digest()
+        self._keys = ContentKeys(encoder_version)
 
     def key(self, ids: Sequence[int]) -> bytes:
         """The digest of (version, product token ids without special tokens)."""
-        return hashlib.blake2b(array("I", ids).tobytes(), digest_size=KEY_BYTES, key=self._version).digest()
+        return self._keys.of(array("I", ids).tobytes())

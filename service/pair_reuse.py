@@ -6,20 +6,17 @@ Pure: no asyncio, no clock of its own. The batcher tells it what happens to each
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from relevance.pair_encoding import EncodedPair
+from relevance.product_record import ContentKeys
 from service.caches import ScoreCache
 from service.job import Job
 from service.pair import MissingProduct, Pair
 from service.source import Source
-
-KEY_BYTES = 16
-"""Two of a billion different pairs share a key with a probability of 10⁻²¹."""
 
 Waiter = tuple[Job, int]
 """A job and the index of one of its pairs."""
@@ -36,13 +33,12 @@ class CrossPairKeys:
     """A digest of a cross-encoder's one row."""
 
     def __init__(self, version: str) -> None:
-        self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
+        self._keys = ContentKeys(version)
 
     def key(self, pair: Pair) -> bytes:
         """The digest of (version, token ids, token types)."""
         assert isinstance(pair, EncodedPair)
-        content = array("I", pair.ids).tobytes() + bytes(pair.type_ids)
-        return hashlib.blake2b(content, digest_size=KEY_BYTES, key=self._version).digest()
+        return self._keys.of(array("I", pair.ids).tobytes() + bytes(pair.type_ids))
 
 
 class PairReuse:

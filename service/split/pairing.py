@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from relevance.pair_encoding import EncodedText
-from relevance.product_record import KEY_BYTES, ProductRecord
+from relevance.product_record import ContentKeys, ProductRecord
 from relevance.split_pair import ProductText, SplitPairEncoder
 from service.pair import UNKNOWN, UNREADABLE, Pair
 from service.product_store import ProductStore
@@ -42,7 +41,7 @@ class SplitPairing:
         self.late_lookups = 0
         self._store = store
         self._queries = queries
-        self._version = hashlib.blake2b(version.encode(), digest_size=32).digest()
+        self._query_keys = ContentKeys(version)
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="catalogue")
 
     @property
@@ -79,7 +78,7 @@ class SplitPairing:
         products: Sequence[EncodedText | None],
         found: Iterator[tuple[ProductText, ProductRecord | None]],
     ) -> list[Pair]:
-        keyed = QueryText(query.ids, query.dropped, self._query_key(query))
+        keyed = QueryText(query.ids, query.dropped, self._query_keys.of(repr(query.ids).encode()))
         shared = pair_cost(keyed, len(products), known=self._queries.knows(keyed.key))
         pairs: list[Pair] = []
         for product in products:
@@ -119,10 +118,6 @@ class SplitPairing:
             return text, None
         (record,) = self._store.get([key])
         return CatalogueText((), (), key, text.product_id), record
-
-    def _query_key(self, query: EncodedText) -> bytes:
-        ids = repr(query.ids).encode()
-        return hashlib.blake2b(ids, digest_size=KEY_BYTES, key=self._version).digest()
 
 
 def _patience(texts: Sequence[ProductText], records: Records, seconds_left: float) -> float:
