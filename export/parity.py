@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ DRIFT_PAIRS = 300
 
 Logits = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.float64]
+AnyPair = TypeVar("AnyPair")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,15 @@ class Bounds:
     ties: float
 
 
+INT8_BOUNDS: Final = Bounds(logit=1.5, ndcg=5e-3, tau=0.9, drift=1e-5, ties=0.05)
+"""Of either kind of student: rounding moves single logits, but not the ranking."""
+
 BOUNDS: dict[Precision, Bounds] = {
     "fp32": Bounds(logit=1e-3, ndcg=1e-3, tau=0.999, drift=1e-5, ties=0.0),
     # A logit that has run into the end of fp16, or into its steps, ties with its neighbours: the best ones first.
     "fp16": Bounds(logit=5e-2, ndcg=2e-3, tau=0.99, drift=2e-2, ties=0.01),
-    # Rounding moves single logits, but not the ranking; products of integers are exact in any batch.
-    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9, drift=1e-5, ties=0.05),
+    # Products of integers are exact in any batch.
+    "int8": INT8_BOUNDS,
 }
 
 
@@ -140,12 +144,20 @@ def compare(
 
 
 def batch_drift(graph: Path, lists: Sequence[JudgedList], in_batches: Sequence[Logits], pad_id: int) -> float:
-    """How far a pair's logit alone lies from the one it had in a batch, at most, over pairs spread over all lists."""
-    pairs = [pair for judged in lists for pair in judged.pairs]
-    spread = slice(None, None, -(-len(pairs) // DRIFT_PAIRS))
+    """`largest_drift` of a cross-encoder's graph."""
     session = cpu_session(graph)
-    alone = [_run(session, [pair], pad_id) for pair in pairs[spread]]
-    return float(np.abs(np.concatenate(alone) - np.concatenate(in_batches)[spread]).max())
+    pairs = [pair for judged in lists for pair in judged.pairs]
+    return largest_drift(lambda pair: _run(session, [pair], pad_id), pairs, in_batches)
+
+
+def largest_drift(alone: Callable[[AnyPair], Logits], pairs: Sequence[AnyPair], in_batches: Sequence[Logits]) -> float:
+    """How far a pair's logit `alone` (1,) lies from the one it had in a batch, at most; nan if any of these is.
+
+    Measured on `DRIFT_PAIRS` at most, spread over all `pairs`, whose logits `in_batches` has list by list.
+    """
+    spread = slice(None, None, -(-len(pairs) // DRIFT_PAIRS))
+    logits = np.concatenate([alone(pair) for pair in pairs[spread]])
+    return float(np.abs(logits - np.concatenate(in_batches)[spread]).max())
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from export.bundle import BundleOutput, BundleRequest, finish_bundle, in_buildin
 from export.graph import to_int8
 from export.half_precision import to_fp16
 from export.half_weights import halve_weights
-from export.parity import BATCH_SIZES, DRIFT_PAIRS, Bounds, checked, compare
+from export.parity import BATCH_SIZES, INT8_BOUNDS, Bounds, checked, compare, largest_drift
 from export.range_feeds import Feed, sample
 from export.split_graph import SplitModules, export_part
 from export.split_runner import Logits, SplitList, SplitRunner, in_parts
@@ -28,7 +28,7 @@ BOUNDS: dict[Precision, Bounds] = {
     # The encoder alone is lower: a latent that it moves over the edge of a step is stored as the next.
     "fp16": Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=2e-2, ties=0.01),
     # Each product by itself (`in_parts` mixes their lengths): no bit depends on the batch, so no rounding does.
-    "int8": Bounds(logit=1.5, ndcg=5e-3, tau=0.9, drift=1e-5, ties=0.05),
+    "int8": INT8_BOUNDS,
 }
 LISTS_TO_LEARN_FROM = 60
 """Each gives one query and some dozen products to the ranges."""
@@ -130,14 +130,9 @@ def _parity(source: SplitSource, files: Files, precision: Precision, lists: Sequ
 
 
 def drift_of(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence[Logits]) -> float:
-    """How far a pair's logit alone lies from the one it had in a batch, at most, over pairs spread over all lists."""
-    pairs = [
-        (judged.part(row, 1), own[row])
-        for judged, own in zip(lists, in_batches, strict=True)
-        for row in range(len(own))
-    ]
-    spread = pairs[:: -(-len(pairs) // DRIFT_PAIRS)]
-    return max(float(abs(runner.logits(alone)[0] - logit)) for alone, logit in spread)
+    """`export.parity.largest_drift` of a split student's graphs."""
+    pairs = [judged.part(row, 1) for judged in lists for row in range(len(judged.products))]
+    return largest_drift(runner.logits, pairs, in_batches)
 
 
 def version_of(files: Files) -> str:

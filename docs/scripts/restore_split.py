@@ -26,11 +26,12 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from docs.scripts.requantise import copied
+from docs.scripts.rewrite_graphs import SAME_WEIGHTS
 from export.bundle import in_building
 from export.errors import ParityError
 from export.graph import Heads, to_int8
 from export.half_weights import halve_weights
-from export.parity import BATCH_SIZES, Bounds, Parity, broken_bound, compare
+from export.parity import BATCH_SIZES, Parity, broken_bound, compare
 from export.residual_norms import split_residual_norms
 from export.split_bundle import Files, drift_of, feeds_of, version_of
 from export.split_graph import SplitModules, export_part
@@ -46,9 +47,6 @@ from training.models.split.graphs import EncoderGraph, JointGraph, QueryGraph
 from training.models.split.student import SplitStudent
 from training.stages import load_split
 from training.student.split_export import split_lists
-
-BOUNDS = Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=1e-5, ties=0.01)
-"""The weights are the same: only activations on the edge of a step of int8 may take the next one."""
 
 MADE_AGAIN: tuple[SplitPart, ...] = ("query", "joint")
 
@@ -172,9 +170,9 @@ def compared(bundle: Bundle, files: Files, lists: Sequence[SplitList], pad_id: i
     before, after = ([logits_of(runner, judged) for judged in lists] for runner in (old, new))
     targets = [judged.targets for judged in lists]
     parity = compare(targets, before, after, drift_of(new, lists, after))
-    problem = broken_bound(parity, BOUNDS)
+    problem = broken_bound(parity, SAME_WEIGHTS)
     if problem:
-        raise ParityError(f"{files['joint'].name}: {problem}; bounds: {BOUNDS}")
+        raise ParityError(f"{files['joint'].name}: {problem}; bounds: {SAME_WEIGHTS}")
     return parity
 
 

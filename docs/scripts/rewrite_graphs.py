@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
 import onnx
 
@@ -43,6 +43,9 @@ class Step:
     note: str
 
 
+SAME_WEIGHTS: Final = Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=1e-5, ties=0.01)
+"""Of int8 graphs of the same weights: only an activation on the edge of a step of int8 may take the next one."""
+
 STEPS: Mapping[str, Step] = {
     "last-layer": Step(
         last_layer_for_cls,
@@ -54,8 +57,8 @@ STEPS: Mapping[str, Step] = {
     "residual-norms": Step(
         split_residual_norms,
         ("int8",),
-        # Exact to rounding in fp32, but where an activation is on the edge of a step of int8 the next step is taken.
-        Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=1e-5, ties=0.01),
+        # Exact to rounding in fp32.
+        SAME_WEIGHTS,
         "Sums and norms",
         "residual sums and layer norms computed by themselves, which is faster on a CPU",
     ),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.errors import ParityError
-from export.parity import BOUNDS, Parity, broken_bound, checked, compare
+from export.parity import BOUNDS, DRIFT_PAIRS, Logits, Parity, broken_bound, checked, compare, largest_drift
 from relevance.bundle import Precision
 
 
@@ -40,6 +40,21 @@ def test_without_a_relevant_product_there_is_no_ndcg_and_it_bounds_nothing() -> 
     parity = compare([np.array([0.0, 0.0, 0.0])], logits, logits, drift=0.0)
     assert np.isnan([parity.ndcg_torch, parity.ndcg_graph]).all()
     assert broken_bound(parity, BOUNDS["fp32"]) is None
+
+
+def test_the_drift_is_the_largest_of_pairs_spread_over_all_lists() -> None:
+    pairs = list(range(10 * DRIFT_PAIRS))
+    asked: list[int] = []
+
+    def alone(pair: int) -> Logits:
+        asked.append(pair)
+        return np.array([pair + (0.5 if pair == 2000 else 0.25)])
+
+    in_batches = [np.array(pairs[:7], np.float64), np.array(pairs[7:], np.float64)]
+    assert largest_drift(alone, pairs, in_batches) == 0.5
+    assert asked == pairs[::10]
+    # What is no number passes no bound, wherever it stands.
+    assert np.isnan(largest_drift(lambda pair: np.array([np.nan if pair == 1 else pair]), [0, 1, 2], [np.arange(3.0)]))
 
 
 GOOD = Parity(
