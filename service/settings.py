@@ -18,12 +18,13 @@ from service.autotune.plan import DEFAULT_MICRO_BATCH_TOKENS
 from service.errors import SettingsError
 from service.gpu.settings import GpuSettings
 from service.redis_url import check_redis_url
+from service.schemas import MAX_DEADLINE_MS
 from service.service_links import service_links
 
 PREFIX = "AISLE_"
 
 Count = Annotated[int, Field(ge=1)]
-Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
