@@ -18,12 +18,11 @@ from export.repeated_ids import SeenProducts
 from relevance.product import Product
 from relevance.product_row import KNOWN, product_fields, read_product
 from relevance.row_values import RowError
-from relevance.text_file import TextFileError, cannot_be_read, is_gzip_name, open_text
+from relevance.text_file import JSON_LINES, TextFileError, cannot_be_read, is_gzip_name, open_text
 
 log = logging.getLogger("aisle.export")
 
 ROWS_READ: Final = 1024
-JSON_LINES: Final = (".jsonl", ".ndjson")
 
 
 class ProductFile:

@@ -10,9 +10,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TextIO, cast
+from typing import Final, Literal, TextIO, cast
 
 GZIP_MAGIC = b"\x1f\x8b"
+JSON_LINES: Final = (".jsonl", ".ndjson")
+"""What files of a JSON value a line are named, gzipped ones apart."""
+
 Codec = Literal["utf-8", "utf-8-sig", "latin-1"]
 
 

@@ -19,7 +19,7 @@ from service.gpu.binding import BindingRules
 from service.gpu.bucket_runner import BucketRunner
 from service.gpu.cuda_runtime import open_runtime
 from service.gpu.shapes import Shapes
-from service.pair import Pair
+from service.pair import Pair, sample_pairs
 from service.row_groups import Grouping, grouping_for, row_groups
 from service.sessions import Graph, open_session
 
@@ -57,7 +57,7 @@ class CrossEncoderRunner:
 
     def samples(self, length: int, count: int) -> Sequence[Pair]:
         """`count` pairs of `length` tokens."""
-        return [EncodedPair((0,) * length, (0,) * length)] * count
+        return sample_pairs(length, count)
 
 
 def load_backend(graph: Graph, pad_id: int, layout: Layout, batch_seconds: float = math.inf) -> OnnxBackend:

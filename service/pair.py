@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from relevance.pair_encoding import EncodedText, PairEncoder
+from relevance.pair_encoding import EncodedPair, EncodedText, PairEncoder
 
 
 class Pair(Protocol):
@@ -26,6 +26,11 @@ class Pair(Protocol):
     @property
     def cost(self) -> int:
         """Its share of a micro-batch's tokens: what the model has to compute for it now."""
+
+
+def sample_pairs(length: int, count: int) -> Sequence[Pair]:
+    """`count` pairs of `length` tokens of a cross-encoder, to warm and measure it with: what they say is no matter."""
+    return [EncodedPair((0,) * length, (0,) * length)] * count
 
 
 @dataclass(frozen=True, slots=True)

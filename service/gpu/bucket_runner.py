@@ -23,7 +23,7 @@ from service.gpu.binding import BindingRules, BoundShape, Staging
 from service.gpu.device_thread import DeviceThread
 from service.gpu.fitting import FittingShapes
 from service.gpu.shapes import Cut, Shape, Shapes
-from service.pair import Pair
+from service.pair import Pair, sample_pairs
 
 
 class _Part(NamedTuple):
@@ -72,7 +72,7 @@ class BucketRunner:
 
     def samples(self, length: int, count: int) -> Sequence[Pair]:
         """`count` pairs of `length` tokens."""
-        return [EncodedPair((0,) * length, (0,) * length)] * count
+        return sample_pairs(length, count)
 
     def close(self) -> None:
         """End the device's thread."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from relevance.row_values import is_absent
+from relevance.text_file import JSON_LINES
 from training.datasets.grades import finite
 from training.datasets.rows import open_text, read_csv, read_jsonl, require_text
 from training.datasets.schema import LoggedQuery
 from training.errors import DataError
 
-JSON_LINES = (".jsonl", ".ndjson")
 NO_LOGS = (".json", ".parquet", ".xlsx")
 WEIGHTS = ("weight", "count")
 """The first of them that a row has counts."""
