@@ -11,14 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server_process import ServerProcess, serving, titles
-from tests.service.tiny_bundle import write_bundle
 
 FAULTY = "tests.e2e.faulty_service"
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle")).directory
 
 
 @pytest.fixture

@@ -16,16 +16,10 @@ import httpx
 import pytest
 
 from tests.e2e.server_process import ROOT, SLOW, ServerProcess, failing_start, serving, titles
-from tests.service.tiny_bundle import write_bundle
 
 GOOD = {"query": "red shoe", "candidates": ["good good bad", "bad"]}
 SCORE_BOUND = 1e-6
 """How far a pair's score may move with the batch around it, for an fp32 graph. The tiny one sums rows alone."""
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle")).directory
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server_process import SECONDS, failing_start, serving, titles
-from tests.service.tiny_bundle import write_bundle
 
 CLIENTS = 5000
 KILOBYTE = 1000
@@ -21,11 +20,6 @@ BOUND_PER_CLIENT = 30 * KILOBYTE
 """Resident memory that a slow client may cost on average; one whose headers are there has a task of the app as well."""
 
 HEAD = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle")).directory
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.e2e.server_process import ROOT, command, serving
-from tests.service.tiny_bundle import write_bundle
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -55,11 +54,6 @@ def collecting() -> Iterator[Collector]:
         finally:
             collector.shutdown()
             thread.join()
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle")).directory
 
 
 def test_spans_reach_the_collector(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
