@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from loadtest.budget import Budget
 from loadtest.command import NOT_MEASURED, Job, WrongUsageError, add_options, finish, job_of
-from loadtest.loads import ConstantLoad, PoissonLoad
+from loadtest.loads import SteadyLoad
 from loadtest.measured_service import MeasuredService, NotMeasuredError, service_at
 from loadtest.option_types import positive, share_below_one
 from loadtest.report.build import problem_of_sender, record_of, unmeasured
@@ -39,7 +39,7 @@ class Prober:
 
         NothingSentError if the rate is so low that nothing would be measured.
         """
-        assert isinstance(self.budget.load, PoissonLoad | ConstantLoad)
+        assert isinstance(self.budget.load, SteadyLoad)
         load = self.budget.load.model_copy(update={"rate": rate})
         budget = self.budget.model_copy(update={"load": load})
         requests = requests_of(budget, stream=len(self.tried))
@@ -57,7 +57,7 @@ class Prober:
 def find_capacity(job: Job, precision: float, most: int) -> Record:
     """The record of the highest rate that held, or of the lowest that did not, with all that were tried."""
     load = job.budget.load
-    assert isinstance(load, PoissonLoad | ConstantLoad)
+    assert isinstance(load, SteadyLoad)
     prober: Prober | None = None
     try:
         with service_at(job.place, job.budget) as service:
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         job = job_of(given)
-        if not isinstance(job.budget.load, PoissonLoad | ConstantLoad):
+        if not isinstance(job.budget.load, SteadyLoad):
             raise WrongUsageError(f"{given.budget}: load.kind: a search for a rate takes poisson or constant")
     except WrongUsageError as error:
         print(f"error: {error}", file=sys.stderr)

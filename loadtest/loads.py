@@ -116,5 +116,5 @@ class ReplayLoad(Settings):
 
 
 SteadyLoad = PoissonLoad | ConstantLoad
-DrawnLoad = PoissonLoad | ConstantLoad | StepLoad | RampLoad | BurstLoad
+DrawnLoad = SteadyLoad | StepLoad | RampLoad | BurstLoad
 Load = Annotated[DrawnLoad | ReplayLoad, Field(discriminator="kind")]
