@@ -28,11 +28,6 @@ def share_waiting_at_most(wait: float, load: float) -> float:
     return (1 - load) * math.fsum(terms)
 
 
-def mean_wait(load: float) -> float:
-    """Mean wait in service times (Pollaczek and Khinchine)."""
-    return load / (2 * (1 - load))
-
-
 def latency_quantile(quantile: float, load: float, service: float) -> float:
     """That quantile of the latency (s), waiting and service; ValueError where the sum has too few digits."""
     if not 0 < load <= HIGHEST_LOAD or not 0 < quantile <= HIGHEST_QUANTILE:

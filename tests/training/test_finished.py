@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from relevance.product import Product
-from tests.training.tiny import tiny_cross_encoder, tiny_pool
+from tests.training.tiny import save_pool, tiny_cross_encoder, tiny_pool
 from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import ConfigError, DataError, RunDirectoryError
 from training.finished import data_of_run, learnt_queries, students_of, teacher_of, unseen
-from training.pool import save_pool
 from training.run_directory import VARIANTS, Stage
 from training.stages import load_split
 from training.student import save_student

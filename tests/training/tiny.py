@@ -16,6 +16,9 @@ from training.checks import general_check
 from training.datasets.schema import Dataset
 from training.optimise.batches import Batch, PairGroup, collate
 from training.pool import Pool
+from training.pool.files import PairColumns, write_pairs, write_texts
+from training.pool.pairs import manifest_of
+from training.run_directory import Stage
 
 
 def tiny_cross_encoder(layers: int = 2, vocabulary: int = 30522, seed: int = 0) -> BertForSequenceClassification:
@@ -86,3 +89,13 @@ def tiny_pool(queries: int = 6, per_query: int = 5) -> Pool:
         rng.integers(0, len(products), size=len(query_of)),
         rng.random(len(query_of)).astype(np.float32),
     )
+
+
+def save_pool(pool: Pool, stage: Stage) -> None:
+    """As a draw leaves it: the pool's files, then the stage's manifest."""
+    facts = pool.facts
+    queries = {"query": pool.queries, "origin": facts.origin, "misspelt": facts.misspelt, "overlap": facts.overlap}
+    write_texts(stage.directory, pool.products, queries)
+    columns = PairColumns(pool.query_of, pool.product_of, pool.cosine, pool.source)
+    write_pairs(stage.directory, [columns], len(pool))
+    stage.finish(manifest_of(pool))

@@ -1,6 +1,6 @@
 """The pool: unlabelled (query, product) pairs, far more than the judged ones, for the teacher to label.
 
-pairs.py        Pool, load_pool, save_pool: what a pool is; files.py: its files
+pairs.py        Pool, load_pool: what a pool is; files.py: its files
 sources.py      what it is drawn from, nothing held out among it
 composers.py    queries and products composed where a shop's own are few; query_composers.py: queries from attributes
 product_facts.py, misspelling.py   what query_composers.py asks for, and how fingers slip
@@ -11,6 +11,6 @@ drawing.py      draw_pool: block by block, so that a killed draw goes on; blocks
 report.py       what is in a pool, for people
 """
 
-from training.pool.pairs import Origin, Pool, QueryFacts, Source, load_pool, save_pool
+from training.pool.pairs import Origin, Pool, QueryFacts, Source, load_pool
 
-__all__ = ["Origin", "Pool", "QueryFacts", "Source", "load_pool", "save_pool"]
+__all__ = ["Origin", "Pool", "QueryFacts", "Source", "load_pool"]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relevance.product import Product
-from training.pool.files import PairColumns, read_pairs, read_products, read_queries, write_pairs, write_texts
+from training.pool.files import read_pairs, read_products, read_queries
 from training.run_directory import Stage
 
 PAIRS_AT_ONCE = 1 << 18
@@ -133,20 +133,6 @@ def group_starts(query_of: Integers) -> npt.NDArray[np.int64]:
         block = query_of[start - 1 : start + PAIRS_AT_ONCE]
         starts.append(start + np.flatnonzero(block[1:] != block[:-1]))
     return np.concatenate([*starts, [len(query_of)]])
-
-
-def save_pool(pool: Pool, stage: Stage) -> None:
-    """Write a pool that is in memory, then the stage's manifest."""
-    facts = pool.facts
-    write_texts(
-        stage.directory,
-        pool.products,
-        {"query": pool.queries, "origin": facts.origin, "misspelt": facts.misspelt, "overlap": facts.overlap},
-    )
-    blocks = (PairColumns(*(c[rows] for c in (pool.query_of, pool.product_of, pool.cosine, pool.source)))
-              for rows in pool.blocks())  # fmt: skip
-    write_pairs(stage.directory, blocks, len(pool))
-    stage.finish(manifest_of(pool))
 
 
 def manifest_of(pool: Pool) -> dict[str, int]:

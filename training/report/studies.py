@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +13,6 @@ from relevance.ranking_metrics import Interval
 from training.report.canvas import BLUE, COLOURS, GREY, new_figure, plain_axes
 
 HELD_OUT = "held-out queries"
-Band = Literal["seeds", "queries"]
 REFERENCE_STYLES = (("#000000", "--"), (GREY, ":"), (GREY, "-."))
 """Told apart by their dashes as well, and never of a series' colour."""
 MULTIPLE_BASE = 4
@@ -50,11 +48,10 @@ class Dot:
     panel: str = HELD_OUT
 
 
-def scaling_curve(points: Sequence[ScalingPoint], references: Sequence[Reference] = (), band: Band = "seeds") -> Figure:
+def scaling_curve(points: Sequence[ScalingPoint], references: Sequence[Reference] = ()) -> Figure:
     """nDCG@10 against the pool's size: mean over seeds with a band, each seed a faint line, one axes a panel.
 
-    `band` is what surrounds the mean: the lowest to the highest seed, or the 95 % interval over queries (the
-    mean of the seeds' bounds), which tells how far other queries could have moved the whole curve.
+    The band goes from the lowest seed to the highest.
     """
     panels = list(dict.fromkeys(point.panel for point in points))
     names = dict.fromkeys(reference.name for reference in references)
@@ -63,14 +60,13 @@ def scaling_curve(points: Sequence[ScalingPoint], references: Sequence[Reference
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         here = [point for point in points if point.panel == panel]
         for number, name in enumerate(dict.fromkeys(point.series for point in here)):
-            _series(axes, [point for point in here if point.series == name], COLOURS[number % len(COLOURS)], band)
+            _series(axes, [point for point in here if point.series == name], COLOURS[number % len(COLOURS)])
         for reference in references:
             if reference.panel == panel:
                 _reference(axes, reference, styles[reference.name])
         multiples = sorted({point.multiple for point in here})
         axes.set_xticks([_position(multiple) for multiple in multiples], [f"{multiple:g}×" for multiple in multiples])
-        around = "lowest to highest seed" if band == "seeds" else "95 % interval over queries"
-        plain_axes(axes, "pool size, in multiples of the judged pairs", f"nDCG@10 (band: {around})", panel)
+        plain_axes(axes, "pool size, in multiples of the judged pairs", "nDCG@10 (band: lowest to highest seed)", panel)
         axes.legend(frameon=False, fontsize="small")
     return figure
 
@@ -103,21 +99,15 @@ def _dot(axes: Axes, given: Interval, position: int) -> None:
     axes.annotate(f"{given.mean:.3f}", (given.mean, position), (0, 6), textcoords="offset points", ha="center", size=8)
 
 
-def _series(axes: Axes, points: Sequence[ScalingPoint], colour: str, band: Band) -> None:
+def _series(axes: Axes, points: Sequence[ScalingPoint], colour: str) -> None:
     for seed in sorted({point.seed for point in points}):
         own = sorted((p for p in points if p.seed == seed), key=lambda p: p.multiple)
         xs, ys = [_position(p.multiple) for p in own], [p.ndcg10.mean for p in own]
         axes.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.35)
     multiples = sorted({point.multiple for point in points})
-    at = [[p.ndcg10 for p in points if p.multiple == multiple] for multiple in multiples]
-    middle = [_mean([each.mean for each in given]) for given in at]
-    if band == "seeds":
-        low, high = ([edge(each.mean for each in given) for given in at] for edge in (min, max))
-    else:
-        low, high = (
-            [_mean([each.low for each in given]) for given in at],
-            [_mean([e.high for e in given]) for given in at],
-        )
+    at = [[p.ndcg10.mean for p in points if p.multiple == multiple] for multiple in multiples]
+    middle = [_mean(given) for given in at]
+    low, high = ([edge(given) for given in at] for edge in (min, max))
     xs = [_position(multiple) for multiple in multiples]
     seeds = len({point.seed for point in points})
     label = f"{points[0].series}, mean of {seeds} seeds" if seeds > 1 else f"{points[0].series}, one seed"

@@ -15,7 +15,7 @@ import ray
 import torch
 
 from relevance.calibration import Calibration
-from tests.training.tiny import tiny_cross_encoder, tiny_pool
+from tests.training.tiny import save_pool, tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, LabellingSettings, TeacherSettings
 from training.errors import (
     ConfigError,
@@ -33,7 +33,7 @@ from training.labels.shards import Shard, shard_path
 from training.member_settings import EncoderMember
 from training.models.backbone import load_pair_encoder
 from training.models.pair_rule import EncoderInput
-from training.pool import Pool, load_pool, save_pool
+from training.pool import Pool, load_pool
 from training.run_directory import RunDirectory, Stage
 from training.teacher import Member, Teacher, load_teacher, save_teacher
 from training.teacher.files import member_stage

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.tiny import tiny_pool
+from tests.training.tiny import save_pool, tiny_pool
 from training.errors import RunDirectoryError
 from training.pool import pairs as pool_module
-from training.pool.pairs import Source, group_starts, load_pool, save_pool
+from training.pool.pairs import Source, group_starts, load_pool
 from training.run_directory import RunDirectory, Stage
 
 

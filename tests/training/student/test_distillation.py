@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from relevance.product import Product
-from tests.training.tiny import random_batches, tiny_cross_encoder, tiny_pool
+from tests.training.tiny import random_batches, save_pool, tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, StudentSettings
 from training.datasets.schema import Dataset, Judgement
 from training.errors import ConfigError, RunDirectoryError
 from training.models.backbone import load_pair_encoder
 from training.optimise.losses import margin_mse, pointwise_mse
 from training.optimise.trainer import TrainingHooks
-from training.pool import Pool, load_pool, save_pool
+from training.pool import Pool, load_pool
 from training.run_directory import Stage
 from training.student import pool_batches
 from training.student.distillation import (

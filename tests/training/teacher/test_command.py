@@ -8,11 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.training.tiny import few_general_queries, tiny_pool
+from tests.training.tiny import few_general_queries, save_pool, tiny_pool
 from tests.training.tiny_models import decoder_backbone, tiny_dataset
 from training import stages
 from training.config_file import load_settings
-from training.pool import save_pool
 from training.run_directory import Stage
 from training.stages import open_run, pool_stage, teacher_stage
 from training.teacher import __main__ as command
