@@ -13,9 +13,6 @@ from service.redis_tier import RedisTier
 from service.settings import PREFIX, Settings
 from service.write_behind import WriteBehind
 
-FAILURES: Final = 1
-"""So many open the breaker: a request waits once, not several times."""
-
 REST_SECONDS: Final = 5.0
 """One call in so many seconds tries whether Redis is back."""
 
@@ -57,8 +54,8 @@ def open_shared(settings: Settings, width: int, reads: int) -> SharedRecords | N
     if settings.redis_url is None:
         return None
     client = _client(settings.redis_url.get_secret_value(), settings, reads)
-    breaker = CircuitBreaker(FAILURES, REST_SECONDS)
-    tier = RedisTier(client, width, breaker, CircuitBreaker(FAILURES, REST_SECONDS))
+    breaker = CircuitBreaker(REST_SECONDS)
+    tier = RedisTier(client, width, breaker, CircuitBreaker(REST_SECONDS))
     return SharedRecords(tier, WriteBehind(tier), breaker, client.close)
 
 

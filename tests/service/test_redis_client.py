@@ -40,7 +40,7 @@ def open_client(redis: RedisStub) -> Iterator[Open]:
 
 
 def tier_of(client: TimelyRedis, clock: Callable[[], float] = lambda: 0.0) -> RedisTier:
-    away, full = (CircuitBreaker(failures=1, rest_seconds=5.0, clock=clock) for _ in range(2))
+    away, full = (CircuitBreaker(rest_seconds=5.0, clock=clock) for _ in range(2))
     return RedisTier(client, WIDTH, away, full)
 
 
