@@ -19,9 +19,8 @@ from service.engine_speed import EngineSpeed
 from service.errors import DeadlineExceededError, OverloadedError
 from service.fair_clock import MAX_SHARERS
 from service.late_margin import LateMargin
-from service.predicted_cost import guess_query
+from service.predicted_cost import KNOWN_COST, guess_query
 from service.request import Request
-from service.split.pair import KNOWN_COST
 
 READY_AGAIN = 0.5
 """A full queue turns readiness off until it has come down to this part of its capacity."""

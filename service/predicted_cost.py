@@ -1,12 +1,18 @@
-"""What a text will cost in tokens, guessed from its characters: enough to admit by, before anything is tokenised."""
+"""What a text or a known product will cost in tokens: enough to admit by, before anything is tokenised."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from relevance.product import Product, field_text
 from relevance.template import Template
 
 CHARS_PER_TOKEN = 4
 """Of product titles in Latin script, spaces included; the true cost replaces the guess after tokenising."""
+
+KNOWN_COST: Final = 2
+"""Tokens' worth of work for a pair of a split student whose product's record is known: 128 run together at most, more
+go to several sessions."""
 
 
 def guess_query(query: str, template: Template) -> int:

@@ -22,8 +22,9 @@ from service.errors import BackendError
 from service.gpu.device_thread import DeviceThread
 from service.gpu.fitting import FittingShapes
 from service.gpu.shapes import Cut, Ladders, Shape, Shapes, make_grid, make_shapes
+from service.predicted_cost import KNOWN_COST
 from service.split.graphs import Query, SplitSessions, Text
-from service.split.pair import KNOWN_COST, SPECIAL_TOKENS
+from service.split.pair import SPECIAL_TOKENS
 
 MOST_PRODUCTS = 256
 """Of a query in one run of the joint graph."""

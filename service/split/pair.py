@@ -8,9 +8,7 @@ from typing import Final
 from relevance.pair_encoding import EncodedText
 from relevance.product_record import ProductRecord
 from relevance.split_pair import ProductText
-
-KNOWN_COST: Final = 2
-"""Tokens' worth of work for a pair whose record is known: 128 run together at most, more go to several sessions."""
+from service.predicted_cost import KNOWN_COST
 
 RUN_COST: Final = 4
 """The same for a run of the joint graph, however few its pairs."""

@@ -19,8 +19,8 @@ from relevance.product import Product
 from service.catalogue_reload import follow
 from service.engine import load
 from service.errors import BackendError, SettingsError
+from service.predicted_cost import KNOWN_COST
 from service.settings import Settings
-from service.split.pair import KNOWN_COST
 from tests.conftest import SplitBundles
 from tests.service.app_client import AppClient
 from tests.service.split.conftest import ServeSplit, write_catalogue
