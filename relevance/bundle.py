@@ -72,8 +72,8 @@ class FileRecord(BaseModel):
     bytes: Annotated[int, Field(ge=0)]
 
 
-class SplitGraphs(BaseModel):
-    """What a split student is made of. `graphs` are file names by precision and part."""
+class SplitManifest(BaseModel):
+    """What a manifest says of a split student. `graphs` are file names by precision and part."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -103,7 +103,7 @@ class Manifest(BaseModel):
     labels: tuple[LabelBand, ...] = ()
     graphs: dict[Precision, FileName] = {}
     """A cross-encoder's graphs."""
-    split: SplitGraphs | None = None
+    split: SplitManifest | None = None
     files: dict[FileName, FileRecord]
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}

@@ -173,7 +173,7 @@ class ReplyDebug(BaseModel):
     bundle_version: str
 
 
-class Scored(BaseModel):
+class RequestResults(BaseModel):
     """The results of one request."""
 
     results: Annotated[
@@ -192,7 +192,7 @@ class Scored(BaseModel):
     truncated: Annotated[int, Field(ge=0, description="Pairs of which a budget of the template cut tokens.")]
 
 
-class ScoreReply(Scored):
+class ScoreReply(RequestResults):
     """Reply to one request."""
 
     model: ModelName
@@ -204,7 +204,7 @@ class ScoreReplies(BaseModel):
     """Reply to several: `responses[i]` answers `requests[i]`."""
 
     model: ModelName
-    responses: list[Scored]
+    responses: list[RequestResults]
     timing_ms: Timing
     debug: ReplyDebug | None = None
 
