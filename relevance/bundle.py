@@ -158,7 +158,9 @@ class Bundle:
     def _check_precision(self, precision: Precision) -> None:
         if precision not in self.manifest.precisions:
             there = ", ".join(sorted(self.manifest.precisions))
-            raise BundleMissingError(f"bundle {self.directory} has no {precision} graph, only: {there}")
+            raise BundleMissingError(
+                f"bundle {self.directory} has no {precision} graph, only: {there}; export it again with one"
+            )
 
     def tokenizer(self) -> Tokenizer:
         """A tokenizer of its own."""
@@ -186,7 +188,9 @@ def _load(directory: Path) -> Bundle:
     manifest = _read_manifest(directory)
     for required in (TOKENIZER, *manifest.graph_files):
         if required not in manifest.files:
-            raise BundleFormatError(f"{directory / MANIFEST}: {required} is used but has no entry under 'files'")
+            raise BundleFormatError(
+                f"{directory / MANIFEST}: {required} is used but has no entry under 'files'; export the bundle again"
+            )
     for name, record in manifest.files.items():
         _check_file(directory, name, record)
     return Bundle(directory, manifest)
@@ -224,7 +228,7 @@ def _read_manifest(directory: Path) -> Manifest:
     except ValueError as error:
         raise BundleFormatError(f"{path} is not valid JSON ({error}); restore the bundle from its source") from error
     if not isinstance(content, dict):
-        raise BundleFormatError(f"{path} must hold a JSON object")
+        raise BundleFormatError(f"{path} must hold a JSON object; restore the bundle from its source")
     _refuse_others(path, content)
     if content.get("format_version") != FORMAT_VERSION:
         raise BundleFormatError(

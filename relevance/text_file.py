@@ -32,7 +32,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         raise TextFileError(_not_utf8(path, error)) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TextFileError(f"{path} is no whole gzip file: {error}") from error
+        raise TextFileError(f"{path} is no whole gzip file: {error}; copy it again") from error
     except OSError as error:
         raise TextFileError(cannot_be_read(path, error)) from error
 

@@ -21,8 +21,18 @@ def check_address(host: str, port: int) -> None:
     failures = [failure for family, _, _, _, address in found if (failure := _bind(family, address)) is not None]
     fatal = [failure for failure in failures if failure.errno not in _ABSENT]
     if fatal or len(failures) == len(found):
-        reason = (fatal or failures)[0].strerror
-        raise SettingsError(f"nothing can listen at {PREFIX}HOST={host!r}, {PREFIX}PORT={port}: {reason}")
+        failure = (fatal or failures)[0]
+        place = f"{PREFIX}HOST={host!r}, {PREFIX}PORT={port}"
+        raise SettingsError(f"nothing can listen at {place}: {failure.strerror}; {_remedy(failure)}")
+
+
+def _remedy(failure: OSError) -> str:
+    if failure.errno in _ABSENT:
+        return f"set {PREFIX}HOST to an address of this machine"
+    if failure.errno == errno.EADDRINUSE:
+        return f"stop what listens there, or set another {PREFIX}PORT"
+    # Ports below 1024 are forbidden to most.
+    return f"set another {PREFIX}PORT, from 1024 on"
 
 
 def _bind(family: int, address: tuple[object, ...]) -> OSError | None:

@@ -160,5 +160,7 @@ def probe(backend: OnnxBackend, length: int, count: int, times: int) -> list[Bat
     except Exception as error:
         raise BackendError(f"the model fails on {count} pairs of {length} tokens: {error}") from error
     if any(run.logits.shape != (count,) or not np.isfinite(run.logits).all() for run in runs):
-        raise BackendError(f"the model gives no finite logit for each of {count} pairs of {length} tokens")
+        raise BackendError(
+            f"the model gives no finite logit for each of {count} pairs of {length} tokens; export the bundle again"
+        )
     return runs

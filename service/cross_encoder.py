@@ -89,6 +89,7 @@ def _open(graph: Graph, threads: int, spin_microseconds: int = 0) -> ort.Inferen
     names = {node.name for node in session.get_inputs()}
     if names != set(INPUTS) or OUTPUT not in {node.name for node in session.get_outputs()}:
         raise BackendError(
-            f"{graph.path} has inputs {sorted(names)}; it must have {sorted(INPUTS)} and an output '{OUTPUT}'"
+            f"{graph.path} has inputs {sorted(names)}; it must have {sorted(INPUTS)} and an output '{OUTPUT}': "
+            "export the bundle again"
         )
     return session

@@ -130,14 +130,15 @@ class Settings(GpuSettings, BaseSettings):
     def _limits_agree(self) -> Self:
         if self.max_text_chars > self.max_body_bytes:
             raise ValueError(
-                f"{PREFIX}MAX_TEXT_CHARS ({self.max_text_chars}) exceeds {PREFIX}MAX_BODY_BYTES ({self.max_body_bytes})"
+                f"{PREFIX}MAX_TEXT_CHARS ({self.max_text_chars}) exceeds {PREFIX}MAX_BODY_BYTES "
+                f"({self.max_body_bytes}); lower the one or raise the other"
             )
         # The tuner takes no micro-batch larger than the queue.
         micro_batch = self.micro_batch_tokens or (1 if self.autotune else DEFAULT_MICRO_BATCH_TOKENS)
         if self.queue_tokens is not None and self.queue_tokens < micro_batch:
             raise ValueError(
                 f"{PREFIX}QUEUE_TOKENS ({self.queue_tokens}) is less than one micro-batch, "
-                f"{PREFIX}MICRO_BATCH_TOKENS ({micro_batch})"
+                f"{PREFIX}MICRO_BATCH_TOKENS ({micro_batch}); raise the one or lower the other"
             )
         return self
 

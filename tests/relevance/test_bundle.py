@@ -91,7 +91,16 @@ def test_another_format_version_is_refused_by_number(bundle: Bundle, version: ob
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", "[" * 100_000], ids=lambda text: text[:9])
 def test_a_manifest_that_is_no_json_object_is_refused(bundle: Bundle, text: str) -> None:
     (bundle.directory / MANIFEST).write_text(text, encoding="utf-8")
-    with pytest.raises(BundleFormatError, match=MANIFEST):
+    with pytest.raises(BundleFormatError, match=rf"{MANIFEST} .*; restore the bundle from its source"):
+        load_bundle(bundle.directory)
+
+
+def test_a_graph_without_an_entry_is_named(bundle: Bundle) -> None:
+    path = bundle.directory / MANIFEST
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["files"][GRAPH], content["sha256"]
+    path.write_text(json.dumps(content | {"sha256": manifest_digest(content)}), encoding="utf-8")
+    with pytest.raises(BundleFormatError, match=f"{GRAPH} is used but has no entry under 'files'; export the bundle"):
         load_bundle(bundle.directory)
 
 
@@ -132,7 +141,7 @@ def test_a_manifest_can_not_point_outside_its_folder(bundle: Bundle, name: str) 
 
 
 def test_an_absent_precision_is_named_with_those_there_are(bundle: Bundle) -> None:
-    with pytest.raises(BundleMissingError, match="no fp16 graph, only: int8"):
+    with pytest.raises(BundleMissingError, match="no fp16 graph, only: int8; export it again"):
         bundle.graph_path("fp16")
 
 

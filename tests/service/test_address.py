@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -16,7 +17,9 @@ def test_where_nobody_listens_there_is_nothing_to_say(host: str) -> None:
 def test_a_port_that_somebody_listens_on_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SettingsError, match=rf"AISLE_HOST='127.0.0.1', AISLE_PORT={port}: .*in use"):
+        with pytest.raises(
+            SettingsError, match=rf"AISLE_HOST='127.0.0.1', AISLE_PORT={port}: .*in use; stop .* another AISLE_PORT"
+        ):
             check_address("127.0.0.1", port)
     check_address("127.0.0.1", port)
 
@@ -28,5 +31,14 @@ def test_what_is_no_address_is_named(host: str) -> None:
 
 
 def test_an_address_of_another_machine_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"nothing can listen at AISLE_HOST='192\.0\.2\.1'"):
+    with pytest.raises(SettingsError, match=r"nothing can listen at AISLE_HOST='192\.0\.2\.1', .*; set AISLE_HOST to"):
         check_address("192.0.2.1", 0)
+
+
+def test_a_port_that_this_process_may_not_listen_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", forbidden)
+    with pytest.raises(SettingsError, match=r"AISLE_PORT=80: Permission denied; set another AISLE_PORT, from 1024 on"):
+        check_address("127.0.0.1", 80)

@@ -195,7 +195,7 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
     # The first block's kind: zlib itself gives up.
     packed[10] = 0x07
     (tmp_path / "judgements.jsonl.gz").write_bytes(packed)
-    with pytest.raises(DataError, match=r"judgements\.jsonl\.gz is no whole gzip file"):
+    with pytest.raises(DataError, match=r"judgements\.jsonl\.gz is no whole gzip file: .*; copy it again"):
         read_generic(tmp_path, "jsonl")
 
 
