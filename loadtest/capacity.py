@@ -88,9 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.capacity", description=__doc__)
     add_options(parser, REPORT)
     parser.add_argument("--target-rps", type=positive(float), metavar="RATE", help="print the replicas for this rate")
-    parser.add_argument("--headroom", type=share_below_one, default=0.3, help="share of each replica kept free; 0.3")
-    parser.add_argument("--precision", type=positive(float), default=0.05, help="of the rate that is found; 0.05")
-    parser.add_argument("--most-trials", type=positive(int), default=12, help="12")
+    parser.add_argument(
+        "--headroom", type=share_below_one, default=0.3, help="share of each replica kept free; default: 0.3"
+    )
+    parser.add_argument(
+        "--precision", type=positive(float), default=0.05, help="of the rate that is found; default: 0.05"
+    )
+    parser.add_argument("--most-trials", type=positive(int), default=12, help="most rates to try; default: 12")
     given = parser.parse_args(arguments)
     try:
         job = job_of(given)
