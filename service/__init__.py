@@ -3,6 +3,7 @@
 The start
   __main__.py            settings → bundle checked → backend warmed → port opened → ready
   app.py                 the stages of a request around a loaded engine     engine.py      the bundle, opened and warm
+  environment.py         what libraries must not read of the environment, before they are imported
   settings.py            every setting; redis_url.py: what an address may look like; service_links.py: what are none
   address.py, cores.py, open_files.py   where it can listen, on which cores, with how many connections
   sessions.py            how a graph is opened                              autotune/      how many sessions and threads
