@@ -339,7 +339,7 @@ class DistillSettings(StrictSettings):
         """The settings as JSON for a bundle's manifest: file names, but no paths of this machine."""
         content = self.model_dump(mode="json")
         reader, separator, place = self.data.partition(":")
-        content["data"] = f"{reader}{separator}{Path(place).name}" if place else self.data
+        content["data"] = f"{reader}{separator}{_own_name(place)}" if place else self.data
         content["query_logs"] = [path.name for path in self.query_logs]
         for owner in (*content["teacher"]["members"], content["student"]):
             owner["backbone"] = _without_folders(owner["backbone"])
@@ -359,7 +359,12 @@ class DistillSettings(StrictSettings):
 
 def _without_folders(backbone: str | None) -> str | None:
     """A directory's own name; a name on the hub stays, slash and all."""
-    return Path(backbone).name if backbone is not None and _is_folder(backbone) else backbone
+    return _own_name(backbone) if backbone is not None and _is_folder(backbone) else backbone
+
+
+def _own_name(place: str) -> str:
+    """A folder's name however it is given: "." has none, and is the same run as its absolute path."""
+    return Path(place).absolute().name
 
 
 def _is_folder(backbone: str | None) -> bool:

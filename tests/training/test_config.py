@@ -201,3 +201,37 @@ def test_a_runs_settings_find_their_files_from_any_folder(tmp_path: Path, monkey
     # It is the same run.
     assert kept.weight_settings() == settings.weight_settings()
     assert DistillSettings.model_validate(DistillSettings().with_absolute_paths()) == DistillSettings()
+
+
+def test_the_current_folder_is_the_same_run_when_its_place_is_told_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "data": "jsonl:.",
+        "teacher": {"members": [{"kind": "encoder", "backbone": "."}]},
+        "student": {"backbone": "."},
+    }
+    settings = load_settings(None, given)
+    public = settings.public()
+    assert public["data"] == f"jsonl:{tmp_path.name}"
+    assert public["teacher"]["members"][0]["backbone"] == public["student"]["backbone"] == tmp_path.name
+    kept = DistillSettings.model_validate(settings.with_absolute_paths())
+    assert kept.weight_settings() == settings.weight_settings()
+
+
+@pytest.mark.parametrize(
+    ("data", "public"),
+    [
+        ("esci:data/esci?version=small", "esci:esci?version=small"),
+        ("esci:.?locale=us", "esci:.?locale=us"),
+        ("esci:data/?locale=us", "esci:?locale=us"),
+        ("jsonl:..", "jsonl:.."),
+        ("jsonl:data/", "jsonl:data"),
+        ("synthetic", "synthetic"),
+    ],
+)
+def test_what_earlier_runs_say_of_their_data_stays(data: str, public: str) -> None:
+    settings = DistillSettings(data=data)
+    assert settings.public()["data"] == public
+    assert DistillSettings.model_validate(settings.with_absolute_paths()).public()["data"] == public
