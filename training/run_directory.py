@@ -44,13 +44,20 @@ class Stage:
         """Whether the stage's manifest is there: it is written after everything else."""
         return (self.directory / MANIFEST).is_file()
 
-    def manifest(self) -> dict[str, Any]:
-        """What the finished stage wrote of itself."""
+    def manifest(self, redo: Path | None = None) -> dict[str, Any]:
+        """What the finished stage wrote of itself; RunDirectoryError if it is missing or damaged.
+
+        `redo`: the folder to delete in that case, if that is not the stage's own.
+        """
         path = self.directory / MANIFEST
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError(f"it holds no object but {content!r:.40}")
         except (OSError, ValueError) as error:
-            raise RunDirectoryError(f"{path} cannot be read ({error}); delete {self.directory} to redo it") from error
+            raise RunDirectoryError(
+                f"{path} cannot be read ({error}); delete {redo or self.directory} to redo it"
+            ) from error
         return content
 
     def reopen(self) -> None:

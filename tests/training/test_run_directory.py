@@ -46,6 +46,14 @@ def test_unfinished_work_of_other_settings_is_neither_mixed_nor_deleted(
     assert work.exists()
 
 
+@pytest.mark.parametrize("content", ["[]", "3", "null", "{"])
+def test_a_manifest_that_tells_nothing_is_damaged(tmp_path: Path, content: str) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    (stage.directory / "manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=rf"manifest\.json cannot be read \(.*\); delete {stage.directory} to"):
+        stage.manifest()
+
+
 @pytest.mark.parametrize("content", ["[]", "3", "null"])
 def test_a_fingerprint_without_settings_is_damaged(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content, encoding="utf-8")

@@ -85,7 +85,8 @@ def _models_of(run: Path) -> tuple[Teacher, Pool]:
     """Teacher and pool of a run directory; RunDirectoryError if this machine does not see all of their files."""
     try:
         return load_teacher(Stage(run / "teacher")), load_pool(Stage(run / "pool"))
-    except OSError as error:
+    except (OSError, RunDirectoryError) as error:
+        # The driver has read them: what one worker does not find is more likely out of its sight than damaged.
         raise RunDirectoryError(
             f"teacher and pool cannot be read from {run} ({error}); every machine of the cluster must see the whole "
             "run directory at that path: see to it and run again"

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, BertForSequenceClassification, BertModel, PretrainedConfig
+from transformers import AutoConfig, BertConfig, BertForSequenceClassification, BertModel, PretrainedConfig
 from transformers.utils.hub import cached_file
 
 from relevance.bundle import sha256_of
@@ -20,6 +20,7 @@ from relevance.pair_encoding import PairEncoder, TokenizerMismatchError
 from relevance.template import Template
 from training.errors import ConfigError
 from training.optimise.precision import best_device
+from training.stage_files import reading
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 """In the order in which transformers looks for them."""
@@ -64,10 +65,23 @@ def load_cross_encoder(backbone: str | None = None, classes: int = 1) -> BertFor
     return placed(model)
 
 
-def load_checkpoint(directory: Path) -> BertForSequenceClassification:
-    """A cross-encoder as `save_pretrained` left it."""
-    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(directory)
+def load_checkpoint(directory: Path, redo: Path | None = None) -> BertForSequenceClassification:
+    """A cross-encoder as `save_pretrained` left it; RunDirectoryError if a file of it is missing or damaged.
+
+    `redo`: the folder to delete in that case, if that is not `directory` itself.
+    """
+    with reading(directory / "config.json", redo or directory):
+        config = BertConfig.from_pretrained(directory)
+    with reading(weights_file(directory), redo or directory):
+        model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(directory, config=config)
     return placed(model)
+
+
+def weights_file(directory: Path) -> Path:
+    """The file that a saved model's weights lie in, or that lists their parts; the usual one if there is none."""
+    names = (*WEIGHTS_FILES, *(f"{name}.index.json" for name in WEIGHTS_FILES))
+    there = (directory / name for name in names if (directory / name).is_file())
+    return next(there, directory / WEIGHTS_FILES[0])
 
 
 def placed(model: ModelT) -> ModelT:

@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from relevance.disk_errors import has_remedy
 from training.errors import RunDirectoryError
 from training.optimise.scorers import CrossEncoder, Scorer
 from training.run_directory import whole_file
+from training.stage_files import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +48,41 @@ class CheckpointStore:
             _save(content, partial)
 
     def restore(self, state: TrainerState) -> int:
-        """Load the newest checkpoint into `state`; returns the step to go on with, 0 if there is none."""
+        """Load the newest checkpoint into `state`; returns the step to go on with, 0 if there is none.
+
+        RunDirectoryError if it is damaged, or of a model or a training of another shape.
+        """
         if not self._path.exists():
             return 0
-        content = self._content()
-        if isinstance(state.model, Scorer):
-            state.model.load_trainable_state(content["model"])
-        else:
-            state.model.load_state_dict(content["model"])
-        state.optimizer.load_state_dict(content["optimizer"])
-        state.schedule.load_state_dict(content["schedule"])
-        torch.set_rng_state(content["rng"])
-        if content.get("cuda_rng") is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(content["cuda_rng"])
-        return int(content["next_step"])
-
-    def _content(self) -> dict[str, Any]:
         try:
             # To the CPU first: the process that saved it may have had another GPU than this one.
-            content: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
+            return _take_up(torch.load(self._path, weights_only=True, map_location="cpu"), state)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
         # Of a file that is none of its own, torch raises errors of many kinds.
         except Exception as error:
+            if isinstance(error, OSError) and has_remedy(error):
+                raise
             raise RunDirectoryError(
-                f"{self._path} is damaged ({type(error).__name__}); delete it, and its stage begins anew"
+                f"{self._path} is damaged ({reason_of(error)}); delete it, and its stage begins anew"
             ) from error
-        return content
 
     def clear(self) -> None:
         """Remove the checkpoint once the stage it belongs to is finished."""
         self._path.unlink(missing_ok=True)
+
+
+def _take_up(content: dict[str, Any], state: TrainerState) -> int:
+    if isinstance(state.model, Scorer):
+        state.model.load_trainable_state(content["model"])
+    else:
+        state.model.load_state_dict(content["model"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.schedule.load_state_dict(content["schedule"])
+    torch.set_rng_state(content["rng"])
+    if content.get("cuda_rng") is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(content["cuda_rng"])
+    return int(content["next_step"])
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

@@ -13,6 +13,7 @@ from training.models.backbone import WEIGHTS_FILES, load_checkpoint
 from training.models.split.files import SHAPE, load_split, save_split
 from training.models.split.student import SplitStudent
 from training.optimise.scorers import CrossEncoder
+from training.stage_files import share_weights
 
 
 def save_student(student: CrossEncoder, directory: Path) -> None:
@@ -21,10 +22,11 @@ def save_student(student: CrossEncoder, directory: Path) -> None:
         save_split(student, directory)
     else:
         cast(BertForSequenceClassification, student).save_pretrained(directory)
+    share_weights(directory)
 
 
 def load_student(directory: Path, settings: StudentSettings) -> CrossEncoder:
-    """A student as `save_student` left it."""
+    """A student as `save_student` left it; RunDirectoryError if a file of it is missing or damaged."""
     return load_split(directory) if settings.kind == "split" else load_checkpoint(directory)
 
 

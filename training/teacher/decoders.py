@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, TaskType, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from relevance.template import Template
 from training.errors import ConfigError
 from training.member_settings import DecoderMember
-from training.models.backbone import backbone_config, placed
+from training.models.backbone import backbone_config, placed, weights_file
 from training.models.decoder_input import DecoderInput
 from training.optimise.precision import best_device, has_bf16
 from training.optimise.scorers import DecoderScorer
+from training.stage_files import reading, share_weights
 from training.teacher.ensemble import Member
 
 
@@ -39,13 +40,26 @@ def fresh_decoder(settings: DecoderMember, template: Template, classes: int) -> 
 
 
 def saved_decoder(settings: DecoderMember, template: Template, classes: int, directory: Path) -> Member:
-    """A trained language model: adapters and head on top of the backbone, or the whole model."""
+    """A trained language model: adapters and head on top of the backbone, or the whole model.
+
+    RunDirectoryError if a file of it is missing or damaged.
+    """
+    teacher = directory.parent  # Finished as a whole, and redone as one.
     if settings.tune == "all":
-        rule = decoder_rule(settings, template, str(directory))
-        return Member(DecoderScorer(placed(_language_model(str(directory), settings, rule.pad_id, classes))), rule)
-    rule = decoder_rule(settings, template, settings.backbone)
-    base = _language_model(settings.backbone, settings, rule.pad_id, classes)
-    return Member(DecoderScorer(placed(PeftModel.from_pretrained(base, directory))), rule)
+        with reading(directory / "config.json", teacher):
+            backbone_config(str(directory))
+        with reading(directory / "tokenizer.json", teacher):
+            rule = decoder_rule(settings, template, str(directory))
+        with reading(weights_file(directory), teacher):
+            model = _language_model(str(directory), settings, rule.pad_id, classes)
+    else:
+        rule = decoder_rule(settings, template, settings.backbone)
+        base = _language_model(settings.backbone, settings, rule.pad_id, classes)
+        with reading(directory / "adapter_config.json", teacher):
+            PeftConfig.from_pretrained(directory)
+        with reading(directory / "adapter_model.safetensors", teacher):
+            model = PeftModel.from_pretrained(base, directory)
+    return Member(DecoderScorer(placed(model)), rule)
 
 
 def save_decoder(member: Member, settings: DecoderMember, directory: Path) -> None:
@@ -58,6 +72,7 @@ def save_decoder(member: Member, settings: DecoderMember, directory: Path) -> No
         model.save_pretrained(directory)
         tokenizer = AutoTokenizer.from_pretrained(settings.backbone)  # type: ignore[no-untyped-call]
         tokenizer.save_pretrained(directory)
+    share_weights(directory)
 
 
 def decoder_rule(settings: DecoderMember, template: Template, source: str) -> DecoderInput:

@@ -19,9 +19,11 @@ from training.models.backbone import (
     load_pair_encoder,
     placed,
     tokenizer_file,
+    weights_file,
 )
 from training.models.pair_rule import EncoderInput
 from training.optimise.scorers import CrossEncoder, EncoderScorer
+from training.stage_files import reading, share_weights
 from training.teacher.ensemble import Member
 
 
@@ -42,17 +44,29 @@ def fresh_encoder(settings: EncoderMember, template: Template, classes: int) -> 
 
 
 def saved_encoder(settings: EncoderMember, template: Template, directory: Path) -> Member:
-    """A trained encoder as `save_pretrained` left it, with its tokenizer beside it unless that is the packaged one."""
-    own_tokenizer = None if settings.backbone is None else str(directory)
-    rule = EncoderInput(load_pair_encoder(template, own_tokenizer))
-    model = load_checkpoint(directory) if is_bert(str(directory)) else _any_encoder(str(directory))
-    return Member(model, rule)
+    """A trained encoder as `save_pretrained` left it, with its tokenizer beside it unless that is the packaged one.
+
+    RunDirectoryError if a file of it is missing or damaged.
+    """
+    teacher = directory.parent  # Finished as a whole, and redone as one.
+    with reading(directory / "config.json", teacher):
+        bert = is_bert(str(directory))
+    if settings.backbone is None:
+        tokenizer = load_pair_encoder(template)
+    else:
+        with reading(directory / "tokenizer.json", teacher):
+            tokenizer = load_pair_encoder(template, str(directory))
+    if bert:
+        return Member(load_checkpoint(directory, teacher), EncoderInput(tokenizer))
+    with reading(weights_file(directory), teacher):
+        return Member(_any_encoder(str(directory)), EncoderInput(tokenizer))
 
 
 def save_encoder(member: Member, settings: EncoderMember, directory: Path) -> None:
     """Write what `saved_encoder` reads."""
     model: Any = member.model.model if isinstance(member.model, EncoderScorer) else member.model
     model.save_pretrained(directory)
+    share_weights(directory)
     if settings.backbone is not None:
         shutil.copyfile(tokenizer_file(settings.backbone), directory / "tokenizer.json")
 

@@ -98,8 +98,8 @@ def save_member(member: Member, settings: MemberSettings, stage: Stage, scale: C
 
 
 def load_member(stage: Stage, template: Template, classes: int) -> Member:
-    """Read a finished member; RunDirectoryError if the model that its adapters belong to is another one now."""
-    manifest = stage.manifest()
+    """Read a finished member; RunDirectoryError if a file of it is damaged, or its adapters' model another one now."""
+    manifest = stage.manifest(redo=stage.directory.parent)
     settings = _MEMBER.validate_python(manifest["member"])
     if not isinstance(settings, DecoderMember):
         return saved_encoder(settings, template, stage.directory)
@@ -119,7 +119,7 @@ def _check_base_model(stage: Stage, backbone: str) -> None:
         if differs:
             raise RunDirectoryError(
                 f"{stage.directory}: its adapters were trained on another {backbone} ({what}); restore that model, or "
-                "delete the folder to train again"
+                f"delete {stage.directory.parent} to train again"
             )
 
 

@@ -10,9 +10,9 @@ from transformers import BertConfig, BertModel
 from transformers.models.bert.modeling_bert import BertLayer
 
 from training.config import SplitSettings
-from training.errors import RunDirectoryError
 from training.models.backbone import placed
 from training.models.split.student import SplitStudent
+from training.stage_files import reading
 
 SHAPE = "split.json"
 WEIGHTS = "model.safetensors"
@@ -26,18 +26,16 @@ def save_split(student: SplitStudent, directory: Path) -> None:
 
 
 def load_split(directory: Path) -> SplitStudent:
-    """A student as `save_split` left it."""
-    try:
+    """A student as `save_split` left it; RunDirectoryError if a file of it is missing or damaged."""
+    with reading(directory / SHAPE, directory):
         shape = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
-        weights = load_file(directory / WEIGHTS)
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{directory} holds no split student ({error}); delete it to train again") from error
-    config = BertConfig.from_dict(shape["encoder"])
-    encoder = BertModel(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
-    settings = SplitSettings.model_validate(shape["split"])
-    # Layers of its own: the encoder may have been left fewer than there are joint ones.
-    joint = [BertLayer(config) for _ in range(settings.joint_layers)]  # type: ignore[no-untyped-call]
-    student = SplitStudent(encoder, settings, joint)
-    student.load_state_dict(weights)
+        config = BertConfig.from_dict(shape["encoder"])
+        encoder = BertModel(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
+        settings = SplitSettings.model_validate(shape["split"])
+        # Layers of its own: the encoder may have been left fewer than there are joint ones.
+        joint = [BertLayer(config) for _ in range(settings.joint_layers)]  # type: ignore[no-untyped-call]
+        student = SplitStudent(encoder, settings, joint)
+    with reading(directory / WEIGHTS, directory):
+        student.load_state_dict(load_file(directory / WEIGHTS))
     student.train(False)
     return placed(student)
