@@ -11,9 +11,11 @@ import os
 import shutil
 from pathlib import Path
 
+from relevance.disk_errors import remedy
 from training.errors import RunDirectoryError
 from training.optimise.distributed import is_main, main_first
 from training.run_directory import MANIFEST, RunDirectory, StageName, started_with
+from training.stage_files import reason_of
 
 SHARED: tuple[StageName, ...] = ("pool", "teacher", "labels")
 """Stages that no setting of the student decides."""
@@ -57,8 +59,14 @@ def _link(source: Path, target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial")
     for unfinished in (partial, target):
         shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(source, partial, copy_function=_link_or_copy)
-    partial.rename(target)
+    try:
+        shutil.copytree(source, partial, copy_function=_link_or_copy)
+        partial.rename(target)
+    except OSError as error:
+        raise _not_taken_over(source, target, error) from error
+    finally:
+        # After success there is none; half a copy must not go on filling a full disk.
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _link_or_copy(source: str, target: str) -> None:
@@ -66,4 +74,12 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         # Another file system, or one without links.
-        shutil.copy2(source, target)
+        try:
+            shutil.copy2(source, target)
+        except OSError as error:
+            # Said at once: copytree would go on with the other files, and tell no error number of any.
+            raise _not_taken_over(source, target, error) from error
+
+
+def _not_taken_over(source: Path | str, target: Path | str, error: OSError) -> RunDirectoryError:
+    return RunDirectoryError(f"{source} cannot be copied to {target} ({reason_of(error)}); {remedy(error)}")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,38 @@ def test_where_files_cannot_be_linked_they_are_copied(tmp_path: Path, monkeypatc
     run = RunDirectory(tmp_path / "two", fingerprint(layers=3))
     take_over(run, earlier_run(tmp_path / "one"))
     assert (run.path / "labels" / "parts" / "of.bin").read_text() == "labels"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "free space there"), (errno.EACCES, "let this user read and write there")]
+)
+def test_a_copy_that_the_disk_refuses_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def refuse(_: object, target: str) -> None:
+        Path(target).write_text("half")
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.link", refuse)
+    monkeypatch.setattr("shutil.copy2", refuse)
+    run = RunDirectory(tmp_path / "two", fingerprint(layers=3))
+    told = rf"one/pool/.* cannot be copied to .* \({os.strerror(number)}\); {remedy} and run again$"
+    with pytest.raises(RunDirectoryError, match=told):
+        take_over(run, earlier_run(tmp_path / "one"))
+    assert not list(run.path.glob("*.partial"))
+    assert not run.stage("pool").finished
+
+
+def test_what_copytree_gathers_is_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: object, target: Path, **_: object) -> None:
+        target.mkdir()
+        raise shutil.Error([("a", "b", "no")])
+
+    monkeypatch.setattr("shutil.copytree", refuse)
+    run = RunDirectory(tmp_path / "two", fingerprint(layers=3))
+    with pytest.raises(RunDirectoryError, match=r"one/pool cannot be copied to .*'no'.*; mend that and run again$"):
+        take_over(run, earlier_run(tmp_path / "one"))
+    assert not list(run.path.glob("*.partial"))
 
 
 def test_labels_made_otherwise_are_refused_by_name(tmp_path: Path) -> None:
