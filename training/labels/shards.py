@@ -97,8 +97,13 @@ def read_shard(path: Path, shard: Shard) -> Logits:
         table = pq.read_table(path)
         pair: npt.NDArray[np.int64] = table["pair"].to_numpy()
         logits: Logits = table["logit"].to_numpy()
+        numbers = table["logit"].type == pa.float32() and not table["logit"].null_count
     except (OSError, KeyError, pa.ArrowException) as error:
         raise RunDirectoryError(f"{path} is damaged ({error}); run again to label its pairs anew") from error
+    if not (numbers and np.isfinite(logits).all()):
+        raise RunDirectoryError(
+            f"{path} is damaged (its logits are not all finite float32 numbers); run again to label its pairs anew"
+        )
     if not np.array_equal(pair, np.arange(shard.start, shard.stop)):
         raise RunDirectoryError(f"{path} does not hold pairs {shard.start} to {shard.stop}; run again to redo them")
     return logits

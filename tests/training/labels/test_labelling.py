@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from transformers import BertForSequenceClassification
@@ -13,7 +14,7 @@ from tests.training.tiny import tiny_cross_encoder, tiny_pool
 from training.config import TEACHER_TEMPLATE, LabellingSettings
 from training.errors import DivergenceError, RunDirectoryError
 from training.labels import label_pool, load_labels
-from training.labels.shards import shard_path
+from training.labels.shards import Shard, read_shard, shard_path
 from training.models.backbone import load_pair_encoder
 from training.models.pair_rule import EncoderInput
 from training.run_directory import RunDirectory, Stage
@@ -112,6 +113,29 @@ def test_a_damaged_shard_of_an_unfinished_run_is_labelled_again_and_told(
         label_pool(teacher(), pool, stage, settings=SMALL)
     assert path.name in caplog.text
     assert "labelling pairs 8 to 16 again" in caplog.text
+    np.testing.assert_array_equal(load_labels(stage), whole)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        pa.array([np.nan] * 8, pa.float32()),
+        pa.array([np.inf] * 8, pa.float32()),
+        pa.array([None, *[0.5] * 7], pa.float32()),
+        pa.array(["1"] * 8),
+        pa.array([0.5] * 8, pa.float64()),
+    ],
+    ids=["nan", "infinite", "null", "text", "float64"],
+)
+def test_a_shard_of_what_are_no_logits_is_labelled_again(stage: Stage, logits: pa.Array) -> None:
+    pool = tiny_pool()
+    label_pool(teacher(), pool, stage, settings=SMALL)
+    whole = np.array(load_labels(stage))
+    unfinish(stage)
+    pq.write_table(pa.table({"pair": np.arange(8, 16), "logit": logits}), shard_path(stage, 1))
+    with pytest.raises(RunDirectoryError, match=r"logits-00001\.parquet is damaged .*run again to label"):
+        read_shard(shard_path(stage, 1), Shard(1, 8, 16))
+    label_pool(teacher(), pool, stage, settings=SMALL)
     np.testing.assert_array_equal(load_labels(stage), whole)
 
 
