@@ -24,6 +24,7 @@ from training.optimise.scorers import CrossEncoder
 from training.optimise.trainer import TrainingHooks
 from training.pool import Pool, load_pool
 from training.pool.drawing import draw_pool
+from training.pool.files import check_digests
 from training.pool.report import write_pool_report
 from training.pool.sources import gather_sources, reserved_queries
 from training.progress import progress_bar, training_bar
@@ -139,6 +140,9 @@ def pool_stage(run: Run) -> Pool:
         if not stage.finished:
             log.info("pool: gathering queries and candidates")
             draw_pool(gather_sources(run.settings, run.split), run.settings, BiEncoder(), stage, progress_bar)
+        elif is_main():
+            # Labels that are there belong to these very pairs.
+            check_digests(stage.directory, stage.manifest())
     return load_pool(stage)
 
 

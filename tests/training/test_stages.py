@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.tiny import tiny_pool
 from training.config import DistillSettings
+from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
+from training.pool import save_pool
+from training.pool.files import check_digests, digests
 from training.run_directory import STAGES, RunDirectory, StageName
-from training.stages import check_can_start
+from training.splits import Split
+from training.stages import Run, check_can_start, pool_stage
 
 NEEDS_POOL = DistillSettings()
 NEEDS_NONE = DistillSettings.model_validate({"teacher": {"warm_up_pairs": 0, "retention_share": 0.0}})
@@ -54,3 +59,23 @@ def test_what_is_there_or_wanted_is_enough(
 
 def test_a_teacher_that_learnt_nothing_from_the_pool_outlives_it(tmp_path: Path) -> None:
     check_can_start(NEEDS_NONE, finished(tmp_path, "teacher"), ("pool", "labels"))
+
+
+@pytest.mark.parametrize("name", ["products.jsonl", "queries.parquet", "pairs-product.npy"])
+def test_a_pool_that_was_changed_after_it_was_drawn_is_refused(tmp_path: Path, name: str) -> None:
+    run = Run(NEEDS_POOL, Split(Dataset("none", {}, []), Dataset("none", {}, [])), RunDirectory(tmp_path, {}))
+    stage = run.directory.stage("pool")
+    save_pool(tiny_pool(), stage)
+    stage.finish({**stage.manifest(), "sha256": digests(stage.directory)})
+    assert len(pool_stage(run)) == len(tiny_pool())
+    path = stage.directory / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(RunDirectoryError, match=rf"{name} was changed .*; delete {stage.directory} to draw it anew"):
+        pool_stage(run)
+
+
+def test_a_pool_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    save_pool(tiny_pool(), stage)
+    check_digests(stage.directory, {"pairs": 30})

@@ -17,7 +17,7 @@ from training.config import DistillSettings
 from training.errors import DataError
 from training.pool.blocks import Block, BlockStore
 from training.pool.chooser import Chooser, Draw, TextEncoder
-from training.pool.files import PairColumns, write_pairs, write_texts
+from training.pool.files import PairColumns, digests, write_pairs, write_texts
 from training.pool.pairs import Origin, manifest_of, open_pool
 from training.pool.queries import DrawnQuery, PoolSources, draw_queries
 from training.pool.report import write_pool_report
@@ -122,7 +122,7 @@ def _finish(draw: Draw, stage: Stage) -> None:
     sizes = {"pairs": pairs, "queries": len(draw.queries), "products": int(used.sum())}
     pool = open_pool(stage, {**sizes, "catalogue": len(used)})
     write_pool_report(pool, None, stage.directory / REPORT)
-    stage.finish(manifest_of(pool))
+    stage.finish({**manifest_of(pool), "sha256": digests(stage.directory)})
 
 
 def _finished(draw: Draw) -> Iterator[Block]:

@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
+from relevance.bundle import sha256_of
 from relevance.product import Product
 from training.datasets.rows import read_jsonl
-from training.errors import RunDirectoryError
+from training.errors import DataError, RunDirectoryError
+from training.stage_files import reading, reason_of
 
 Array = npt.NDArray[Any]
 
@@ -46,7 +49,7 @@ class QueryTable(NamedTuple):
 
 def write_texts(directory: Path, products: Iterable[Product], queries: Mapping[str, Any]) -> None:
     """Write the products, one a line, and the columns of the queries."""
-    with (directory / "products.jsonl").open("w", encoding="utf-8") as file:
+    with _products_file(directory).open("w", encoding="utf-8") as file:
         for product in products:
             file.write(product.model_dump_json(exclude_defaults=True) + "\n")
     pq.write_table(pa.table({name: pa.array(column) for name, column in queries.items()}), _queries_file(directory))
@@ -79,12 +82,44 @@ def read_pairs(directory: Path, count: int) -> PairColumns:
     return PairColumns(*columns)
 
 
+def digests(directory: Path) -> dict[str, str]:
+    """sha256 of every file that decides what a label belongs to, by name; read in blocks."""
+    files = [_products_file(directory), _queries_file(directory)]
+    files += [_column(directory, name) for name in PairColumns._fields]
+    return {path.name: sha256_of(path) for path in files}
+
+
+def check_digests(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """RunDirectoryError names a file that is not the one of which `manifest` tells; earlier versions told of none."""
+    for name, digest in manifest.get("sha256", {}).items():
+        path = directory / name
+        with reading(path, directory):
+            found = sha256_of(path)
+        if found != digest:
+            raise RunDirectoryError(
+                f"{path} was changed after the pool was drawn (its SHA-256 is not the manifest's); delete {directory} "
+                "to draw it anew"
+            )
+
+
 def read_products(directory: Path, count: int) -> list[Product]:
     """The catalogue; RunDirectoryError if it does not hold `count` products."""
-    path = directory / "products.jsonl"
-    products = [Product.model_validate(row) for _, row in read_jsonl(path)]
+    path = _products_file(directory)
+    if not path.is_file():
+        raise RunDirectoryError(f"{path} is not there; {_redo(directory)}")
+    try:
+        products = [_product(path, line, row) for line, row in read_jsonl(path)]
+    except DataError as error:
+        raise RunDirectoryError(f"{error}; {_redo(directory)}") from error
     _check(path, len(products), count)
     return products
+
+
+def _product(path: Path, line: int, row: Mapping[str, Any]) -> Product:
+    try:
+        return Product.model_validate(row)
+    except ValidationError as error:
+        raise RunDirectoryError(f"{path}:{line} is no product ({reason_of(error)}); {_redo(path.parent)}") from error
 
 
 def read_queries(directory: Path, count: int) -> QueryTable:
@@ -116,6 +151,10 @@ def _redo(directory: Path) -> str:
 
 def _column(directory: Path, name: str) -> Path:
     return directory / f"pairs-{name}.npy"
+
+
+def _products_file(directory: Path) -> Path:
+    return directory / "products.jsonl"
 
 
 def _queries_file(directory: Path) -> Path:

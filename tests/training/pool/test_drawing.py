@@ -17,6 +17,7 @@ from training.datasets.schema import LoggedQuery
 from training.errors import DataError, RunDirectoryError
 from training.pool import Pool, Source, drawing, load_pool
 from training.pool.drawing import draw_pool
+from training.pool.files import digests
 from training.pool.queries import PoolSources
 from training.run_directory import RunDirectory, Stage
 
@@ -192,3 +193,10 @@ def test_a_pool_of_nothing_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no query or no product"):
             draw_pool(sources, SETTINGS, WordEncoder(), stage)
     assert not stage.finished
+
+
+def test_a_drawn_pool_tells_of_its_files(tmp_path: Path) -> None:
+    draw(tmp_path)
+    stage = Stage(tmp_path / "pool")
+    assert stage.manifest()["sha256"] == digests(stage.directory)
+    assert len(digests(stage.directory)) == 6

@@ -49,6 +49,24 @@ def test_a_pool_with_a_damaged_file_is_refused(stage: Stage, file: str) -> None:
         load_pool(stage)
 
 
+@pytest.mark.parametrize("row", ['{"title": 3}', "[]", "{", '{"brand": "acme"}'])
+def test_a_row_that_is_no_product_is_named(stage: Stage, row: str) -> None:
+    save_pool(tiny_pool(), stage)
+    path = stage.directory / "products.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([lines[0], row, *lines[2:]]), encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=rf"products\.jsonl:2.*delete {stage.directory} to draw") as told:
+        load_pool(stage)
+    assert "\n" not in str(told.value)
+
+
+def test_products_that_are_not_there_are_no_matter_of_a_dataset(stage: Stage) -> None:
+    save_pool(tiny_pool(), stage)
+    (stage.directory / "products.jsonl").unlink()
+    with pytest.raises(RunDirectoryError, match=r"products\.jsonl is not there; delete .* to draw the pool again"):
+        load_pool(stage)
+
+
 def test_a_pool_of_another_size_is_refused(stage: Stage) -> None:
     save_pool(tiny_pool(), stage)
     stage.finish({**stage.manifest(), "pairs": 31})
