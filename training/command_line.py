@@ -46,12 +46,21 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def from_one_on(text: str) -> int:
     """A whole number that an option takes, 1 at the least."""
+    return _whole_number(text, 1)
+
+
+def from_zero_on(text: str) -> int:
+    """A whole number that an option takes, 0 at the least."""
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
     try:
         count = int(text)
     except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+        count = least - 1
+    if count < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, got {text!r}")
     return count
 
 

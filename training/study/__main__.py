@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from training.command_line import add_run_options, run_command, settings_from
+from training.command_line import add_run_options, from_one_on, from_zero_on, run_command, settings_from
 from training.config import DistillSettings
 from training.errors import ConfigError
 from training.optimise.distributed import processes
@@ -120,9 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.study", description=__doc__)
     parser.add_argument("study", choices=get_args(StudyName))
     add_run_options(parser)
-    parser.add_argument("--multiples", type=int, nargs="+", default=[0, 1, 4, 16, 64], help="sizes of the pool")
-    parser.add_argument("--multiple", type=int, default=16, help="the part of it for all studies but scaling")
-    parser.add_argument("--seeds", type=int, default=3, help="how many; each holds out other queries")
+    parser.add_argument(
+        "--multiples", type=from_zero_on, nargs="+", default=[0, 1, 4, 16, 64], help="sizes of the pool"
+    )
+    parser.add_argument("--multiple", type=from_zero_on, default=16, help="the part of it for all studies but scaling")
+    parser.add_argument("--seeds", type=from_one_on, default=3, help="how many; each holds out other queries")
     parser.add_argument("--only", nargs="+", metavar="STUDENT", help="some of the study's students, by name")
     parser.add_argument("--labels-of", type=Path, help="an earlier run whose pool, teacher and labels the one seed has")
     return parser

@@ -27,6 +27,18 @@ def test_a_fold_that_can_not_be_is_refused_before_any_training(
     assert "lies past its" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("--seeds", "0", 1), ("--seeds", "-1", 1), ("--multiples", "-1", 0), ("--multiple", "-1", 0)],
+)
+def test_a_number_that_can_not_be_is_refused(
+    option: str, value: str, least: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["scaling", f"{option}={value}"])
+    assert f"{option}: must be a whole number from {least} on, got '{value}'" in capsys.readouterr().err
+
+
 def test_labels_of_one_run_are_for_one_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["split", "--run-dir", str(tmp_path / "study"), "--labels-of", str(tmp_path / "run"), "--seeds", "2"]
     assert command.main(arguments) == 1
