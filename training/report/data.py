@@ -37,7 +37,8 @@ def read_run(directory: Path) -> RunData:
     stage = Stage(directory / "evaluation")
     if not stage.finished:
         raise RunDirectoryError(
-            f"{directory} holds no finished evaluation; run python -m training.distill --run-dir {directory} first"
+            f"{directory} holds no finished evaluation; run python -m training.distill --resume --run-dir {directory} "
+            "first"
         )
     scores = load_scores(stage.directory / SCORES)
     # A teacher's members are folders of its stage.

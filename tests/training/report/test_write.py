@@ -126,7 +126,7 @@ def test_a_rebuilt_report_is_the_same_to_the_byte(tmp_path: Path, capsys: pytest
 
 def test_an_unfinished_run_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run-dir", str(tmp_path)]) == 1
-    assert "holds no finished evaluation; run python -m training.distill" in capsys.readouterr().err
+    assert "holds no finished evaluation; run python -m training.distill --resume --run-dir" in capsys.readouterr().err
 
 
 def test_an_evaluation_of_an_older_version_is_refused_in_one_line(
