@@ -30,8 +30,9 @@ def reading(path: Path, folder: Path) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError, RunDirectoryError):
         raise
     except Exception as error:
-        forbidden = isinstance(error, OSError) and has_remedy(error)
-        mend = remedy(error) if forbidden else f"delete {folder} to redo it"
+        mend = f"delete {folder} to redo it"
+        if isinstance(error, OSError) and has_remedy(error):
+            mend = remedy(error)
         raise RunDirectoryError(f"{path} cannot be read ({reason_of(error)}); {mend}") from error
 
 

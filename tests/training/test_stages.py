@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.tiny import tiny_pool
+from tests.training.tiny import save_pool, tiny_pool
 from training.config import DistillSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
-from training.pool import save_pool
 from training.pool.files import check_digests, digests
 from training.run_directory import STAGES, RunDirectory, StageName
 from training.splits import Split

@@ -48,7 +48,7 @@ def saved_decoder(settings: DecoderMember, template: Template, classes: int, dir
     if settings.tune == "all":
         with reading(directory / "config.json", teacher):
             backbone_config(str(directory))
-        with reading(directory / "tokenizer.json", teacher):
+        with reading(directory / "tokenizer_config.json", teacher):
             rule = decoder_rule(settings, template, str(directory))
         with reading(weights_file(directory), teacher):
             model = _language_model(str(directory), settings, rule.pad_id, classes)
@@ -56,7 +56,7 @@ def saved_decoder(settings: DecoderMember, template: Template, classes: int, dir
         rule = decoder_rule(settings, template, settings.backbone)
         base = _language_model(settings.backbone, settings, rule.pad_id, classes)
         with reading(directory / "adapter_config.json", teacher):
-            PeftConfig.from_pretrained(directory)
+            PeftConfig.from_pretrained(str(directory))
         with reading(directory / "adapter_model.safetensors", teacher):
             model = PeftModel.from_pretrained(base, directory)
     return Member(DecoderScorer(placed(model)), rule)
