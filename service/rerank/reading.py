@@ -36,6 +36,8 @@ class Reranking:
     """What was sent and has no effect."""
     refuse_truncation: bool = False
     """Whether to refuse what would have to be cut."""
+    list_name: str = "documents"
+    """What the caller calls them."""
 
     @property
     def blank(self) -> Sequence[int]:
@@ -118,6 +120,7 @@ def _reranking(request: RerankRequest, body: Body, places: Sequence[int], return
         return_documents=return_documents,
         raw_scores=bool(request.raw_scores),
         notes=list(_notes(request)),
+        list_name=request.list_name,
     )
 
 

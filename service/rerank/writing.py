@@ -116,7 +116,7 @@ def _warnings(asked: Reranking, reply: Json) -> list[str]:
     unknown = [f"documents[{_place(asked, r)}]: {r['error']['detail']}" for r in reply["results"] if "error" in r]
     known = reply["total"] - len(unknown)
     late = f"documents: {reply['scored']} of {known} were scored in time; the rest stands below, in prior order"
-    blank = [f"documents[{place}]: There is nothing to read in it; it stands last." for place in asked.blank]
+    blank = [f"{asked.list_name}[{place}]: There is nothing to read in it; it stands last." for place in asked.blank]
     return [*asked.notes, *([late] if reply["degraded"] else []), *unknown, *blank]
 
 

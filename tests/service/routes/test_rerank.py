@@ -193,7 +193,7 @@ def test_a_blank_document_does_not_cost_the_others_their_places(client: AppClien
     assert reply.json()["meta"]["warnings"] == ["documents[0]: There is nothing to read in it; it stands last."]
     texts = rerank(client, "/rerank", texts=["", "bad", "good"])
     assert [item["index"] for item in texts.json()] == [2, 1, 0]
-    assert texts.headers["x-aisle-warnings"].startswith("documents[0]: There is nothing to read")
+    assert texts.headers["x-aisle-warnings"].startswith("texts[0]: There is nothing to read")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
