@@ -37,7 +37,7 @@ class Settings(GpuSettings, BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     bundle: Path = Path("models/default")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Comma-separated; None given: everybody may score."""
+    """Comma-separated; without one everybody may score."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tracing: bool = False
     """OpenTelemetry spans, sent where the standard OTEL_* variables say; needs the extra `otel`."""

@@ -42,6 +42,8 @@ class Reranking:
     @property
     def blank(self) -> Sequence[int]:
         """The documents in which there is nothing to read."""
+        if len(self.places) == len(self.documents):
+            return ()
         return sorted(set(range(len(self.documents))) - set(self.places))
 
 
