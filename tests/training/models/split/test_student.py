@@ -162,6 +162,14 @@ def test_an_encoder_of_fewer_layers_than_joint_ones_is_refused(rule: PairEncoder
         student_of(rule, joint_layers=3)
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_late_interaction_counts_where_it_is_asked_for(rule: PairEncoder, late: bool) -> None:
+    student, pairs = student_of(rule, late_interaction=late), [(0, 0), (1, 2)]
+    before = logits_of(student, rule, pairs)
+    torch.nn.init.constant_(student.features.weight, 5.0)
+    assert torch.equal(logits_of(student, rule, pairs), before) != late
+
+
 def test_layers_in_disorder_are_refused() -> None:
     with pytest.raises(ValueError, match=r"encoder_layers must be distinct and ascending, got \(0, 3, 2\)"):
         SplitSettings(encoder_layers=(0, 3, 2))
