@@ -13,7 +13,8 @@ server.py               how a server of our own is started and stopped
 search.py, noise.py, queue_theory.py   mathematics (pure)
 locustfile.py           closed-loop users with a web page
 measured.py             what a measurement gives, and how it is summed up
-bench/                  beside the raw graph and the peers of peers/, with closed_loop.py, workload.py, systems.py
+closed_loop.py          clients that wait for their replies; http_connection.py: theirs
+bench/                  beside the raw graph and the peers of peers/, with workload.py, systems.py
 raw_session.py          the raw graph of a cross-encoder; raw_split.py: that of a split student
 gpu_bench/              what a machine with a GPU reaches
 """
