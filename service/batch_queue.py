@@ -17,7 +17,7 @@ that what matters most is scored when time runs out; inside a window, as elsewhe
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -65,11 +65,11 @@ LEAST_PART = 40
 """Tokens, some two pairs, for which a hand-over to a thread of their own is worth it."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
-Claim = Callable[[EntryT, int], bool]
+Claim = Callable[[EntryT, Sequence[int]], Sequence[int]]
 
 
-def _always(_: Entry, __: int) -> bool:
-    return True
+def _all(_: Entry, rows: Sequence[int]) -> Sequence[int]:
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,11 @@ class BatchQueue(Generic[EntryT]):
         self._forget_idle_levels()
         return dropped
 
-    def next_batch(self, claim: Claim[EntryT] = _always) -> list[Share[EntryT]]:
+    def next_batch(self, claim: Claim[EntryT] = _all) -> list[Share[EntryT]]:
         """Cut the next micro-batch; empty only if nothing waits.
 
-        `claim(entry, row)` is asked once for each pair before it is taken. A refused pair leaves the queue:
-        whoever refused it sees to its score.
+        `claim(entry, rows)` is asked once for each pair before it is taken, and says which of them may be. A refused
+        pair leaves the queue: whoever refused it sees to its score.
         """
         while self._entries:
             shares = self._cut(claim)
@@ -246,11 +246,13 @@ class BatchQueue(Generic[EntryT]):
         shortest = longest * self._limits.row_fill
         while entry.windows and len(taken) < room:
             window = entry.windows[0]
-            start = stop = bisect_left(window, -longest, key=lambda row: -entry.lengths[row])
-            while stop < len(window) and len(taken) < room and entry.lengths[window[stop]] >= shortest:
-                if claim(entry, window[stop]):
-                    taken.append(window[stop])
-                stop += 1
+            start = bisect_left(window, -longest, key=lambda row: -entry.lengths[row])
+            end = bisect_right(window, -shortest, lo=start, key=lambda row: -entry.lengths[row])
+            stop = start
+            while stop < end and len(taken) < room:
+                asked = window[stop : min(end, stop + room - len(taken))]
+                taken += claim(entry, asked)
+                stop += len(asked)
             # A refused pair counts as served too: its entry is no longer due for it.
             self._clocks[entry.priority].serve(self._count_out(entry, window[start:stop]))
             del window[start:stop]

@@ -121,7 +121,8 @@ class Batcher:
             for job in jobs:
                 self._submit(job)
                 entered.append(job)
-            await asyncio.gather(*[job.done for job in jobs])
+            # To gather one costs more than to wait for it.
+            await (jobs[0].done if len(jobs) == 1 else asyncio.gather(*[job.done for job in jobs]))
         except asyncio.CancelledError:
             reason = DropReason.DISCONNECTED
             raise
@@ -224,19 +225,19 @@ class Batcher:
         self._deliver(parts, run)
 
     def _deliver(self, parts: Sequence[Part], run: BatchRun) -> None:
-        logits = iter(run.logits.tolist())
-        shared = 0
+        logits: list[float] = run.logits.tolist()
+        start = shared = 0
         for part in parts:
-            for row, key in zip(part.rows, part.keys, strict=True):
-                logit = next(logits)
-                for job, own_row in self._reuse.computed(key, logit):
-                    # An answer that came too late is not added to: its receiver may be reading it.
-                    if job.done.done():
-                        continue
-                    own = job is part.job and row == own_row
-                    shared += not own
-                    job.ran(run.started, run.finished)
-                    job.record(own_row, logit, Source.MODEL if own else Source.IDENTICAL_PAIR)
+            stop = start + len(part.rows)
+            for job, found in self._reuse.computed(part.keys, logits[start:stop]).items():
+                # An answer that came too late is not added to: its receiver may be reading it.
+                if job.done.done():
+                    continue
+                others = found.keys() - part.rows if job is part.job else found.keys()
+                job.ran(run.started, run.finished)
+                job.record(found, dict.fromkeys(others, Source.IDENTICAL_PAIR))
+                shared += len(others)
+            start = stop
         self._reused(Source.IDENTICAL_PAIR, shared)
 
     def _reused(self, source: Source, pairs: int) -> None:

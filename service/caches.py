@@ -12,11 +12,12 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from relevance.pair_encoding import EncodedText
+from service.segmented_lru import SegmentedLru
 
-SCORE_ENTRY_BYTES: Final = 400
+SCORE_ENTRY_BYTES: Final = 280
 """Of one pair's key, logit, time of expiry, and their places in the cache's tables, as tracemalloc counts them."""
 
 TOKEN_ENTRY_BYTES: Final = 400
@@ -39,31 +40,38 @@ class Lookups:
 class ScoreCache:
     """(model version, query, product) → logit, as the key that `service.pair_reuse` makes of them.
 
-    The least recently used goes first when `max_bytes` are full; nothing is given out after `ttl_seconds`.
-    It belongs to the event loop's thread.
+    What is seen once goes first when `max_bytes` are full; nothing is given out after `ttl_seconds`. It belongs to the
+    event loop's thread. Every pair is looked up: a split student computes one in the time of a few dictionaries.
     """
 
     def __init__(self, max_bytes: int, ttl_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.lookups = Lookups()
-        self._logits: TTLCache[bytes, float] = TTLCache(max_bytes // SCORE_ENTRY_BYTES, ttl_seconds, clock)
+        self._ttl_seconds, self._clock = ttl_seconds, clock
+        self._logits: SegmentedLru[tuple[float, float]] = SegmentedLru(max_bytes, lambda _: SCORE_ENTRY_BYTES)
 
     @property
     def size_bytes(self) -> int:
         """Memory that the entries take."""
-        return len(self._logits) * SCORE_ENTRY_BYTES
+        return self._logits.size_bytes
 
-    def get(self, key: bytes) -> float | None:
-        """The logit of that pair, or None."""
-        logit = self._logits.get(key)
-        if logit is None:
-            self.lookups.misses += 1
-        else:
-            self.lookups.hits += 1
-        return logit
+    def get(self, keys: Sequence[bytes]) -> list[float | None]:
+        """The logit of each pair, None where it is not known."""
+        now, get = self._clock(), self._logits.get
+        entries = [get(key) for key in keys]
+        for key, entry in zip(keys, entries, strict=True):
+            if entry is not None and entry[1] <= now:
+                self._logits.discard(key)
+        found = [entry[0] if entry is not None and entry[1] > now else None for entry in entries]
+        misses = found.count(None)
+        self.lookups.misses += misses
+        self.lookups.hits += len(found) - misses
+        return found
 
-    def put(self, key: bytes, logit: float) -> None:
-        """Remember a logit that the model computed."""
-        self._logits[key] = logit
+    def put(self, keys: Sequence[bytes], logits: Sequence[float]) -> None:
+        """Remember logits that the model computed."""
+        expires, put = self._clock() + self._ttl_seconds, self._logits.put
+        for key, logit in zip(keys, logits, strict=True):
+            put(key, (logit, expires))
 
 
 class TokenCache:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,12 +51,14 @@ class Job(Entry):
         """Pairs that can be scored."""
         return len(self.pairs) - len(self.unknown)
 
-    def record(self, row: int, logit: float, source: Source) -> None:
-        """Note the logit of a pair that had none; resolves `done` with the last one."""
-        self.logits[row] = logit
-        self.scored += 1
-        if source is not Source.MODEL:
-            self.reused[row] = source
+    def record(self, logits: Mapping[int, float], reused: Mapping[int, Source]) -> None:
+        """Note the logits of pairs that had none, by their indexes; resolves `done` with the last one.
+
+        `reused`: where those came from that the model did not compute for this request.
+        """
+        self.logits[list(logits)] = list(logits.values())
+        self.scored += len(logits)
+        self.reused.update(reused)
         if self.scored == self.wanted:
             self.done.set_result(None)
 

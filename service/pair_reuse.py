@@ -15,7 +15,7 @@ from relevance.pair_encoding import EncodedPair
 from relevance.product_record import ContentKeys
 from service.caches import ScoreCache
 from service.job import Job
-from service.pair import MissingProduct, Pair
+from service.pair import Pair
 from service.source import Source
 
 Waiter = tuple[Job, int]
@@ -25,8 +25,8 @@ Waiter = tuple[Job, int]
 class PairKeys(Protocol):
     """Gives each pair a key of what the model reads, which differs between versions of the model."""
 
-    def key(self, pair: Pair) -> bytes:
-        """The key of that pair."""
+    def of(self, pairs: Sequence[Pair]) -> list[bytes]:
+        """The key of each pair; an empty one for a MissingProduct."""
 
 
 class CrossPairKeys:
@@ -35,9 +35,11 @@ class CrossPairKeys:
     def __init__(self, version: str) -> None:
         self._keys = ContentKeys(version)
 
-    def key(self, pair: Pair) -> bytes:
-        """The digest of (version, token ids, token types)."""
-        assert isinstance(pair, EncodedPair)
+    def of(self, pairs: Sequence[Pair]) -> list[bytes]:
+        """The digests of (version, token ids, token types)."""
+        return [self._key(pair) if isinstance(pair, EncodedPair) else b"" for pair in pairs]
+
+    def _key(self, pair: EncodedPair) -> bytes:
         return self._keys.of(array("I", pair.ids).tobytes() + bytes(pair.type_ids))
 
 
@@ -53,18 +55,16 @@ class PairReuse:
 
     def enter(self, job: Job) -> list[int]:
         """Take in a submitted job: record what is known of it, and return the pairs that have to wait."""
-        keys = [b"" if isinstance(pair, MissingProduct) else self._keys.key(pair) for pair in job.pairs]
-        self._keys_of[job] = keys
-        waiting = []
-        for row, key in enumerate(keys):
-            if isinstance(job.pairs[row], MissingProduct):
-                continue
-            logit = None if self._cache is None else self._cache.get(key)
-            if logit is None:
-                self._waiters[key].append((job, row))
-                waiting.append(row)
-            else:
-                job.record(row, logit, Source.SCORE_CACHE)
+        keys = self._keys_of[job] = self._keys.of(job.pairs)
+        waiting = [row for row, key in enumerate(keys) if key]
+        if self._cache is not None:
+            logits = self._cache.get([keys[row] for row in waiting])
+            known = {row: logit for row, logit in zip(waiting, logits, strict=True) if logit is not None}
+            if known:
+                job.record(known, dict.fromkeys(known, Source.SCORE_CACHE))
+                waiting = [row for row in waiting if row not in known]
+        for row in waiting:
+            self._waiters[keys[row]].append((job, row))
         return waiting
 
     def leave(self, job: Job) -> None:
@@ -75,20 +75,29 @@ class PairReuse:
                 if not self._waiters[key]:
                     del self._waiters[key]
 
-    def claim(self, job: Job, row: int) -> bool:
-        """Whether this pair has to be computed now: it is not known, and not being computed for somebody else."""
+    def claim(self, job: Job, rows: Sequence[int]) -> list[int]:
+        """Those of the pairs that have to be computed now: not known, and not being computed for somebody else."""
         keys = self._keys_of.get(job)
-        if keys is None or keys[row] in self._running or keys[row] not in self._waiters:
-            return False
-        self._running.add(keys[row])
-        return True
+        if keys is None:
+            return []
+        claimed = []
+        for row in rows:
+            key = keys[row]
+            if key in self._waiters and key not in self._running:
+                self._running.add(key)
+                claimed.append(row)
+        return claimed
 
-    def computed(self, key: bytes, logit: float) -> Sequence[Waiter]:
-        """Remember a logit that the model computed, and return who waited for it."""
-        self._running.discard(key)
+    def computed(self, keys: Sequence[bytes], logits: Sequence[float]) -> dict[Job, dict[int, float]]:
+        """Remember logits that the model computed, and return who waited for them: job → pair index → logit."""
+        self._running.difference_update(keys)
         if self._cache is not None:
-            self._cache.put(key, logit)
-        return self._waiters.pop(key, ())
+            self._cache.put(keys, logits)
+        found: defaultdict[Job, dict[int, float]] = defaultdict(dict)
+        for key, logit in zip(keys, logits, strict=True):
+            for job, row in self._waiters.pop(key, ()):
+                found[job][row] = logit
+        return found
 
     def given_up(self, keys: Iterable[bytes]) -> dict[Job, list[int]]:
         """These pairs left a micro-batch without a logit; returns whose pairs must be queued again."""

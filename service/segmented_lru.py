@@ -61,6 +61,14 @@ class SegmentedLru(Generic[Value]):
         while self._bytes > self._max_bytes:
             self._evict()
 
+    def discard(self, key: bytes) -> None:
+        """Forget the value of that key, if there is one."""
+        for segment in (self._probation, self._protected):
+            if (value := segment.pop(key, None)) is not None:
+                size = self._size_of(value)
+                self._bytes -= size
+                self._protected_bytes -= size if segment is self._protected else 0
+
     def _protect(self, key: bytes, value: Value) -> None:
         self._protected[key] = value
         self._protected_bytes += self._size_of(value)

@@ -133,7 +133,6 @@ def _patience(texts: Sequence[ProductText], records: Records, seconds_left: floa
 class SplitPairKeys:
     """A pair's key is that of its query and its product, side by side: nothing is hashed for each pair."""
 
-    def key(self, pair: Pair) -> bytes:
-        """32 bytes."""
-        assert isinstance(pair, SplitPair)
-        return pair.query.key + pair.product.key
+    def of(self, pairs: Sequence[Pair]) -> list[bytes]:
+        """32 bytes each."""
+        return [pair.query.key + pair.product.key if isinstance(pair, SplitPair) else b"" for pair in pairs]

@@ -251,9 +251,10 @@ def test_a_refused_pair_leaves_the_queue_untaken_and_takes_no_room(lengths: list
     queue = make_queue(*entries)
     asked: Counter[tuple[int, int]] = Counter()
 
-    def claim(entry: Entry, row: int) -> bool:
-        asked[entries.index(entry), row] += 1
-        return 30 * entries.index(entry) + row not in refused
+    def claim(entry: Entry, rows: Sequence[int]) -> list[int]:
+        index = entries.index(entry)
+        asked.update((index, row) for row in rows)
+        return [row for row in rows if 30 * index + row not in refused]
 
     served = set()
     while batch := queue.next_batch(claim):

@@ -73,18 +73,42 @@ def test_what_waited_behind_a_thread_that_hangs_is_run_by_a_new_one() -> None:
 @pytest.mark.parametrize(("now", "over"), [(8.9, False), (9.1, True)])
 def test_time_counts_from_when_a_thread_took_it(now: float, over: bool) -> None:
     threads = InferenceThreads(1, batch_seconds=5.0, clock=lambda: now)
-    run = _Run(quick, clock=lambda: now, began=4.0)
 
     async def gives_up() -> bool:
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(threads._wait(run, future))
-        await asyncio.sleep(0)
-        done = waiting.done()
-        waiting.cancel()
-        return done
+        run = _Run(quick, lambda: now, asyncio.get_running_loop(), began=4.0)
+        threads._look_later(run, latest=math.inf)
+        return run.done.done() and run.done.exception() is not None
 
     assert asyncio.run(gives_up()) is over
     threads.close()
+
+
+def test_one_that_no_thread_has_taken_is_given_up_at_the_latest() -> None:
+    threads = InferenceThreads(1, batch_seconds=5.0, clock=lambda: 20.0)
+
+    async def gives_up(latest: float) -> bool:
+        run = _Run(quick, lambda: 20.0, asyncio.get_running_loop())
+        threads._look_later(run, latest)
+        return run.done.done() and run.done.exception() is not None
+
+    assert not asyncio.run(gives_up(latest=20.1))
+    assert asyncio.run(gives_up(latest=20.0))
+    threads.close()
+
+
+def test_what_comes_back_when_the_loop_is_closed_disturbs_nobody(recwarn: pytest.WarningsRecorder) -> None:
+    hanging, threads = Hanging(), InferenceThreads(1)
+
+    async def leave() -> None:
+        running = asyncio.create_task(threads.run(hanging))
+        await asyncio.to_thread(hanging.began.wait, 10.0)
+        running.cancel()
+
+    asyncio.run(leave())
+    hanging.release.set()
+    threads.close()
+    assert threads.stuck == 0
+    assert not recwarn.list
 
 
 def test_a_run_that_was_lost_with_its_thread_holds_none() -> None:

@@ -15,15 +15,19 @@ def one(value: int) -> int:
     return 1
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=200))
-def test_it_stays_within_its_bytes_and_gives_back_what_was_put(steps: list[tuple[bool, int]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from(["put", "get", "discard"]), st.integers(1, 40)), max_size=200))
+def test_it_stays_within_its_bytes_and_gives_back_what_was_put(steps: list[tuple[str, int]]) -> None:
     cache: SegmentedLru[int] = SegmentedLru(100, lambda value: value)
-    for is_put, number in steps:
-        if is_put:
+    for step, number in steps:
+        if step == "put":
             cache.put(key(number), number)
-        else:
+        elif step == "get":
             assert cache.get(key(number)) in (None, number)
+        else:
+            cache.discard(key(number))
+            assert cache.get(key(number)) is None
         assert cache.size_bytes <= 100
+        assert cache._protected_bytes == sum(cache._protected.values())
     kept = [number for number in range(1, 41) if cache.get(key(number)) is not None]
     assert (sum(kept), len(kept)) == (cache.size_bytes, len(cache))
 
