@@ -56,22 +56,22 @@ def joint_inputs(
     """
     rows, longest = shape or (len(records), max(map(len, records)))
     records = [*records, *[records[-1]] * (max(rows, 2) - len(records))]
-    lengths = [len(record) for record in records]
+    lengths = np.array([len(record) for record in records], dtype=np.int64)
     latents = _padded([record.latents for record in records], longest, np.zeros_like(records[0].latents[:1]))
-    ids_between = [record.token_ids[1:-1].view(np.int32) for record in records]
-    product_ids = np.full((len(records), longest), NO_PRODUCT_TOKEN, dtype=np.int64)
-    product_ids[:, 1:-1] = _padded(ids_between, longest - 2, np.full(1, NO_PRODUCT_TOKEN, dtype=np.int32))
+    filler = np.full(1, NO_PRODUCT_TOKEN, dtype=np.int32)
+    product_ids = _padded([record.token_ids for record in records], longest, filler).astype(np.int64)
+    product_ids[:, 0] = product_ids[np.arange(len(records)), lengths - 1] = NO_PRODUCT_TOKEN
     return {
         **constants,
         "query_ids": ids,
         "product_latents": latents,
         "product_ids": product_ids,
-        "product_lengths": np.array(lengths, dtype=np.int64),
+        "product_lengths": lengths,
     }
 
 
-def _padded(rows: Sequence[npt.NDArray[NumberT]], longest: int, filler: npt.NDArray[NumberT]) -> npt.NDArray[NumberT]:
-    """Arrays (length, ...) as one (n, longest, ...), filled up with `filler` (1, ...).
+def _padded(rows: Sequence[npt.NDArray[Any]], longest: int, filler: npt.NDArray[NumberT]) -> npt.NDArray[NumberT]:
+    """Arrays (length, ...) as one (n, longest, ...), filled up with `filler` (1, ...), of whose size their numbers are.
 
     Joined as bytes: for each copy by itself numpy lets go of the interpreter's lock and has to wait for it again,
     which is most of what making the inputs takes under load.
@@ -79,6 +79,6 @@ def _padded(rows: Sequence[npt.NDArray[NumberT]], longest: int, filler: npt.NDAr
     padding = filler.tobytes() * longest
     parts: list[memoryview | bytes] = []
     for row in rows:
-        parts += (row.data, padding[len(row) * filler.nbytes :])
+        parts += (row.data, padding[row.nbytes :])
     joined = np.frombuffer(b"".join(parts), dtype=filler.dtype)
     return joined.reshape(len(rows), longest, *filler.shape[1:])

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from starlette.responses import Response
@@ -33,6 +33,7 @@ from service.errors import (
     TooManyConnectionsError,
     error_response,
 )
+from service.gathered_writes import GatheredWrites
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Connection(HttpToolsProtocol):
 
     rules: ClassVar[ConnectionRules]
     parser: _Parser
+    _replies: GatheredWrites
 
     _timer: asyncio.TimerHandle | None = None
     _head_bytes: int | None = None
@@ -81,7 +83,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
         self.parser = _Parser(self)
-        super().connection_made(transport)
+        self._replies = GatheredWrites(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._replies))
         if len(self.connections) > self.rules.connections:
             self._refuse(TooManyConnectionsError("The service has all the connections it can hold; try again."))
         else:
@@ -126,6 +129,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The reply is out; what is left of the body is read and thrown away, for a while."""
+        self._replies.flush()
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._arm(self.rules.body_seconds, self.transport.close)

@@ -19,7 +19,7 @@ from service.exposition import exemplar_of
 from service.gpu.placement import Placement
 from service.latency_window import LatencyWindow
 from service.logs import current_request_id
-from service.served import Scored
+from service.served import STAGES, Scored
 from service.source import Source
 
 BUCKET_RATIO = 1.15
@@ -54,13 +54,15 @@ class Metrics:
 
         self._responses = Counter("aisle_responses", "Replies.", ["path", "status"], registry=registry)
         self._refused = Counter("aisle_refused", "Requests not answered with scores.", ["reason"], registry=registry)
-        self._stages = Histogram(
+        stages = Histogram(
             "aisle_stage_seconds",
             "Time of a scored request in each stage; `total` is all of it.",
             ["stage"],
             buckets=latency_buckets(),
             registry=registry,
         )
+        # Looked up once: that costs as much as to count.
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
         self._pairs = Counter("aisle_scored_pairs", "Pairs scored and answered.", registry=registry)
         self._truncated = Counter("aisle_truncated_pairs", "Pairs of which tokens were cut.", registry=registry)
         self._degraded = Counter("aisle_degraded_requests", "Replies with unscored pairs.", registry=registry)
@@ -99,7 +101,7 @@ class Metrics:
         """The body of the request at hand was answered; its id becomes the exemplar of its buckets."""
         exemplar = exemplar_of(current_request_id())
         for stage, seconds in scored.timings.seconds().items():
-            self._stages.labels(stage).observe(seconds, exemplar)
+            self._stages[stage].observe(seconds, exemplar)
         self._window.add(scored.timings.total)
         self._pairs.inc(scored.scored)
         self._truncated.inc(scored.truncated)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import unexpected_error_response
@@ -19,7 +19,7 @@ from service.served import RequestObserver, Served
 
 logger = logging.getLogger("service.access")
 
-REQUEST_ID = "x-request-id"
+REQUEST_ID = b"x-request-id"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _QUIET = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
@@ -49,7 +49,7 @@ class RequestScope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                message["headers"] = [*message.get("headers", ()), (REQUEST_ID, request_id.encode())]
             await send(message)
 
         try:
@@ -100,6 +100,6 @@ def _route(scope: Scope) -> str | None:
 def _request_id(scope: Scope) -> str:
     """The client's id where it is short and plain, else a new one."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(given := value.decode("latin-1")):
+        if name == REQUEST_ID and _SANE_ID.fullmatch(given := value.decode("latin-1")):
             return str(given)
     return uuid.uuid4().hex

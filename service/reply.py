@@ -16,7 +16,7 @@ from relevance.bundle import Manifest
 from relevance.calibration import Labels
 from service.job import Job
 from service.pair import MissingProduct, Pair
-from service.request import Body, Request
+from service.request import Body, Candidate, Request
 from service.served import Timings
 
 LOWEST_SCORE = float(np.finfo(np.float32).tiny)
@@ -55,7 +55,7 @@ class ReplyMaker:
         for index in job.unknown:
             results[index] = _missing(index, request.candidates[index].id, job.pairs[index])
         for rank, index in enumerate(order, start=1):
-            results[index] = self._result(request, job, index, scores[index])
+            results[index] = self._result(request.candidates[index], index, scores[index], rank <= job.scored)
             results[index]["rank"] = rank
         if request.debug:
             for index in order:
@@ -80,12 +80,10 @@ class ReplyMaker:
             scores[index] = lowest * (len(unscored) + 1 - position) / (len(unscored) + 1)
         return scores
 
-    def _result(self, request: Request, job: Job, index: int, score: float) -> Json:
-        result: Json = {"index": index}
-        if (product_id := request.candidates[index].id) is not None:
-            result["id"] = product_id
-        result["score"] = score
-        was_scored = job.scored == job.wanted or not np.isnan(job.logits[index])
+    def _result(self, candidate: Candidate, index: int, score: float, was_scored: bool) -> Json:
+        result: Json = {"index": index, "score": score}
+        if candidate.id is not None:
+            result = {"index": index, "id": candidate.id, "score": score}
         if was_scored and (label := self._labels.of(score)) is not None:
             result["label"] = label
         return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relevance.pair_encoding import EncodedText
 from relevance.product import Product
@@ -28,15 +28,14 @@ class Candidate:
     found: tuple[str | None, EncodedText] | None = None
     """Of one that is named by its id: the catalogue that was asked last, and what that said."""
 
-    @property
-    def new(self) -> bool:
-        """Whether it has to be tokenised or remembered."""
-        return self.product is not None or self.raw is not None
+    new: bool = field(init=False)
+    """Whether it has to be tokenised or remembered."""
+    by_id: bool = field(init=False)
+    """Whether only the catalogue can tell what it is."""
 
-    @property
-    def by_id(self) -> bool:
-        """Whether only the catalogue can tell what it is."""
-        return self.product is None and self.text is None
+    def __post_init__(self) -> None:
+        self.new = self.product is not None or self.raw is not None
+        self.by_id = self.product is None and self.text is None
 
     @classmethod
     def of(cls, parsed: Product | KnownProduct, template: Template, raw: bytes | None = None) -> Candidate:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+STAGES = ("tokenize", "queue", "inference", "total")
+"""What is timed of a request; the last is all of it."""
+
 
 class Stage(NamedTuple):
     """Seconds from the request's arrival to the stage's begin, and seconds that it took."""
@@ -29,12 +32,8 @@ class Timings:
 
     def seconds(self) -> dict[str, float]:
         """Stage → seconds, with the total last."""
-        return {
-            "tokenize": self.tokenize.seconds,
-            "queue": self.queue.seconds,
-            "inference": self.inference.seconds,
-            "total": self.total,
-        }
+        seconds = (self.tokenize.seconds, self.queue.seconds, self.inference.seconds, self.total)
+        return dict(zip(STAGES, seconds, strict=True))
 
     def stages(self) -> dict[str, Stage]:
         """The stages in their order."""

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from service.api_keys import ApiKeys
 from service.errors import ClientGoneError, CompressedBodyError, TooLargeError
@@ -88,20 +88,33 @@ async def _read(request: Request, limit: int) -> bytes:
 
 
 async def _unless_client_leaves(receive: Receive, scoring: Coroutine[None, None, T]) -> T:
-    """The outcome of `scoring`; cancels it and raises ClientGoneError if the client disconnects first."""
-    task = asyncio.ensure_future(scoring)
+    """The outcome of `scoring`; ends it and raises ClientGoneError if the client disconnects first.
+
+    It runs in the request's own task: one of its own would cost as much again as all else here.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    scored = left = False
+
+    def end(_: asyncio.Future[Message]) -> None:
+        nonlocal left
+        # Told when all is scored it comes too late: the reply is being written.
+        if not scored:
+            left = task.cancel()
+
     # After the body the only message left is the disconnect.
-    disconnect = asyncio.ensure_future(receive())
+    leaving = asyncio.ensure_future(receive())
+    leaving.add_done_callback(end)
     try:
-        await asyncio.wait((task, disconnect), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGoneError("The client closed the connection before the answer.")
-        return task.result()
+        return await scoring
+    except asyncio.CancelledError:
+        # Somebody else may have cancelled the task as well, and is obeyed.
+        if left and task.uncancel() == 0:
+            raise ClientGoneError("The client closed the connection before the answer.") from None
+        raise
     finally:
-        disconnect.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
+        scored = True
+        leaving.cancel()
 
 
 def _timing_headers(timings: Timings) -> dict[str, str]:

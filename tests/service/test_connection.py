@@ -27,11 +27,12 @@ class Timer:
 
 
 class Loop:
-    """Keeps timers until they are told to run out; tasks run in the real loop."""
+    """Keeps timers until they are told to run out; all else runs in the real loop."""
 
     def __init__(self) -> None:
         self.timers: list[Timer] = []
         self.create_task = asyncio.get_running_loop().create_task
+        self.call_soon = asyncio.get_running_loop().call_soon
 
     def call_later(self, seconds: float, then: Callable[[], None]) -> Timer:
         self.timers.append(Timer(self, seconds, then))
@@ -50,10 +51,12 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes = 0
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         self.written += data
+        self.writes += 1
 
     def close(self) -> None:
         self.closed = True
@@ -160,6 +163,7 @@ def test_a_request_that_is_there_is_timed_by_the_app_and_then_by_uvicorn() -> No
         bench.answer.set()
         await bench.settle()
         assert transport.written.startswith(b"HTTP/1.1 200")
+        assert transport.writes == 1, "each write would wake the client"
         assert bench.loop.armed == [KEEP_ALIVE]
         connection.data_received(WHOLE[:3])
         assert bench.loop.armed == [HEADER_SECONDS]

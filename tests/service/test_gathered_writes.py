@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+
+from service.gathered_writes import GatheredWrites
+
+
+class Transport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__({"peername": "somebody"})
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: object) -> None:
+        assert isinstance(data, bytes)
+        self.writes.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_is_written_in_one_turn_is_sent_together() -> None:
+    async def run() -> None:
+        transport = Transport()
+        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+        gathered.write(b"head")
+        gathered.write(b"body")
+        assert transport.writes == []
+        await asyncio.sleep(0)
+        assert transport.writes == [b"headbody"]
+        gathered.write(b"later")
+        await asyncio.sleep(0)
+        assert transport.writes == [b"headbody", b"later"]
+
+    asyncio.run(run())
+
+
+def test_nothing_is_sent_twice_and_nothing_before_its_turn_is_lost_by_closing() -> None:
+    async def run() -> None:
+        transport = Transport()
+        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+        gathered.write(b"first")
+        gathered.flush()
+        gathered.write(b"last")
+        gathered.close()
+        await asyncio.sleep(0)
+        assert (transport.writes, transport.closed) == ([b"first", b"last"], True)
+
+    asyncio.run(run())
+
+
+def test_what_nobody_can_read_any_more_is_not_sent() -> None:
+    async def run() -> None:
+        transport = Transport()
+        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+        gathered.write(b"reply")
+        transport.close()
+        await asyncio.sleep(0)
+        assert transport.writes == []
+
+    asyncio.run(run())
+
+
+def test_all_else_is_the_transports_own() -> None:
+    async def run() -> None:
+        gathered = GatheredWrites(Transport(), asyncio.get_running_loop())
+        assert gathered.get_extra_info("peername") == "somebody"
+        assert not gathered.is_closing()
+
+    asyncio.run(run())
