@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -17,6 +17,7 @@ from service.batch_queue import DropReason
 from service.caches import Lookups
 from service.exposition import exemplar_of
 from service.gpu.placement import Placement
+from service.histograms import Histogram, HistogramCollector, registered
 from service.latency_window import LatencyWindow
 from service.logs import current_request_id
 from service.served import STAGES, Scored
@@ -24,6 +25,7 @@ from service.source import Source
 
 BUCKET_RATIO = 1.15
 QUANTILES = (0.5, 0.95, 0.99)
+PADDING_BUCKETS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 
 def latency_buckets() -> tuple[float, ...]:
@@ -54,15 +56,9 @@ class Metrics:
 
         self._responses = Counter("aisle_responses", "Replies.", ["path", "status"], registry=registry)
         self._refused = Counter("aisle_refused", "Requests not answered with scores.", ["reason"], registry=registry)
-        stages = Histogram(
-            "aisle_stage_seconds",
-            "Time of a scored request in each stage; `total` is all of it.",
-            ["stage"],
-            buckets=latency_buckets(),
-            registry=registry,
-        )
-        # Looked up once: that costs as much as to count.
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._stages = {stage: Histogram(latency_buckets()) for stage in STAGES}
+        told = "Time of a scored request in each stage; `total` is all of it."
+        registry.register(HistogramCollector("aisle_stage_seconds", told, self._stages, label="stage"))
         self._pairs = Counter("aisle_scored_pairs", "Pairs scored and answered.", registry=registry)
         self._truncated = Counter("aisle_truncated_pairs", "Pairs of which tokens were cut.", registry=registry)
         self._degraded = Counter("aisle_degraded_requests", "Replies with unscored pairs.", registry=registry)
@@ -72,22 +68,12 @@ class Metrics:
         )
 
         powers = [2**power for power in range(15)]
-        self._batch_pairs = Histogram("aisle_batch_pairs", "Pairs in a batch.", buckets=powers, registry=registry)
-        self._batch_tokens = Histogram(
-            "aisle_batch_tokens",
-            "Tokens of a micro-batch, with its padding; of a split student, what it costs in tokens.",
-            buckets=powers,
-            registry=registry,
-        )
-        self._batch_seconds = Histogram(
-            "aisle_batch_seconds", "Time of a micro-batch.", buckets=latency_buckets(), registry=registry
-        )
-        self._padding = Histogram(
-            "aisle_padding_waste_ratio",
-            "Padding in a micro-batch of a cross-encoder, over its padded tokens.",
-            buckets=[0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0],
-            registry=registry,
-        )
+        self._batch_pairs = registered(registry, "aisle_batch_pairs", "Pairs in a batch.", powers)
+        told = "Tokens of a micro-batch, with its padding; of a split student, what it costs in tokens."
+        self._batch_tokens = registered(registry, "aisle_batch_tokens", told, powers)
+        self._batch_seconds = registered(registry, "aisle_batch_seconds", "Time of a micro-batch.", latency_buckets())
+        told = "Padding in a micro-batch of a cross-encoder, over its padded tokens."
+        self._padding = registered(registry, "aisle_padding_waste_ratio", told, PADDING_BUCKETS)
 
     def response_sent(self, path: str, status: int) -> None:
         """A reply left; `path` is a route's, so that its values are few."""
