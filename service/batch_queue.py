@@ -12,7 +12,8 @@ The rule, in order:
 5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
 An entry with a deadline is served in its own order, one window of about a batch after the other, so
-that what matters most is scored when time runs out; inside a window, as elsewhere, longest first.
+that what matters most is scored when time runs out; inside a window, as elsewhere, longest first. Rows that
+a window leaves free go to pairs of like length in its later ones, before they go to other entries.
 """
 
 from __future__ import annotations
@@ -244,8 +245,7 @@ class BatchQueue(Generic[EntryT]):
         """Take up to `room` claimed pairs whose length suits a row of `longest` tokens."""
         taken: list[int] = []
         shortest = longest * self._limits.row_fill
-        while entry.windows and len(taken) < room:
-            window = entry.windows[0]
+        for window in list(entry.windows):
             start = bisect_left(window, -longest, key=lambda row: -entry.lengths[row])
             end = bisect_right(window, -shortest, lo=start, key=lambda row: -entry.lengths[row])
             stop = start
@@ -256,9 +256,10 @@ class BatchQueue(Generic[EntryT]):
             # A refused pair counts as served too: its entry is no longer due for it.
             self._clocks[entry.priority].serve(self._count_out(entry, window[start:stop]))
             del window[start:stop]
-            if window:
+            if not window:
+                entry.windows.remove(window)
+            if entry.shared or len(taken) == room:
                 break
-            entry.windows.popleft()
         return taken
 
     def _count_out(self, entry: EntryT, rows: Sequence[int]) -> int:

@@ -208,6 +208,14 @@ def test_an_ordered_entry_is_served_in_its_order_window_by_window() -> None:
     assert max(position[row] for row in (5, 3, 1)) < min(position[row] for row in (0, 2, 4))
 
 
+def test_rows_that_a_window_leaves_free_go_to_later_windows_before_other_entries() -> None:
+    # Windows of 64 tokens: 30+10+10+14, then 28+9.
+    entry, other = Entry(lengths=[30, 10, 10, 14, 28, 9], order=range(6), deadline=1.0), Entry(lengths=[30])
+    first, *rest = drain(make_queue(entry, other))
+    assert [(share.entry, share.rows) for share in first] == [(entry, [0, 4])]
+    assert [row for batch in rest for share in batch if share.entry is entry for row in share.rows][-1] == 5
+
+
 def test_past_deadlines_are_dropped_with_the_pairs_that_were_not_served() -> None:
     entry = Entry(lengths=[32] * 5, deadline=10.0)
     queue = make_queue(entry)
