@@ -135,6 +135,8 @@ class SplitSettings(StrictSettings):
     """Numbers kept of each product token, one byte each."""
     joint_units: Positive | None = None
     """Units of each joint layer's feed-forward part, most of its work online; None: as many as the encoder's layers."""
+    units_left: Positive | None = None
+    """So many of them are left when all is learnt: those that can do the work of all. None: all."""
     start: Literal["sentence-encoder", "teacher"] = "sentence-encoder"
     """Whose layers the encoder and the joint layers start from."""
     joint_start: Literal["encoder", "random"] = "encoder"
@@ -152,6 +154,14 @@ class SplitSettings(StrictSettings):
     def _encoder_layers_ascend(self) -> Self:
         if self.encoder_layers is not None and list(self.encoder_layers) != sorted(set(self.encoder_layers)):
             raise ValueError(f"student.split.encoder_layers must be distinct and ascending, got {self.encoder_layers}")
+        return self
+
+    @model_validator(mode="after")
+    def _fewer_units_are_left(self) -> Self:
+        if self.joint_units is not None and (self.units_left or 0) > self.joint_units:
+            raise ValueError(
+                f"student.split.units_left is {self.units_left}, but student.split.joint_units only {self.joint_units}"
+            )
         return self
 
     @property

@@ -103,6 +103,8 @@ def loss_in_words(student: StudentSettings) -> str:
             words += f" + {weight:g} · BCE on {task}"
     if student.initial_share:
         words += f"; averaged with {student.initial_share:g} of the weights it started from"
+    if student.kind == "split" and student.split.units_left:
+        words += f"; joint layers pruned to {student.split.units_left} feed-forward units"
     return words
 
 

@@ -1,21 +1,24 @@
 """Exports a split student of one joint layer again from its bundle's int8 graphs, where its checkpoint is gone.
 
-`python -m docs.scripts.restore_split --run-dir RUN --output NEW_BUNDLE` takes models/default: the encoder's graph stays
-but for `export.residual_norms`, the weights of the query's and the joint graph are dequantised, put into the student's
-modules and exported as these are today. Ranges come from the judged pairs that RUN learnt from; the new graphs are
-compared with the old ones on its held-out pairs and the general check. A new export does not need this.
+`python -m docs.scripts.restore_split --run-dir RUN --units-left 96 --output NEW_BUNDLE` takes models/default: the
+encoder's graph stays but for `export.residual_norms`, the weights of the query's and the joint graph are dequantised,
+put into the student's modules and exported as these are today, with so many feed-forward units in the joint layer
+(`training.student.pruning`). Ranges come from the judged pairs that RUN learnt from, and what the units give also from
+its query logs and other products; the new graphs are compared with the old ones on its held-out pairs and the general
+check. A new export does not need this.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,20 +38,29 @@ from export.parity import BATCH_SIZES, Parity, broken_bound, compare
 from export.residual_norms import split_residual_norms
 from export.split_bundle import Files, drift_of, feeds_of, version_of
 from export.split_graph import SplitModules, export_part
-from export.split_runner import Logits, SplitList, SplitRunner, in_parts
+from export.split_runner import Ids, Logits, SplitList, SplitRunner, in_parts
 from relevance.bundle import CARD, SPLIT_PARTS, Bundle, SplitPart, load_bundle, save_bundle
-from relevance.split_graphs import LATENT_STEPS
+from relevance.pair_encoding import PairEncoder
+from relevance.split_graphs import LATENT_STEPS, PRODUCT_INPUTS, query_constants
+from relevance.split_inputs import Feed
 from training.checks import general_check
 from training.command_line import settings_of_run
-from training.config import SplitSettings
+from training.config import DistillSettings, SplitSettings
+from training.datasets.query_log import read_query_log
 from training.errors import ConfigError
 from training.models.backbone import backbone_directory, load_pair_encoder
 from training.models.split.graphs import EncoderGraph, JointGraph, QueryGraph
+from training.models.split.joint_layer import JointLayer
 from training.models.split.student import SplitStudent
 from training.stages import load_split
+from training.student.pruning import Moment, keep_units
 from training.student.split_export import split_lists
 
 MADE_AGAIN: tuple[SplitPart, ...] = ("query", "joint")
+MADE = "## Made again"
+
+LOGGED, DRAWN = 600, 24
+"""Queries of the logs, and products drawn for each query, on which units are told from one another."""
 
 Array = npt.NDArray[Any]
 
@@ -95,8 +107,10 @@ def restored(bundle: Bundle) -> tuple[SplitStudent, Tensor]:
     if shape is None or shape.joint_layers != 1:
         raise ConfigError(f"{bundle.directory} holds no split student of one joint layer, which alone can be restored")
     settings, step = SplitSettings(latent_width=shape.latent_width), joint.constant("step")
+    weights = weights_of(query, joint, step)
+    settings = settings.model_copy(update={"joint_units": len(weights["joint.0.intermediate.dense.bias"])})
     student = SplitStudent(BertModel(_config(), add_pooling_layer=False), settings)  # type: ignore[no-untyped-call]
-    for name, value in weights_of(query, joint, step).items():
+    for name, value in weights.items():
         parameter = student.get_parameter(name)
         parameter.copy_(value.reshape(parameter.shape))
     return student.train(False), step * LATENT_STEPS
@@ -122,11 +136,18 @@ def weights_of(query: Graph, joint: Graph, step: Tensor) -> Mapping[str, Tensor]
         "joint.0.product_value.weight": joint.read_by("MatMul", (heads, width, size)).transpose(1, 2) / step,
         "joint.0.product_value.bias": joint.read_by("Add", (heads, 1, size)),
         "directions.weight": query.weights("directions"),
-        "match": joint.constant("match_row"),
+        "match": _match(query.constant("match_key"), joint.read_by("Mul", (heads, 1, size)), own),
         "head.weight": joint.constant("head.weight"),
         "head.bias": joint.constant("head.bias"),
         "features.weight": joint.read_by("MatMul", (3, 1)),
     }
+
+
+def _match(key: Tensor, value: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+    """The vector (H,) of which a match's key and value are made."""
+    maps = torch.cat([own["joint.0.key.weight"], own["joint.0.value.weight"]])
+    vector: Tensor = torch.linalg.lstsq(maps, torch.cat([key.reshape(-1), value.reshape(-1)])[:, None]).solution[:, 0]
+    return vector
 
 
 def _other(graph: Graph, kind: str, known: tuple[str, ...], shape: tuple[int, ...]) -> Tensor:
@@ -137,13 +158,44 @@ def _other(graph: Graph, kind: str, known: tuple[str, ...], shape: tuple[int, ..
     return rest.read_by(kind, shape)
 
 
+def pruned(student: SplitStudent, scale: Tensor, units: int, feeds: Sequence[Feed]) -> None:
+    """Leave the joint layer so many units, in place: those that give what all gave on `feeds` of the joint graph."""
+    graph = JointGraph(student, scale)
+    own, exported = (cast(JointLayer, of.joint[0]) for of in (student, graph.student))
+    moment = Moment(own.output.dense.in_features)
+    names = (*query_constants(1), *PRODUCT_INPUTS)
+    hook = exported.output.dense.register_forward_pre_hook(moment)
+    with torch.inference_mode():
+        for feed in feeds:
+            graph(*(torch.tensor(feed[name]) for name in names))
+    hook.remove()
+    keep_units(own, moment.mean, units)
+
+
+def mixed_lists(learnt: Sequence[SplitList], log: Sequence[Ids]) -> list[SplitList]:
+    """The lists that were learnt from, and their queries and those of `log` with products drawn from all of them."""
+    draw = random.Random(0)
+    products = sorted({ids for judged in learnt for ids in judged.products})
+    queries = [judged.query for judged in learnt] + draw.sample(log, min(len(log), LOGGED))
+    others = [SplitList(query, draw.sample(products, DRAWN), np.zeros(DRAWN)) for query in queries]
+    return [*learnt, *others]
+
+
+def logged_queries(settings: DistillSettings, rule: PairEncoder) -> list[Ids]:
+    """The queries of the run's logs."""
+    texts = [query.text for path in settings.query_logs for query in read_query_log(path)]
+    return [rule.alone(query) for query in rule.encode_queries(texts)]
+
+
 def _config() -> BertConfig:
     return BertConfig.from_pretrained(backbone_directory())
 
 
-def exported(bundle: Bundle, learnt: Sequence[SplitList], building: Path, pad_id: int) -> Files:
+def exported(
+    bundle: Bundle, student: SplitStudent, scale: Tensor, learnt: Sequence[SplitList], building: Path
+) -> Files:
     """The three int8 graphs in `building`."""
-    student, scale = restored(bundle)
+    pad_id = bundle.pair_encoder().pad_id
     config = student.model.config
     heads = Heads(config.num_attention_heads, config.hidden_size)
     parts = (EncoderGraph(student, scale), QueryGraph(student, scale), JointGraph(student, scale))
@@ -181,7 +233,7 @@ def logits_of(runner: SplitRunner, judged: SplitList) -> Logits:
     return np.concatenate([runner.logits(part) for part in in_parts(judged, cycle(BATCH_SIZES))])
 
 
-def finish(bundle: Bundle, building: Path, files: Files, parity: Parity) -> None:
+def finish(bundle: Bundle, building: Path, files: Files, parity: Parity, units: int | None) -> None:
     """The bundle around the new graphs: a version of its own, figures and a word in the card."""
     before = bundle.manifest.version
     own = {**asdict(parity), "reference": f"the graphs of version {before}"}
@@ -191,14 +243,15 @@ def finish(bundle: Bundle, building: Path, files: Files, parity: Parity) -> None
         "parity": {**bundle.manifest.parity, "int8": own},
     }
     card = (bundle.directory / CARD).read_text(encoding="utf-8").rstrip()
+    made = f" The joint layer has {units} feed-forward units, those that give what all gave." if units else ""
     note = (
-        f"The graphs are made again of version {before}'s weights, whose figures against the checkpoint are above, "
-        "with residual sums and layer norms by themselves, without what a match of [CLS] would add. Against that "
+        f"The graphs are made again of version {before}'s weights, as the export makes them today.{made} Against that "
         f"version: mean and largest Δlogit {parity.mean_logit_difference:.1g} and "
         f"{parity.largest_logit_difference:.1g} over {parity.pairs} pairs, nDCG@10 {parity.ndcg_torch:.4f} → "
         f"{parity.ndcg_graph:.4f}."
     )
-    (building / CARD).write_text(f"{card}\n\n## Made again\n\n{note}\n", encoding="utf-8")
+    again = "" if MADE in card else f"\n{MADE}\n"
+    (building / CARD).write_text(f"{card}\n{again}\n{note}\n", encoding="utf-8")
     save_bundle(building, fields)
 
 
@@ -207,15 +260,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("models/default"))
     parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--units-left", type=int, help="in the joint layer; all, if not given")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    bundle = load_bundle(options.bundle)
-    split, rule = load_split(settings_of_run(options.run_dir)), load_pair_encoder(bundle.manifest.template)
+    bundle, settings = load_bundle(options.bundle), settings_of_run(options.run_dir)
+    split, rule = load_split(settings), load_pair_encoder(bundle.manifest.template)
     learnt, *checked = (split_lists(data, rule) for data in (split.train, split.held_out, general_check()))
+    student, scale = restored(bundle)
+    if options.units_left:
+        runner = SplitRunner({part: bundle.split_path("int8", part) for part in SPLIT_PARTS}, rule.pad_id)
+        lists = mixed_lists(learnt, logged_queries(settings, rule))
+        pruned(student, scale, options.units_left, [runner.joint_feed(judged) for judged in lists])
     with in_building(options.output) as building:
-        files = exported(bundle, learnt, building, rule.pad_id)
+        files = exported(bundle, student, scale, learnt, building)
         parity = compared(bundle, files, [judged for part in checked for judged in part], rule.pad_id)
-        finish(bundle, building, files, parity)
+        finish(bundle, building, files, parity, options.units_left)
         shutil.rmtree(options.output, ignore_errors=True)
         building.rename(options.output)
     print(json.dumps(asdict(parity)))

@@ -6,6 +6,7 @@ files.py         saved and loaded
 pool_batches.py  the labelled pool as its batches
 auxiliary.py     further tasks while it learns, whose heads are thrown away
 distillation.py  train_student: its loss, its training, the averaging of its weights
+pruning.py       a split student's joint layers with fewer units, when it has learnt
 split_export.py  a split student as the export takes it: graphs, logits, lists of pairs
 """
 

@@ -27,6 +27,7 @@ from training.pool import Pool
 from training.student.auxiliary import AuxiliaryHeads, with_auxiliary_tasks
 from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
+from training.student.pruning import prune_joint_layers
 
 
 def student_from(teacher: BertForSequenceClassification, layers: Sequence[int]) -> BertForSequenceClassification:
@@ -110,6 +111,8 @@ def train_student(student: CrossEncoder, task: StudentTask, hooks: TrainingHooks
     optimisation = Optimisation(settings.learning_rate, micro_batch_pairs=settings.micro_batch_pairs)
     train(learner, batches, loss, optimisation, hooks)
     average_weights(student, initial, settings.initial_share)
+    if isinstance(student, SplitStudent) and settings.split.units_left is not None:
+        prune_joint_layers(student, batches, settings.split.units_left)
 
 
 def freeze(student: CrossEncoder, layers: int) -> None:

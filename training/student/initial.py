@@ -90,11 +90,12 @@ def _check_split(settings: DistillSettings) -> None:
             f"student.split.joint_layers is {student.split.joint_layers}, but the encoder has only "
             f"{config.num_hidden_layers} layers to start them from"
         )
-    if (student.split.joint_units or 0) > config.intermediate_size:
-        raise ConfigError(
-            f"student.split.joint_units is {student.split.joint_units}, but the encoder's layers have only "
-            f"{config.intermediate_size}"
-        )
+    for name in ("joint_units", "units_left"):
+        units = getattr(student.split, name) or 0
+        if units > config.intermediate_size:
+            raise ConfigError(
+                f"student.split.{name} is {units}, but the encoder's layers have only {config.intermediate_size}"
+            )
     kept = student.split.encoder_layers or ()
     if max(kept, default=0) >= config.num_hidden_layers:
         raise ConfigError(

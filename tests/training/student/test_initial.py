@@ -89,6 +89,7 @@ def test_the_default_start_and_a_shared_backbone_are_accepted(bert: Path) -> Non
             {"kind": "split", "split": {"joint_units": 1537}},
             "joint_units is 1537, but the encoder's layers have only 1536",
         ),
+        ({"kind": "split", "split": {"units_left": 1537}}, "units_left is 1537, but the encoder's layers have only"),
     ],
 )
 def test_a_start_that_can_not_work_is_refused_before_anything_is_trained(
