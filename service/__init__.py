@@ -9,6 +9,7 @@ The start
   sessions.py            how a graph is opened                              autotune/      how many sessions and threads
 A request comes
   connection.py          how long a client may take to send                 middleware.py  arrival, id, access line
+  gathered_writes.py     a reply's head and body in one call
   shortcut.py            past FastAPI's layers                              routes/        one file a route
   rerank/                the dialects of other servers                      api_keys.py    who may score
   lifecycle.py           whether requests are taken, and how many are not yet answered
@@ -33,6 +34,7 @@ Records of products
 What is told
   health.py              the probes                                         logs.py        JSON lines
   metrics.py             /metrics; watching.py, latency_window.py: what is; exposition.py: its two texts
+  histograms.py          those that the event loop fills
   served.py              what is told of an ended request                   tracing.py     its spans
   openapi.py             what FastAPI cannot see of the bodies
 """
