@@ -23,6 +23,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from math import inf
 from typing import Generic, TypeVar
 
@@ -64,6 +65,9 @@ class Entry:
 
 LEAST_PART = 40
 """Tokens, some two pairs, for which a hand-over to a thread of their own is worth it."""
+
+REACH = 4
+"""Windows of an entry in which pairs are looked for that suit a row."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 Claim = Callable[[EntryT, Sequence[int]], Sequence[int]]
@@ -245,7 +249,9 @@ class BatchQueue(Generic[EntryT]):
         """Take up to `room` claimed pairs whose length suits a row of `longest` tokens."""
         taken: list[int] = []
         shortest = longest * self._limits.row_fill
-        for window in list(entry.windows):
+        for window in list(islice(entry.windows, 1 if entry.shared else REACH)):
+            if entry.lengths[window[-1]] > longest or entry.lengths[window[0]] < shortest:
+                continue
             start = bisect_left(window, -longest, key=lambda row: -entry.lengths[row])
             end = bisect_right(window, -shortest, lo=start, key=lambda row: -entry.lengths[row])
             stop = start
@@ -258,7 +264,7 @@ class BatchQueue(Generic[EntryT]):
             del window[start:stop]
             if not window:
                 entry.windows.remove(window)
-            if entry.shared or len(taken) == room:
+            if len(taken) == room:
                 break
         return taken
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+LARGE_BYTES = 64 * 1024
+
 
 class GatheredWrites:
     """A transport that sends together what is written in one turn of the event loop; all else is its own."""
@@ -14,10 +16,12 @@ class GatheredWrites:
         self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Send it at the end of this turn."""
+        """Send it at the end of this turn; what is large at once, for only the transport tells who writes too much."""
         if not self._parts:
             self._loop.call_soon(self.flush)
         self._parts.append(data)
+        if len(data) > LARGE_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Send what is written so far now; nobody reads it where the connection is closed."""

@@ -105,16 +105,22 @@ async def _unless_client_leaves(receive: Receive, scoring: Coroutine[None, None,
     # After the body the only message left is the disconnect.
     leaving = asyncio.ensure_future(receive())
     leaving.add_done_callback(end)
+    gone = ClientGoneError("The client closed the connection before the answer.")
     try:
-        return await scoring
+        outcome = await scoring
     except asyncio.CancelledError:
         # Somebody else may have cancelled the task as well, and is obeyed.
         if left and task.uncancel() == 0:
-            raise ClientGoneError("The client closed the connection before the answer.") from None
+            raise gone from None
         raise
     finally:
         scored = True
         leaving.cancel()
+    # What has just ended when it is cancelled may go on as if it were not.
+    if left:
+        task.uncancel()
+        raise gone
+    return outcome
 
 
 def _timing_headers(timings: Timings) -> dict[str, str]:

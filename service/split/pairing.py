@@ -95,7 +95,9 @@ class SplitPairing:
         rows = [row for row, record in enumerate(records) if record is None]
         looking = asyncio.get_running_loop().run_in_executor(self._threads, self._look, [texts[row] for row in rows])
         try:
-            found = await asyncio.wait_for(looking, seconds)
+            # `wait_for` would go on when the client leaves as the lookup ends.
+            async with asyncio.timeout(seconds):
+                found = await looking
         except TimeoutError:
             self.late_lookups += 1
             logger.warning("a lookup of product records took too long", extra={"fields": {"products": len(rows)}})

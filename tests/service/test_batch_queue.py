@@ -216,6 +216,23 @@ def test_rows_that_a_window_leaves_free_go_to_later_windows_before_other_entries
     assert [row for batch in rest for share in batch if share.entry is entry for row in share.rows][-1] == 5
 
 
+def test_a_part_for_a_session_takes_nothing_of_another_sessions() -> None:
+    queue: BatchQueue[Entry] = BatchQueue(BatchLimits(tokens=64, sessions=2))
+    entry = Entry(lengths=[16] * 8)
+    queue.push(entry, idle=True)
+    # One of its four is known already: its place is not another session's.
+    first = queue.next_batch(lambda _, rows: [row for row in rows if row != 0])
+    assert [share.rows for share in first] == [[1, 2, 3]]
+
+
+def test_a_pair_far_behind_waits_for_its_turn() -> None:
+    # Windows of two pairs: those of 30 tokens that are more than three windows behind do not ride along.
+    lengths = [30, 20, *[20, 20] * 4, 30]
+    entry = Entry(lengths=lengths, order=range(len(lengths)), deadline=1.0)
+    (share,) = make_queue(entry).next_batch()
+    assert share.rows == [0]
+
+
 def test_past_deadlines_are_dropped_with_the_pairs_that_were_not_served() -> None:
     entry = Entry(lengths=[32] * 5, deadline=10.0)
     queue = make_queue(entry)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.gathered_writes import GatheredWrites
+from service.gathered_writes import LARGE_BYTES, GatheredWrites
 
 
 class Transport(asyncio.Transport):
@@ -48,6 +48,19 @@ def test_nothing_is_sent_twice_and_nothing_before_its_turn_is_lost_by_closing() 
         gathered.close()
         await asyncio.sleep(0)
         assert (transport.writes, transport.closed) == ([b"first", b"last"], True)
+
+    asyncio.run(run())
+
+
+def test_what_is_large_is_sent_at_once_behind_what_was_written_before() -> None:
+    async def run() -> None:
+        transport = Transport()
+        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+        gathered.write(b"head")
+        gathered.write(bytes(LARGE_BYTES + 1))
+        assert transport.writes == [b"head" + bytes(LARGE_BYTES + 1)]
+        await asyncio.sleep(0)
+        assert len(transport.writes) == 1
 
     asyncio.run(run())
 

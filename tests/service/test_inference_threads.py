@@ -96,7 +96,7 @@ def test_one_that_no_thread_has_taken_is_given_up_at_the_latest() -> None:
     threads.close()
 
 
-def test_what_comes_back_when_the_loop_is_closed_disturbs_nobody(recwarn: pytest.WarningsRecorder) -> None:
+def test_what_comes_back_when_the_loop_is_closed_disturbs_nobody() -> None:
     hanging, threads = Hanging(), InferenceThreads(1)
 
     async def leave() -> None:
@@ -105,10 +105,64 @@ def test_what_comes_back_when_the_loop_is_closed_disturbs_nobody(recwarn: pytest
         running.cancel()
 
     asyncio.run(leave())
+    (running,) = threads._under_way
     hanging.release.set()
+    assert running.exception(10.0) is None
     threads.close()
     assert threads.stuck == 0
-    assert not recwarn.list
+
+
+def test_what_runs_beside_one_that_is_left_behind_is_not_run_again() -> None:
+    hanging, slow, threads = Hanging(), Hanging(), InferenceThreads(2, SHORT)
+    calls = 0
+
+    def counted(options: ort.RunOptions) -> str:
+        nonlocal calls
+        calls += 1
+        return slow(options)
+
+    async def both() -> str:
+        with pytest.raises(BatchTimeoutError):
+            first = asyncio.create_task(threads.run(hanging))
+            await asyncio.to_thread(hanging.began.wait, 10.0)
+            threads.batch_seconds = math.inf
+            second = asyncio.create_task(threads.run(counted))
+            await asyncio.to_thread(slow.began.wait, 10.0)
+            threads.batch_seconds = SHORT
+            await first
+        slow.release.set()
+        return await second
+
+    assert asyncio.run(both()) == "late"
+    hanging.release.set()
+    threads.close()
+    assert calls == 1
+
+
+def test_what_was_cancelled_while_it_waited_is_not_run_after_all() -> None:
+    hanging, threads = Hanging(), InferenceThreads(1, SHORT)
+    calls = 0
+
+    def counted(options: ort.RunOptions) -> str:
+        nonlocal calls
+        calls += 1
+        return quick(options)
+
+    async def leave() -> None:
+        first = asyncio.create_task(threads.run(hanging))
+        await asyncio.to_thread(hanging.began.wait, 10.0)
+        second = asyncio.create_task(threads.run(counted))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(BatchTimeoutError):
+            await first
+        threads.batch_seconds = math.inf
+        assert await threads.run(quick) == "done"
+
+    asyncio.run(leave())
+    hanging.release.set()
+    threads.close()
+    assert calls == 0
 
 
 def test_a_run_that_was_lost_with_its_thread_holds_none() -> None:

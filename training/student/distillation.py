@@ -27,7 +27,7 @@ from training.pool import Pool
 from training.student.auxiliary import AuxiliaryHeads, with_auxiliary_tasks
 from training.student.head_start import fit_head
 from training.student.pool_batches import PoolBatches
-from training.student.pruning import prune_joint_layers
+from training.student.pruning import check_enough_pairs, prune_joint_layers
 
 
 def student_from(teacher: BertForSequenceClassification, layers: Sequence[int]) -> BertForSequenceClassification:
@@ -100,6 +100,8 @@ def train_student(student: CrossEncoder, task: StudentTask, hooks: TrainingHooks
     freeze(student, settings.frozen_layers)
     rule = load_pair_encoder(settings.template, settings.backbone)
     batches = PoolBatches(task.pool, task.labels, rule, settings, task.seed)
+    if isinstance(student, SplitStudent) and settings.split.units_left is not None:
+        check_enough_pairs(student, batches)
     if isinstance(student, SplitStudent) and settings.split.scores_at_its_start:
         fit_head(student, batches)
     initial = {name: weights.clone() for name, weights in student.state_dict().items()}

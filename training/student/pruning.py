@@ -15,13 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.errors import ConfigError
 from training.models.split.joint_layer import JointLayer
 from training.models.split.student import SplitStudent
 from training.optimise.batches import Batch
 from training.optimise.trainer import BatchSource
 
-BATCHES = 256
-"""Spread over the training. At some 64 pairs each they are ten times the units, which the inputs' moments need."""
+ROWS_A_UNIT = 10
+"""Pairs, for each unit, on which the units are told from one another."""
+
+LEAST_ROWS_A_UNIT = 4
+"""By fewer the map is fitted to just those pairs: one by as many as units misses others by half of all there is."""
 
 DAMPING = 1e-6
 """Of the moments' mean diagonal, added to it: units that never differ must not make it singular."""
@@ -33,12 +37,24 @@ COMPACT = 64
 def prune_joint_layers(student: SplitStudent, batches: BatchSource, units: int) -> None:
     """Keep `units` of each joint layer's, in place, those by which its results on `batches` move least."""
     student.train(False)
-    steps = np.linspace(0, len(batches) - 1, min(BATCHES, len(batches))).astype(int)
     layers = cast(list[JointLayer], list(student.joint))
+    wanted = -(-ROWS_A_UNIT * layers[0].output.dense.in_features // len(batches[0].targets))
+    steps = np.linspace(0, len(batches) - 1, min(wanted, len(batches))).astype(int)
     moments = _moments(student, layers, (batches[step] for step in steps.tolist()))
     for layer, moment in zip(layers, moments, strict=True):
         keep_units(layer, moment, units)
     student.settings = student.settings.model_copy(update={"joint_units": units})
+
+
+def check_enough_pairs(student: SplitStudent, batches: BatchSource) -> None:
+    """ConfigError if these are too few to tell its units apart; before anything is learnt."""
+    units, pairs = cast(JointLayer, student.joint[0]).output.dense.in_features, len(batches) * len(batches[0].targets)
+    least = LEAST_ROWS_A_UNIT * units
+    if pairs < least:
+        raise ConfigError(
+            f"student.split.units_left needs {least} pairs to tell the {units} units of a joint layer apart, and the "
+            f"student sees about {pairs}: leave it out, or enlarge pool.pairs"
+        )
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from starlette.types import Message
@@ -78,11 +79,37 @@ def test_who_ends_the_request_is_obeyed() -> None:
         client, scoring = Client(), Scoring()
         answering = asyncio.create_task(_unless_client_leaves(client.receive, scoring.run()))
         await turns()
-        answering.cancel()
         client.left.set()
+        # Its leaving is noticed, and the scoring is not ended yet.
+        await turns(2)
+        answering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answering
         assert scoring.cancelled
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_gets_no_answer_from_what_does_not_heed_it() -> None:
+    async def run() -> None:
+        client, scoring = Client(), Scoring()
+
+        async def heedless() -> str:
+            with contextlib.suppress(asyncio.CancelledError):
+                await scoring.run()
+            return "scores"
+
+        async def answer() -> int:
+            with pytest.raises(ClientGoneError):
+                await _unless_client_leaves(client.receive, heedless())
+            task = asyncio.current_task()
+            assert task is not None
+            return task.cancelling()
+
+        answering = asyncio.create_task(answer())
+        await turns()
+        client.left.set()
+        assert await answering == 0
 
     asyncio.run(run())
 

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from relevance.pair_encoding import PairEncoder
 from tests.training.student.test_head_start import POOL, student_of, trained
 from training.config import STUDENT_TEMPLATE, SplitSettings, StudentSettings
+from training.errors import ConfigError
 from training.models.backbone import load_pair_encoder
 from training.models.split.files import load_split, save_split
 from training.models.split.student import SplitStudent
+from training.optimise.trainer import TrainingHooks
+from training.student import StudentTask, train_student
 from training.student.pool_batches import PoolBatches
 from training.student.pruning import fewest_inputs, prune_joint_layers
 
@@ -98,6 +101,22 @@ def test_a_student_whose_units_come_twice_needs_half_of_them(rule: PairEncoder, 
     torch.testing.assert_close(logits_of(student, batches), before, atol=1e-3, rtol=0)
     save_split(student, tmp_path)
     torch.testing.assert_close(logits_of(load_split(tmp_path), batches), logits_of(student, batches))
+
+
+def test_too_few_pairs_are_refused_before_anything_is_learnt(rule: PairEncoder) -> None:
+    settings = StudentSettings.model_validate(
+        {
+            "kind": "split",
+            "split": {"units_left": 8},
+            "template": STUDENT_TEMPLATE,
+            "max_steps": 1,
+            "pairs_per_batch": 4,
+        }
+    )
+    task = StudentTask(POOL, np.zeros(len(POOL), np.float32), settings, 0)
+    hooks = TrainingHooks(observers=[lambda step, steps, loss: pytest.fail("it has learnt")])
+    with pytest.raises(ConfigError, match=r"units_left needs \d+ pairs .*: leave it out, or enlarge pool\.pairs"):
+        train_student(student_of(rule), task, hooks)
 
 
 def test_a_trained_student_has_as_many_units_as_are_to_be_left(rule: PairEncoder) -> None:
