@@ -313,6 +313,22 @@ def test_a_wrong_number_of_logits_is_a_failure() -> None:
     scenario(run)
 
 
+def test_an_answer_that_is_out_is_not_added_to() -> None:
+    async def run(bench: Bench) -> None:
+        bench.backend.gate.clear()
+        late = job(1, 2, deadline=5.0)
+        scoring = asyncio.create_task(bench.batcher.score([late]))
+        await bench.backend.called.wait()
+        # The micro-batch ends in the turn in which the deadline passes, before anybody has seen that.
+        bench.backend.gate.set()
+        bench.batcher._expire(late)
+        await scoring
+        assert late.scored == 0
+        assert np.isnan(late.logits).all()
+
+    scenario(run)
+
+
 def test_a_client_that_leaves_takes_its_waiting_work_along() -> None:
     async def run(bench: Bench) -> None:
         bench.backend.gate.clear()

@@ -93,10 +93,11 @@ class Bench:
         await self.answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+        self.writes_when_sent = self.transport.writes
 
     def connect(self) -> tuple[Connection, Transport]:
         connection = self._class(self._config, self.state, {}, self.loop)  # type: ignore[arg-type]
-        transport = Transport()
+        self.transport = transport = Transport()
         connection.connection_made(transport)
         return connection, transport
 
@@ -164,6 +165,7 @@ def test_a_request_that_is_there_is_timed_by_the_app_and_then_by_uvicorn() -> No
         await bench.settle()
         assert transport.written.startswith(b"HTTP/1.1 200")
         assert transport.writes == 1, "each write would wake the client"
+        assert bench.writes_when_sent == 1, "a whole reply waits for no other turn of the loop"
         assert bench.loop.armed == [KEEP_ALIVE]
         connection.data_received(WHOLE[:3])
         assert bench.loop.armed == [HEADER_SECONDS]
