@@ -41,7 +41,7 @@ class ScoreCache:
     """(model version, query, product) → logit, as the key that `service.pair_reuse` makes of them.
 
     What is seen once goes first when `max_bytes` are full; nothing is given out after `ttl_seconds`. It belongs to the
-    event loop's thread. Every pair is looked up: a split student computes one in the time of a few dictionaries.
+    event loop's thread. Every pair is looked up: a split student computes one in the time of a few lookups.
     """
 
     def __init__(self, max_bytes: int, ttl_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
