@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.server_process import ROOT, SLOW, ServerProcess, failing_start, serving, titles
+from tests.e2e.server_process import MANY, ROOT, SLOW, ServerProcess, failing_start, serving, titles
 
 GOOD = {"query": "red shoe", "candidates": ["good good bad", "bad"]}
 SCORE_BOUND = 1e-6
@@ -117,7 +117,7 @@ def test_metrics_agree_with_headers(bundle: Path) -> None:
 
 def test_a_client_that_hangs_up_takes_its_work_along(bundle: Path) -> None:
     with serving(bundle, **SLOW) as server:
-        body = json.dumps({"query": "red", "candidates": titles(1000)}).encode()
+        body = json.dumps({"query": "red", "candidates": titles(MANY)}).encode()
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
             server.wait_for_metric("aisle_queue_pairs", 1)
@@ -125,15 +125,15 @@ def test_a_client_that_hangs_up_takes_its_work_along(bundle: Path) -> None:
         assert server.score("red", ["good"]).status_code == 200
         told = server.metrics()
         # Every pair but the last request's was run or dropped, and running stopped between two micro-batches.
-        assert told["aisle_batch_pairs_sum"] - 1 + told["aisle_dropped_pairs_total|disconnected"] == 1000
-        assert told["aisle_batch_pairs_sum"] < 1000
+        assert told["aisle_batch_pairs_sum"] - 1 + told["aisle_dropped_pairs_total|disconnected"] == MANY
+        assert told["aisle_batch_pairs_sum"] < MANY
         assert (told["aisle_admitted_tokens"], told["aisle_queue_pairs"], told["aisle_in_flight_requests"]) == (0, 0, 0)
 
 
 def test_sigterm_answers_every_accepted_request_and_exits_with_0(bundle: Path) -> None:
     clients = 6
     with serving(bundle, **SLOW) as server, ThreadPoolExecutor(clients) as pool:
-        accepted = [pool.submit(server.score, "red", titles(1000, 1000 * number)) for number in range(clients)]
+        accepted = [pool.submit(server.score, "red", titles(MANY, MANY * number)) for number in range(clients)]
         server.wait_for_metric("aisle_in_flight_requests", clients)
         server.terminate()
         while (ready := server.http.get("/readyz")).status_code == 200:
@@ -142,13 +142,13 @@ def test_sigterm_answers_every_accepted_request_and_exits_with_0(bundle: Path) -
         assert (ready.status_code, refused.status_code, refused.json()["code"]) == (503, 503, "draining")
         replies = [future.result() for future in accepted]
         assert [reply.status_code for reply in replies] == [200] * clients
-        assert all(reply.json()["scored"] == 1000 for reply in replies)
+        assert all(reply.json()["scored"] == MANY for reply in replies)
         assert server.exit_code() == 0
 
 
 def test_what_is_not_answered_within_the_drain_time_is_told_so(bundle: Path) -> None:
     with serving(bundle, drain_seconds=0, **SLOW) as server, ThreadPoolExecutor(2) as pool:
-        accepted = [pool.submit(server.score, "red", titles(1000, 1000 * number)) for number in range(2)]
+        accepted = [pool.submit(server.score, "red", titles(MANY, MANY * number)) for number in range(2)]
         server.wait_for_metric("aisle_in_flight_requests", 2)
         server.terminate()
         replies = [future.result() for future in accepted]

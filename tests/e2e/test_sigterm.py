@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server_process import SECONDS, SLOW, ServerProcess, serving, titles
+from tests.e2e.server_process import MANY, SECONDS, SLOW, ServerProcess, serving, titles
 from tests.service.tiny_bundle import write_bundle
 
 LARGE, SMALL = 8, 24
-"""Clients with one body of 1,000 candidates each, which keep the service busy; clients that ask on and on."""
+"""Clients with one body of MANY candidates each, which keep the service busy; clients that ask on and on."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def ask_until_refused(server: ServerProcess, number: int, keeps_connection: bool
 
 def test_under_load_every_request_is_answered_or_told_503(server: ServerProcess) -> None:
     with ThreadPoolExecutor(LARGE + SMALL) as pool:
-        large = [pool.submit(server.score, "red", titles(1000, start=1000 * number)) for number in range(LARGE)]
+        large = [pool.submit(server.score, "red", titles(MANY, start=MANY * number)) for number in range(LARGE)]
         server.wait_for_metric("aisle_in_flight_requests", LARGE)
         small = [pool.submit(ask_until_refused, server, number, number % 2 == 0) for number in range(SMALL)]
         server.wait_for_metric("aisle_stage_seconds_count|total", 2 * SMALL)
@@ -46,7 +46,7 @@ def test_under_load_every_request_is_answered_or_told_503(server: ServerProcess)
         rows = [reply for future in small for reply in future.result()]
         whole = [future.result() for future in large]
     assert server.exit_code() == 0
-    assert [(reply.status_code, reply.json()["scored"]) for reply in whole] == [(200, 1000)] * LARGE
+    assert [(reply.status_code, reply.json()["scored"]) for reply in whole] == [(200, MANY)] * LARGE
     refused = [reply for reply in rows if reply.status_code != 200]
     assert [(reply.status_code, reply.json()["code"]) for reply in refused] == [(503, "draining")] * SMALL
     lines = server.log_fields()
@@ -58,7 +58,7 @@ def test_under_load_every_request_is_answered_or_told_503(server: ServerProcess)
 def test_a_reply_in_that_time_is_the_last_on_its_connection(server: ServerProcess) -> None:
     with ThreadPoolExecutor(1) as pool:
         before = server.score("red", ["good"])
-        accepted = pool.submit(server.score, "red", titles(1000))
+        accepted = pool.submit(server.score, "red", titles(MANY))
         server.wait_for_metric("aisle_in_flight_requests", 1)
         server.terminate()
         after = accepted.result()
