@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from service.gathered_writes import LARGE_BYTES, GatheredWrites
 
@@ -22,10 +23,16 @@ class Transport(asyncio.Transport):
         self.closed = True
 
 
-def test_what_is_written_in_one_turn_is_sent_together() -> None:
-    async def run() -> None:
+def scenario(run: Callable[[GatheredWrites, Transport], Awaitable[None]]) -> None:
+    async def main() -> None:
         transport = Transport()
-        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+        await run(GatheredWrites(transport, asyncio.get_running_loop()), transport)
+
+    asyncio.run(main())
+
+
+def test_what_is_written_in_one_turn_is_sent_together() -> None:
+    async def run(gathered: GatheredWrites, transport: Transport) -> None:
         gathered.write(b"head")
         gathered.write(b"body")
         assert transport.writes == []
@@ -35,13 +42,11 @@ def test_what_is_written_in_one_turn_is_sent_together() -> None:
         await asyncio.sleep(0)
         assert transport.writes == [b"headbody", b"later"]
 
-    asyncio.run(run())
+    scenario(run)
 
 
 def test_nothing_is_sent_twice_and_nothing_before_its_turn_is_lost_by_closing() -> None:
-    async def run() -> None:
-        transport = Transport()
-        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+    async def run(gathered: GatheredWrites, transport: Transport) -> None:
         gathered.write(b"first")
         gathered.flush()
         gathered.write(b"last")
@@ -49,38 +54,33 @@ def test_nothing_is_sent_twice_and_nothing_before_its_turn_is_lost_by_closing() 
         await asyncio.sleep(0)
         assert (transport.writes, transport.closed) == ([b"first", b"last"], True)
 
-    asyncio.run(run())
+    scenario(run)
 
 
 def test_what_is_large_is_sent_at_once_behind_what_was_written_before() -> None:
-    async def run() -> None:
-        transport = Transport()
-        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+    async def run(gathered: GatheredWrites, transport: Transport) -> None:
         gathered.write(b"head")
         gathered.write(bytes(LARGE_BYTES + 1))
         assert transport.writes == [b"head" + bytes(LARGE_BYTES + 1)]
         await asyncio.sleep(0)
         assert len(transport.writes) == 1
 
-    asyncio.run(run())
+    scenario(run)
 
 
 def test_what_nobody_can_read_any_more_is_not_sent() -> None:
-    async def run() -> None:
-        transport = Transport()
-        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+    async def run(gathered: GatheredWrites, transport: Transport) -> None:
         gathered.write(b"reply")
         transport.close()
         await asyncio.sleep(0)
         assert transport.writes == []
 
-    asyncio.run(run())
+    scenario(run)
 
 
 def test_all_else_is_the_transports_own() -> None:
-    async def run() -> None:
-        gathered = GatheredWrites(Transport(), asyncio.get_running_loop())
+    async def run(gathered: GatheredWrites, _: Transport) -> None:
         assert gathered.get_extra_info("peername") == "somebody"
         assert not gathered.is_closing()
 
-    asyncio.run(run())
+    scenario(run)

@@ -12,7 +12,7 @@ import pytest
 
 from service import inference_threads
 from service.errors import BatchTimeoutError
-from service.inference_threads import InferenceThreads, _Run
+from service.inference_threads import InferenceThreads, _LateError, _Run
 
 SHORT = 0.01
 
@@ -135,6 +135,32 @@ def test_what_runs_beside_one_that_is_left_behind_is_not_run_again() -> None:
     hanging.release.set()
     threads.close()
     assert calls == 1
+
+
+def test_what_is_given_up_while_it_waits_is_not_run_after_all() -> None:
+    hanging, threads = Hanging(), InferenceThreads(1)
+    calls = 0
+
+    def counted(options: ort.RunOptions) -> str:
+        nonlocal calls
+        calls += 1
+        return quick(options)
+
+    async def both() -> None:
+        first, second = (asyncio.create_task(threads.run(function)) for function in (hanging, counted))
+        await asyncio.to_thread(hanging.began.wait, 10.0)
+        of_first, of_second = threads._under_way.values()
+        # Its time is over in the turn in which the one before it is left behind.
+        of_second.fail(_LateError())
+        threads._leave_behind(of_first.running)
+        with pytest.raises(BatchTimeoutError):
+            await second
+        first.cancel()
+
+    asyncio.run(both())
+    hanging.release.set()
+    threads.close()
+    assert calls == 0
 
 
 def test_what_was_cancelled_while_it_waited_is_not_run_after_all() -> None:
