@@ -23,7 +23,8 @@ Its stages
   reply.py               from logits to the reply                           pair.py, job.py, source.py   what passes
 The engine
   batcher.py             the one loop                                       backend.py     runs the model in threads
-  batch_queue.py         which pairs run next, by fair_clock.py (pure)      pair_reuse.py  no pair is computed twice
+  batch_queue.py         which pairs run next, by fair_clock.py (pure)      windows.py     in which order a request's go
+  entry.py               what waits there                                   pair_reuse.py  no pair is computed twice
   inference_threads.py   those threads, and runs that take too long         lone.py        a session for what is alone
   cross_encoder.py       query and product in one row; row_groups.py: which rows share a run
   split/                 a split student                                    gpu/           what differs on a GPU

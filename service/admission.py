@@ -3,6 +3,9 @@
 A body is refused where there is no room for it, or where the work ahead would make it miss its deadline: a late answer
 helps nobody, and takes time from one that would be on time. Nothing waits here and nothing is tokenised yet. The
 ticket holds the tokens until the answer is made.
+
+A prediction errs. So what is let in is looked at once more when its turn has come: the same rule says until when each
+request can begin (`latest_start`), and the queue passes over what cannot any more.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ class Ticket:
     """Tokens of its texts, guessed from their characters."""
     catalogue_tokens: int
     """Of `tokens`, those of the products that are named by their ids."""
-    due: float
-    """When it is predicted to be answered, in the clock's seconds; infinite without a deadline."""
+    due: float = inf
+    """When it should be answered, in the clock's seconds, by when it began; infinite before, or without a deadline."""
     submitted: bool = False
     """Whether its work is in the queue."""
 
@@ -90,9 +93,8 @@ class Admission:
         catalogue_tokens = KNOWN_COST * sum(one.by_id for request in requests for one in request.candidates)
         cost = max(1, min(round(guess * self._share.value), self._most(requests)) + catalogue_tokens)
         self._check_room(cost)
-        seconds = self._predicted_seconds(cost, min(request.priority for request in requests), seconds_left)
-        # Only where it matters: without a deadline a body may rightly be overtaken, and says nothing.
-        ticket = Ticket(cost, guess, catalogue_tokens, due=inf if seconds_left == inf else self._clock() + seconds)
+        self._check_time(cost, min(request.priority for request in requests), seconds_left)
+        ticket = Ticket(cost, guess, catalogue_tokens)
         self.outstanding += cost
         self._not_submitted += cost
         self._bodies += 1
@@ -114,6 +116,30 @@ class Admission:
         self.outstanding += tokens - ticket.tokens
         ticket.tokens = tokens
         self._share.add(max(0, tokens - ticket.catalogue_tokens), ticket.guess)
+
+    def latest_start(self, tokens: int, deadline: float) -> float:
+        """Until when a request of so many tokens can begin to be whole by `deadline`; both in the clock's seconds.
+
+        Infinite for one that is too large for its deadline: there is nothing to miss.
+        """
+        now = self._clock()
+        spare = self._spare_seconds(tokens, deadline - now)
+        return now + spare if spare >= 0 else inf
+
+    def began(self, ticket: Ticket, when: float) -> None:
+        """Tell when the first micro-batch of a body with a deadline was cut: by when it is answered is learnt from.
+
+        Without a deadline a body may rightly be overtaken, and says nothing.
+        """
+        ticket.due = when + ticket.tokens / self._speed.tokens_per_second
+
+    def too_late(self, priority: int) -> OverloadedError:
+        """The refusal of a body that was let in and could not begin in time."""
+        return OverloadedError(
+            "The work ahead took longer than predicted, too long for this request's deadline; "
+            "try again after the stated seconds.",
+            retry_after=self._backlog(priority) / self._speed.tokens_per_second,
+        )
 
     def _most(self, requests: Sequence[Request]) -> int:
         """Tokens that the template lets the model read of what was sent.
@@ -140,20 +166,19 @@ class Admission:
                 retry_after=excess / self._speed.tokens_per_second,
             )
 
-    def _predicted_seconds(self, cost: int, priority: int, seconds_left: float) -> float:
-        """Predicted seconds until a body of `cost` is done; OverloadedError if the work ahead makes that too late.
-
-        One that is too large for its deadline even on an idle service gets the best that half of its time can give.
-        """
-        alone = cost / self._speed.tokens_per_second
+    def _check_time(self, cost: int, priority: int, seconds_left: float) -> None:
         delay = self._tokens_before(cost, priority) / self._speed.tokens_per_second
-        usable = max(0.0, seconds_left - self.margin.seconds)
-        if delay > (usable - alone if alone <= usable else max(0.0, seconds_left) / 2):
+        spare = self._spare_seconds(cost, seconds_left)
+        # What is too large for its deadline even on an idle service gets the best that half of its time can give.
+        if delay > (spare if spare >= 0 else max(0.0, seconds_left) / 2):
             raise OverloadedError(
                 "The work ahead would make this request miss its deadline; try again after the stated seconds.",
                 retry_after=delay,
             )
-        return alone + delay
+
+    def _spare_seconds(self, cost: int, seconds_left: float) -> float:
+        """For how long work of `cost` can wait and still be done in time; negative if it cannot be done in time."""
+        return seconds_left - self.margin.seconds - cost / self._speed.tokens_per_second
 
     def _tokens_before(self, cost: int, priority: int) -> int:
         """Tokens that will be served before a body of `cost` is done, beside its own.

@@ -1,7 +1,9 @@
 """The queue of admitted work, and the rule that cuts it into micro-batches. Pure: no asyncio, no clock.
 
 The rule, in order:
-1. Dead entries (deadline past, client gone, request failed) leave before anything is cut.
+1. Dead entries (deadline past, client gone, request failed) leave before anything is cut. So does the one whose turn
+   it is, if by now it cannot be whole by its deadline and another of its priority can: an answer in parts helps less
+   than a whole one. What has begun goes on.
 2. Entries of the most urgent priority go first. Among equals `FairClock` decides; within one slice of its
    time the earliest deadline goes first.
 3. The first entry gives its longest waiting pair, then as many shorter ones as fit: longest × count
@@ -11,63 +13,26 @@ The rule, in order:
 4. Room that is left goes to the next entries, of any priority, with pairs no longer than the longest.
 5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
-An entry with a deadline is served in its own order, one window of about a batch after the other, so
-that what matters most is scored when time runs out; inside a window, as elsewhere, longest first. Rows that
-a window leaves free go to pairs of like length in its later ones, before they go to other entries.
+An entry with a deadline is served in its own order, one window (`service.windows`) of about a batch after the other.
+Rows that a window leaves free go to pairs of like length in its later ones, before they go to other entries.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from math import inf
+from math import isinf
 from typing import Generic, TypeVar
 
+from service.entry import DropReason, Entry
 from service.fair_clock import FairClock
-
-
-class DropReason(StrEnum):
-    """Why work was thrown away unscored."""
-
-    DEADLINE = "deadline"
-    DISCONNECTED = "disconnected"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Entry:
-    """One request's pairs. `lengths[i]` is the token count of pair i, `deadline` is in the caller's clock.
-
-    `order` lists pair indexes in the order to serve; None leaves the order to the queue. `priority` 0 is the
-    most urgent. Whoever pushed the entry sets `dead` when its result is no longer wanted. `shared`: its windows are
-    the parts for all sessions, each a batch by itself.
-    """
-
-    lengths: Sequence[int]
-    order: Sequence[int] | None = None
-    deadline: float = inf
-    priority: int = 0
-    dead: DropReason | None = None
-    windows: deque[list[int]] = field(default_factory=deque, init=False)
-    finish: float = field(default=0.0, init=False)
-    shared: bool = field(default=False, init=False)
-    sort_key: tuple[int, float, float, float, int] = field(default=(0, 0.0, 0.0, 0.0, 0), init=False)
-
-    def waiting(self) -> Iterable[int]:
-        """Pair indexes not yet taken."""
-        return (row for window in self.windows for row in window)
-
+from service.windows import REACH, equal_parts, longest_first, ordered_parts, ordered_windows
 
 LEAST_PART = 40
 """Tokens, some two pairs, for which a hand-over to a thread of their own is worth it."""
-
-REACH = 4
-"""Windows of an entry in which pairs are looked for that suit a row."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 Claim = Callable[[EntryT, Sequence[int]], Sequence[int]]
@@ -168,15 +133,13 @@ class BatchQueue(Generic[EntryT]):
         self._tokens[entry.priority] += tokens
 
     def drop_dead(self, now: float) -> list[Dropped[EntryT]]:
-        """Remove and return the entries nobody waits for any more at time `now`."""
-        dropped = []
-        for entry in [entry for entry in self._entries if entry.dead is not None or entry.deadline <= now]:
-            rows = list(entry.waiting())
-            entry.windows.clear()
-            self._entries.remove(entry)
-            self._clocks[entry.priority].leave(entry.finish)
-            self._count_out(entry, rows)
-            dropped.append(Dropped(entry, entry.dead or DropReason.DEADLINE, len(rows)))
+        """Remove and return the entries that are not worth serving at time `now`; the first one left begins."""
+        dead = [entry for entry in self._entries if entry.dead is not None or entry.deadline <= now]
+        dropped = [self._drop(entry, entry.dead or DropReason.DEADLINE) for entry in dead]
+        while self._first_is_too_late(now):
+            dropped.append(self._drop(self._entries[0], DropReason.LATE))
+        if self._entries and self._entries[0].begun is None:
+            self._entries[0].begun = now
         self._forget_idle_levels()
         return dropped
 
@@ -200,6 +163,21 @@ class BatchQueue(Generic[EntryT]):
         entry.sort_key = (entry.priority, time_slice, entry.deadline, entry.finish, self._pushed)
         insort(self._entries, entry, key=_sort_key)
         self._pushed += 1
+
+    def _first_is_too_late(self, now: float) -> bool:
+        """Whether another of its priority should go in its place."""
+        if not self._entries or not self._entries[0].too_late(now):
+            return False
+        first, *others = self._entries
+        return any(other.priority == first.priority and not other.too_late(now) for other in others)
+
+    def _drop(self, entry: EntryT, reason: DropReason) -> Dropped[EntryT]:
+        rows = list(entry.waiting())
+        entry.windows.clear()
+        self._entries.remove(entry)
+        self._clocks[entry.priority].leave(entry.finish)
+        self._count_out(entry, rows)
+        return Dropped(entry, reason, len(rows))
 
     def _cut(self, claim: Claim[EntryT]) -> list[Share[EntryT]]:
         leader = self._entries[0]
@@ -226,24 +204,16 @@ class BatchQueue(Generic[EntryT]):
         return -(-len(window) // parts)
 
     def _windows(self, entry: EntryT, rows: Sequence[int], parts: int) -> list[list[int]]:
-        def longest_first(rows: Iterable[int]) -> list[int]:
-            return sorted(rows, key=lambda row: -entry.lengths[row])
-
-        chosen = set(rows)
-        order = longest_first(rows) if entry.order is None else [row for row in entry.order if row in chosen]
-        if parts:
-            return [longest_first(part) for part in _equal_parts(order, entry.lengths, parts)]
+        lengths = entry.lengths
         if entry.order is None:
-            return [order]
-        windows: list[list[int]] = []
-        room = 0
-        for row in order:
-            if not windows or room < entry.lengths[row]:
-                windows.append([])
-                room = self._limits.tokens
-            windows[-1].append(row)
-            room -= entry.lengths[row]
-        return [longest_first(window) for window in windows]
+            window = longest_first(lengths, rows)
+            return equal_parts(lengths, window, parts) if parts else [window]
+        chosen = set(rows)
+        order = [row for row in entry.order if row in chosen]
+        if not parts:
+            return ordered_windows(lengths, order, self._limits.tokens)
+        # Its order matters where time runs out. What is expected to be whole gains more by like lengths.
+        return equal_parts(lengths, order, parts) if isinf(entry.latest_start) else ordered_parts(lengths, order, parts)
 
     def _take(self, entry: EntryT, longest: int, room: int, claim: Claim[EntryT]) -> list[int]:
         """Take up to `room` claimed pairs whose length suits a row of `longest` tokens."""
@@ -279,16 +249,6 @@ class BatchQueue(Generic[EntryT]):
         """Let the clock of a priority start anew when nothing of it waits."""
         for level in [level for level, tokens in self._tokens.items() if not tokens]:
             del self._tokens[level], self._clocks[level]
-
-
-def _equal_parts(rows: Sequence[int], lengths: Sequence[int], parts: int) -> list[list[int]]:
-    """`rows` in at most `parts` runs of about as many tokens each: a row goes to where its middle lies."""
-    total, before = sum(lengths[row] for row in rows), 0
-    cut: list[list[int]] = [[] for _ in range(parts)]
-    for row in rows:
-        cut[(2 * before + lengths[row]) * parts // (2 * total)].append(row)
-        before += lengths[row]
-    return [part for part in cut if part]
 
 
 def _sort_key(entry: Entry) -> tuple[int, float, float, float, int]:

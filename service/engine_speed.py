@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from service.backend import BatchRun
-from service.batch_queue import DropReason
 from service.decaying_ratio import DecayingRatio
+from service.entry import DropReason
 from service.source import Source
 
 MEMORY_SECONDS = 2.0

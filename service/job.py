@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from service.backend import Logits
-from service.batch_queue import Entry
+from service.entry import Entry
 from service.pair import Pair
 from service.source import Source
 

@@ -1,13 +1,15 @@
-"""By how much answers come later than predicted: a running quantile, learnt from the answers themselves.
+"""By how much answers come later than predicted at their beginning: a running quantile, learnt from the answers.
 
-A prediction counts tokens. What it leaves out (tokenising, the last micro-batch's idle cores, the reply,
-other processes) shows in the answers, and differs from machine to machine.
+A prediction counts tokens. What it leaves out (others that rightly overtake, the last micro-batch's idle cores, the
+reply, other processes) shows in the answers, and differs from machine to machine.
 """
 
 from __future__ import annotations
 
-QUANTILE = 0.95
-"""Part of the admitted requests that shall keep their deadline."""
+QUANTILE = 0.85
+"""Part of the requests that begin which shall keep their deadline.
+
+More of them would leave the engine idle: the rare answer that is far too late would hold back all others."""
 
 STEP_SECONDS = 0.005
 """How far one late answer moves the margin: a few of them make up for a wrong start."""

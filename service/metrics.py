@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 
 from service.autotune.tuning import Tuning
 from service.backend import BatchRun
-from service.batch_queue import DropReason
 from service.caches import Lookups
+from service.entry import DropReason
 from service.exposition import exemplar_of
 from service.gpu.placement import Placement
 from service.histograms import Histogram, HistogramCollector, registered

@@ -9,7 +9,8 @@ from math import inf, isinf
 
 from service.admission import Admission
 from service.batcher import Batcher
-from service.errors import DeadlineExceededError
+from service.entry import DropReason
+from service.errors import DeadlineExceededError, ServiceError
 from service.job import Job
 from service.metrics import Metrics
 from service.pair import MissingProduct, Pair
@@ -48,29 +49,37 @@ class Scorer:
         with stages.admission.admit(requests, seconds_left) as ticket:
             encoded = await stages.tokenization.encode(requests, seconds_left)
             stages.admission.settle(ticket, encoded.tokens)
-            jobs = [_job(*parts) for parts in zip(requests, encoded.pairs, deadlines, strict=True)]
+            jobs = [self._job(*parts) for parts in zip(requests, encoded.pairs, deadlines, strict=True)]
             await stages.batcher.score(jobs)
+            if not isinf(seconds_left) and (begun := [job.begun for job in jobs if job.begun is not None]):
+                stages.admission.began(ticket, min(begun))
             if any(job.wanted for job in jobs) and not any(job.scored for job in jobs):
-                raise DeadlineExceededError("The deadline passed before anything was scored.")
+                raise self._unscored(jobs)
             scored = _scored(jobs, _timings(encoded, jobs, arrived, self._clock()))
             stages.metrics.request_scored(scored)
             return stages.replies.reply(body, jobs, scored.timings), scored
+
+    def _job(self, request: Request, pairs: Sequence[Pair], deadline: float) -> Job:
+        lengths = [pair.cost for pair in pairs]
+        return Job(
+            pairs=pairs,
+            unknown=[row for row, pair in enumerate(pairs) if isinstance(pair, MissingProduct)],
+            lengths=lengths,
+            order=None if isinf(deadline) else request.prior_order(),
+            deadline=deadline,
+            latest_start=self._stages.admission.latest_start(sum(lengths), deadline),
+            priority=request.priority,
+        )
+
+    def _unscored(self, jobs: Sequence[Job]) -> ServiceError:
+        if any(job.dead is DropReason.LATE for job in jobs):
+            return self._stages.admission.too_late(min(job.priority for job in jobs))
+        return DeadlineExceededError("The deadline passed before anything was scored.")
 
 
 def _deadline(request: Request, arrived: float, default_ms: float | None) -> float:
     deadline_ms = request.deadline_ms or default_ms
     return inf if deadline_ms is None else arrived + deadline_ms / 1000
-
-
-def _job(request: Request, pairs: Sequence[Pair], deadline: float) -> Job:
-    return Job(
-        pairs=pairs,
-        unknown=[row for row, pair in enumerate(pairs) if isinstance(pair, MissingProduct)],
-        lengths=[pair.cost for pair in pairs],
-        order=None if isinf(deadline) else request.prior_order(),
-        deadline=deadline,
-        priority=request.priority,
-    )
 
 
 def _timings(encoded: EncodedRequests, jobs: Sequence[Job], arrived: float, now: float) -> Timings:

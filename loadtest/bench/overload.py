@@ -76,7 +76,7 @@ def _shares(rounds: Sequence[Round], system: System) -> dict[str, float | None]:
     """How the requests of all rounds fared."""
     pooled = [outcome for each in rounds for outcome in each.outcomes]
     answered = [outcome for outcome in pooled if outcome.answered]
-    partly = sum(_scored(system, outcome) < outcome.pairs for outcome in answered)
+    partly = sum(scored_pairs(system, outcome) < outcome.pairs for outcome in answered)
     refused = sum(outcome.status in REFUSALS for outcome in pooled)
     return {
         "answered_p99_ms": quantile_ms([outcome.latency for outcome in answered], 0.99),
@@ -92,12 +92,13 @@ def goodput_pairs_per_s(outcomes: Sequence[Outcome], system: System, seconds: fl
 
     `seconds` is how long requests were sent; the last answers come after that, and their time counts.
     """
-    good = [one for one in outcomes if one.latency <= DEADLINE_MS / 1000 and _scored(system, one) == one.pairs]
+    good = [one for one in outcomes if one.latency <= DEADLINE_MS / 1000 and scored_pairs(system, one) == one.pairs]
     until = max([seconds, *(outcome.done for outcome in good)])
     return sum(outcome.pairs for outcome in good) / until
 
 
-def _scored(system: System, outcome: Outcome) -> int:
+def scored_pairs(system: System, outcome: Outcome) -> int:
+    """Pairs of an answer that have a score."""
     if not outcome.answered:
         return 0
     return sum(score is not None for score in system.scores(outcome.reply))

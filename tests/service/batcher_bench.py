@@ -9,9 +9,10 @@ import numpy as np
 
 from relevance.pair_encoding import EncodedPair
 from service.backend import BatchRun
-from service.batch_queue import BatchLimits, BatchQueue, DropReason
+from service.batch_queue import BatchLimits, BatchQueue
 from service.batcher import Batcher
 from service.caches import ScoreCache
+from service.entry import DropReason
 from service.job import Job
 from service.pair_reuse import CrossPairKeys, PairReuse
 from service.source import Source

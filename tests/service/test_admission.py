@@ -186,15 +186,17 @@ def test_late_answers_make_it_more_careful() -> None:
             door.settle(other, 6)
             try:
                 with door.admit([request()], seconds_left):
-                    now[0] += seconds_left
+                    pass
             except OverloadedError:
                 return False
         return True
 
     assert admitted_with(0.61)
     for _ in range(30):
-        with door.admit([request()], seconds_left=9.0):
-            now[0] += 0.4
+        with door.admit([request()], seconds_left=9.0) as ticket:
+            # 0.3 s from when it begins, whatever it waited before.
+            door.began(ticket, now[0] + 7.0)
+            now[0] += 7.4
     assert door.margin.seconds == pytest.approx(0.1, abs=0.01)
     assert not admitted_with(0.61)
     assert admitted_with(0.75)
@@ -203,10 +205,40 @@ def test_late_answers_make_it_more_careful() -> None:
 def test_a_missed_deadline_counts_as_late() -> None:
     now = [0.0]
     door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
-    with pytest.raises(DeadlineExceededError), door.admit([request()], 0.5):
+    with pytest.raises(DeadlineExceededError), door.admit([request()], 0.5) as ticket:
+        door.began(ticket, 0.0)
         now[0] = 1.0
         raise DeadlineExceededError("late")
     assert door.margin.seconds > 0
+
+
+def test_the_same_rule_says_until_when_a_request_can_begin() -> None:
+    now = [50.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
+    # 6 tokens take 0.3 s.
+    assert door.latest_start(6, deadline=51.0) == pytest.approx(50.7)
+    assert door.latest_start(6, deadline=float("inf")) == float("inf")
+    # Too large for its deadline: there is nothing to miss.
+    assert door.latest_start(6, deadline=50.29) == door.latest_start(6, deadline=49.0) == float("inf")
+    with door.admit([request()], 9.0) as ticket:
+        door.began(ticket, 50.0)
+        now[0] = 60.0
+    assert door.margin.seconds > 0
+    assert door.latest_start(6, deadline=61.0) == pytest.approx(60.7 - door.margin.seconds)
+
+
+def test_what_could_not_begin_in_time_is_told_how_long_the_work_ahead_takes() -> None:
+    door = admission(backlog=90)
+    assert door.too_late(priority=0).retry_after == 5
+
+
+def test_what_never_began_says_nothing_about_lateness() -> None:
+    now = [0.0]
+    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
+    with pytest.raises(OverloadedError), door.admit([request()], 0.5):
+        now[0] = 1.0
+        raise door.too_late(0)
+    assert door.margin.seconds == 0
 
 
 def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_lateness() -> None:

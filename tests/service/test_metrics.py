@@ -7,7 +7,7 @@ import pytest
 
 from service.autotune.tuning import BucketSpeed, Tuning
 from service.backend import BatchRun
-from service.batch_queue import DropReason
+from service.entry import DropReason
 from service.logs import request_id_var
 from service.metrics import Metrics, latency_buckets
 from service.served import Scored, Stage, Timings

@@ -189,6 +189,55 @@ def test_a_deadline_with_nothing_scored_is_an_error(bundle: Bundle) -> None:
     scenario(bench, run)
 
 
+def test_what_was_let_in_and_cannot_begin_in_time_is_refused_as_overload(bundle: Bundle) -> None:
+    bench = Bench(bundle)
+
+    async def run() -> None:
+        bench.backend.steps = 0
+        first = asyncio.create_task(bench.score(request(*["good"] * 8, deadline_ms=5000.0)))
+        while not bench.backend.order:
+            await asyncio.sleep(0)
+        # By the time it is their turn, one cannot be in time any more, and the other can.
+        late = asyncio.create_task(bench.score(request("lamp", deadline_ms=4000.0)))
+        in_time = asyncio.create_task(bench.score(request("shoe", deadline_ms=9000.0)))
+        while len(bench.stages.batcher._jobs) < 3:
+            await asyncio.sleep(0)
+        earliest = min(bench.stages.batcher._jobs, key=lambda job: job.deadline)
+        earliest.latest_start = 0.0
+        bench.backend.steps = 10**9
+        bench.backend.gate.set()
+        with pytest.raises(OverloadedError) as refused:
+            await late
+        assert refused.value.retry_after == 1
+        assert [(await one)["degraded"] for one in (first, in_time)] == [False, False]
+        assert bench.admission.outstanding == 0
+
+    scenario(bench, run)
+
+
+def test_a_deadline_says_until_when_to_begin_and_its_answer_is_learnt_from(bundle: Bundle) -> None:
+    bench = Bench(bundle)
+    jobs: list[Job] = []
+    score = bench.stages.batcher.score
+
+    async def noted(given: Sequence[Job]) -> None:
+        jobs.extend(given)
+        await score(given)
+
+    async def run() -> None:
+        bench.stages.batcher.score = noted  # type: ignore[method-assign]
+        await bench.score(request("good"))
+        assert bench.admission.margin.seconds == 0
+        await bench.score(request("good", deadline_ms=5000.0))
+        assert bench.admission.margin.seconds > 0
+
+    scenario(bench, run)
+    without, with_deadline = jobs
+    assert without.latest_start == float("inf")
+    # A second computes a million tokens.
+    assert with_deadline.latest_start == pytest.approx(with_deadline.deadline - sum(with_deadline.lengths) / 1e6)
+
+
 def test_of_several_requests_one_scored_is_enough_to_answer(bundle: Bundle) -> None:
     bench = Bench(bundle)
 
