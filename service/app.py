@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from relevance import __version__
 from relevance.units import MEBIBYTE
 from service.admission import Admission
 from service.batch_queue import BatchLimits, BatchQueue
@@ -171,7 +172,7 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPI(
         title="Aisle",
-        version="0.1.0",
+        version=__version__,
         description="Scores products for a query.",
         lifespan=lifespan,
         # A redirect would name this process's scheme, and a client behind a proxy would leave HTTPS.

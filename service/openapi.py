@@ -50,7 +50,7 @@ SCORE_RESPONSES: Responses = {
             413: "Over a limit, which the detail states.",
             415: "The body is compressed.",
             422: "Not valid; `errors` names each field.",
-            429: "Refused at the door; `Retry-After` is the predicted wait in seconds.",
+            429: "No room, or no time for this deadline; `Retry-After` is the predicted wait in seconds.",
             500: "The model failed on this request.",
             503: "Draining, not ready, or the GPU is lost.",
             504: "The deadline passed before anything was scored.",

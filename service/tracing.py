@@ -85,6 +85,8 @@ def open_recorder() -> SpanRecorder:
     for name, value in _ONLY.items():
         if os.environ.get(name, value) not in ("", value):
             raise SettingsError(f"AISLE_TRACING is on, and spans are sent as {value} only; unset {name}")
+    # What a client puts into its trace headers must not fill the log.
+    logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
     try:
         # Not made the process' own provider: libraries that look for one would add spans of theirs.
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)

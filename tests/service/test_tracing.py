@@ -178,6 +178,23 @@ def test_a_collector_that_hangs_does_not_hold_up_the_end(
     unreachable.back.set()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"traceparent": TRACEPARENT + "-" + "x" * 9000},
+        {"traceparent": TRACEPARENT, "tracestate": "no member of a list"},
+    ],
+)
+def test_what_a_client_sends_as_its_trace_does_not_fill_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr("service.tracing.OTLPSpanExporter", InMemorySpanExporter)
+    recorder = open_recorder()
+    recorder.request_served(replace(SERVED, headers=headers))
+    recorder.close()
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(("variables", "name"), [({}, "aisle"), ({"OTEL_SERVICE_NAME": "shop-rank"}, "shop-rank")])
 def test_the_services_name_can_be_set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], name: str) -> None:
     exporter = InMemorySpanExporter()
