@@ -108,6 +108,13 @@ def loss_in_words(student: StudentSettings) -> str:
     return words
 
 
+def backbone_digests(settings: DistillSettings) -> dict[str, Any]:
+    """Digests of the pretrained weights that a run begins with: folders of one name may hold others."""
+    named = [member.backbone for member in settings.teacher.members]
+    digests = {name: weights_digest(name) for name in {*named, settings.student.backbone}}
+    return {"teacher": [digests[name] for name in named], "student": digests[settings.student.backbone]}
+
+
 def backbone_of_student(settings: DistillSettings) -> str | None:
     """The pretrained model that the student's layers go back to; None: the packaged MiniLM."""
     student = settings.student

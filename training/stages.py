@@ -28,6 +28,7 @@ from training.pool.files import check_digests
 from training.pool.report import write_pool_report
 from training.pool.sources import gather_sources, reserved_queries
 from training.progress import progress_bar, training_bar
+from training.provenance import backbone_digests
 from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, held_out_digest, split_as_ever, split_by_query, without_queries
@@ -64,15 +65,18 @@ def open_run(settings: DistillSettings, run_directory: Path) -> Run:
     check_start(settings)
     check_query_logs(settings.query_logs)
     split = load_split(settings)
-    held_out = held_out_digest(split)
+    held_out, backbones = held_out_digest(split), backbone_digests(settings)
     fingerprint = {
         "settings": settings.weight_settings(),
         "data": data_digests(settings),
+        "backbones": backbones,
         "held_out_queries": held_out,
     }
-    # A run from before a setting existed did what the setting's default does, and did not say what it held out.
+    # A run from before a setting existed did what the setting's default does. It did not say what it began with, nor
+    # what it held out.
     earlier = {
         "settings": DistillSettings().weight_settings(),
+        "backbones": backbones,
         "held_out_queries": held_out if split_as_ever(split) else None,
     }
     with main_first():

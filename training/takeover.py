@@ -17,6 +17,9 @@ from training.optimise.distributed import is_main, main_first
 from training.run_directory import MANIFEST, RunDirectory, StageName, started_with
 from training.stage_files import reason_of
 
+OF_THE_STUDENT = ("settings.student.", "backbones.student")
+"""What an earlier run may differ in."""
+
 SHARED: tuple[StageName, ...] = ("pool", "teacher", "labels")
 """Stages that no setting of the student decides."""
 
@@ -46,7 +49,7 @@ def check_earlier(run_directory: Path, earlier: Path) -> None:
 
 def _check(run: RunDirectory, earlier: Path) -> None:
     check_earlier(run.path, earlier)
-    changed = [name for name in run.changed_since(earlier) if not name.startswith("settings.student.")]
+    changed = [name for name in run.changed_since(earlier) if not name.startswith(OF_THE_STUDENT)]
     if changed:
         raise RunDirectoryError(
             f"the labels of {earlier} were made with other settings or data (changed: {', '.join(changed)}); "

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.training.tiny import save_pool, tiny_pool
+from tests.training.tiny_models import encoder_backbone
 from training.config import DistillSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
 from training.pool.files import check_digests, digests
-from training.run_directory import STAGES, RunDirectory, StageName
+from training.run_directory import FINGERPRINT, STAGES, RunDirectory, StageName, write_json
 from training.splits import Split
-from training.stages import Run, check_can_start, pool_stage
+from training.stages import Run, check_can_start, open_run, pool_stage
 
 NEEDS_POOL = DistillSettings()
 NEEDS_NONE = DistillSettings.model_validate({"teacher": {"warm_up_pairs": 0, "retention_share": 0.0}})
@@ -78,3 +81,31 @@ def test_a_pool_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path) -> None:
     stage = RunDirectory(tmp_path, {}).stage("pool")
     save_pool(tiny_pool(), stage)
     check_digests(stage.directory, {"pairs": 30})
+
+
+def of_teacher(backbone: Path) -> DistillSettings:
+    member = {"kind": "encoder", "backbone": str(backbone)}
+    return DistillSettings.model_validate(
+        {"teacher": {"members": [member]}, "student": {"initialise_from": "backbone"}}
+    )
+
+
+def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path) -> None:
+    here, there = encoder_backbone(tmp_path), tmp_path / "elsewhere" / "bert"
+    shutil.copytree(here, there)
+    weights = there / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    open_run(of_teacher(here), tmp_path / "run").directory.stage("pool").finish({})
+    assert open_run(of_teacher(here), tmp_path / "run").directory.stage("pool").finished
+    with pytest.raises(RunDirectoryError, match=r"\(changed: backbones\.teacher\)"):
+        open_run(of_teacher(there), tmp_path / "run")
+
+
+def test_a_run_that_did_not_say_what_it_began_with_goes_on(tmp_path: Path) -> None:
+    chosen = of_teacher(encoder_backbone(tmp_path))
+    open_run(chosen, tmp_path / "run").directory.stage("pool").finish({})
+    marker = tmp_path / "run" / FINGERPRINT
+    began = json.loads(marker.read_text(encoding="utf-8"))
+    del began["backbones"]
+    write_json(marker, began)
+    assert open_run(chosen, tmp_path / "run").directory.stage("pool").finished

@@ -15,7 +15,9 @@ from training.takeover import SHARED, take_over
 
 
 def fingerprint(pairs: int = 5, layers: int = 6) -> dict[str, Any]:
-    return {"settings": {"pool": {"pairs": pairs}, "student": {"layers": layers}}, "data": {"a.csv": "x"}}
+    settings = {"pool": {"pairs": pairs}, "student": {"layers": layers}}
+    # Other layers than the packaged model has are another's.
+    return {"settings": settings, "data": {"a.csv": "x"}, "backbones": {"teacher": ["t"], "student": f"s{layers}"}}
 
 
 def earlier_run(path: Path, names: tuple[StageName, ...] = STAGES) -> Path:
