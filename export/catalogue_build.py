@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, Protocol
 
+from export.hashed_file import HashedFile
 from export.product_file import ProductFile
 from export.progress import progress_bar
-from relevance.bundle import MANIFEST, sha256_of
+from relevance.bundle import MANIFEST
 from relevance.catalogue import CatalogueError, CatalogueWriter
 from relevance.catalogue.manifest import CatalogueManifest, read_manifest
 from relevance.catalogue.resume import check_directory
@@ -51,22 +52,43 @@ def build_catalogue(
 
     All rows are checked before the first is encoded: a mended file is another source, whose build begins anew.
     A catalogue that is finished already, of this file and this encoder, is left as it is. CatalogueError for one of
-    others, ProductFileError for a row that is no product.
+    others, ProductFileError for a row that is no product and for a file that changes meanwhile.
     """
-    source = f"sha256:{sha256_of(products.path)}"
+    file = HashedFile.of(products.path)
+    source = f"sha256:{file.sha256}"
     if (directory / MANIFEST).exists():
         return _finished(directory, source, encoder)
     with disk_errors_named(directory):
         check_directory(directory)
     log.info("%s: every row is checked before any is encoded", products.path)
-    count = products.check()
+    with file.unchanged():
+        count = products.check()
     writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)
-    with closing(writer), progress_bar("products", count) as advance:
-        advance(writer.products)
-        for block, encoded in _one_ahead(products.blocks(PRODUCTS_PER_BLOCK, skip=writer.products), encoder):
-            writer.add([product.id or "" for product in block], *_columns(encoded()))
-            advance(len(block))
+    with closing(writer):
+        with file.unchanged(), progress_bar("products", count) as advance:
+            held = _encode_rest(products, file, encoder, writer, advance)
+        if held != count:
+            raise CatalogueError(
+                f"{directory} would hold {held} products, but {products.path} has {count}: its finished shards are not "
+                f"of this file; delete {directory} to build anew"
+            )
         return writer.finish()
+
+
+def _encode_rest(
+    products: ProductFile, file: HashedFile, encoder: Encoder, writer: CatalogueWriter, advance: Callable[[int], None]
+) -> int:
+    """Write what no finished shard holds; how many products the writer then has."""
+    held = writer.products
+    advance(held)
+    for block, encoded in _one_ahead(products.blocks(PRODUCTS_PER_BLOCK, skip=held), encoder):
+        columns = _columns(encoded())
+        # After its rows were read and before a shard of them is finished: that one will be gone on from.
+        file.check_unchanged()
+        writer.add([product.id or "" for product in block], *columns)
+        advance(len(block))
+        held += len(block)
+    return held
 
 
 def verify_catalogue(directory: Path) -> int:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -17,29 +16,14 @@ from relevance.catalogue import Catalogue, CatalogueError
 from relevance.product import Product
 from relevance.product_record import ProductRecord
 from tests.export.fake_encoder import FakeEncoder
+from tests.export.small_shop import COUNT, build, content_of, write_products
 
 ROOT = Path(__file__).parents[2]
-COUNT = 3 * PRODUCTS_PER_BLOCK + 7
-
-
-def write_products(path: Path, count: int = COUNT) -> Path:
-    with path.open("w", encoding="utf-8") as file:
-        for n in range(count):
-            file.write(json.dumps({"id": f"p{n}", "title": f"product number {n}"}) + "\n")
-    return path
 
 
 @pytest.fixture
 def products(tmp_path: Path) -> Path:
     return write_products(tmp_path / "products.jsonl")
-
-
-def content_of(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
-
-
-def build(products: Path, directory: Path, encoder: FakeEncoder) -> None:
-    build_catalogue(ProductFile(products), directory, encoder, products_per_shard=PRODUCTS_PER_BLOCK)
 
 
 class StoppedError(Exception):
