@@ -12,7 +12,7 @@ from export.hashed_file import HashedFile
 from export.product_file import ProductFile
 from export.progress import progress_bar
 from relevance.bundle import MANIFEST
-from relevance.catalogue import CatalogueError, CatalogueWriter
+from relevance.catalogue import Catalogue, CatalogueError, CatalogueWriter
 from relevance.catalogue.manifest import CatalogueManifest, read_manifest
 from relevance.catalogue.resume import check_directory
 from relevance.catalogue.verification import verify_records
@@ -52,7 +52,7 @@ def build_catalogue(
 
     All rows are checked before the first is encoded: a mended file is another source, whose build begins anew.
     A catalogue that is finished already, of this file and this encoder, is left as it is. CatalogueError for one of
-    others, ProductFileError for a row that is no product and for a file that changes meanwhile.
+    others and for one with a file that is missing or cut, ProductFileError for a row that is no product and for a file that changes meanwhile.
     """
     file = HashedFile.of(products.path)
     source = f"sha256:{file.sha256}"
@@ -105,6 +105,8 @@ def _finished(directory: Path, source: str, encoder: Encoder) -> CatalogueManife
             f"{directory} holds a finished catalogue of other products or another encoder; build into a new directory "
             "and let it take this one's place by rename"
         )
+    # The manifest is all that says so far that it is whole: its indexes are read and the sizes of its shards compared.
+    Catalogue.open(directory, encoder.version)
     log.info("%s is finished already", directory)
     return manifest
 

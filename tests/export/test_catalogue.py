@@ -142,6 +142,21 @@ def test_a_finished_catalogue_is_left_as_it_is(products: Path, tmp_path: Path) -
         build(products, tmp_path / "catalogue", FakeEncoder("encoder-2"))
 
 
+@pytest.mark.parametrize("name", ["records-00001.bin", "records-00001.idx"])
+@pytest.mark.parametrize("kept", [None, 0, 100])
+def test_a_damaged_catalogue_is_not_called_finished(
+    products: Path, tmp_path: Path, name: str, kept: int | None
+) -> None:
+    build(products, tmp_path / "catalogue", FakeEncoder())
+    path = tmp_path / "catalogue" / name
+    content = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(content[:kept])
+    with pytest.raises(CatalogueError, match=rf"{name} .*; restore it .* or build the catalogue again in another"):
+        build(products, tmp_path / "catalogue", FakeEncoder())
+
+
 def test_a_directory_of_other_files_is_left_alone_before_any_row_is_read(products: Path, tmp_path: Path) -> None:
     directory = tmp_path / "photos"
     directory.mkdir()
