@@ -52,13 +52,14 @@ def build_catalogue(
 
     All rows are checked before the first is encoded: a mended file is another source, whose build begins anew.
     A catalogue that is finished already, of this file and this encoder, is left as it is. CatalogueError for one of
-    others and for one with a file that is missing or cut, ProductFileError for a row that is no product and for a file that changes meanwhile.
+    others and for one with a file that is missing or cut; ProductFileError for a row that is no product and for a
+    file that changes meanwhile.
     """
     file = HashedFile.of(products.path)
     source = f"sha256:{file.sha256}"
-    if (directory / MANIFEST).exists():
-        return _finished(directory, source, encoder)
     with disk_errors_named(directory):
+        if (directory / MANIFEST).exists():
+            return _finished(directory, source, encoder)
         check_directory(directory)
     log.info("%s: every row is checked before any is encoded", products.path)
     with file.unchanged():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from export.catalogue import main
 from export.catalogue_build import PRODUCTS_PER_BLOCK, Encoding, build_catalogue, verify_catalogue
 from export.errors import ProductFileError
 from export.product_file import ProductFile
@@ -210,32 +209,6 @@ def test_verifying_finds_any_flipped_byte(products: Path, tmp_path: Path, at: in
     path.write_bytes(content)
     with pytest.raises(CatalogueError, match=r"1 of \d+ records are damaged|records-00002\.bin is not the file"):
         verify_catalogue(directory)
-
-
-def test_the_command_builds_and_verifies(
-    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    directory = tmp_path / "catalogue"
-    command = [str(products), "-o", str(directory), "--bundle", str(tmp_path), "--verify"]
-    assert main(command, lambda bundle, precision: FakeEncoder()) == 0
-    assert f"{COUNT} records, all whole" in caplog.text
-    assert f"products: {COUNT}/{COUNT}" in capsys.readouterr().err
-    assert main(["-o", str(directory), "--verify"]) == 0
-
-
-def test_the_command_tells_an_error_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-o", str(tmp_path), "--verify"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert "manifest.json is not there" in error
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [["-o", "catalogue"], ["products.jsonl", "-o", "catalogue"]])
-def test_what_the_command_needs_is_asked_for(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(arguments)
 
 
 GROWTH = """
