@@ -15,10 +15,11 @@ Precision
 Graphs that run
   sessions.py           how the export opens a graph on the CPU       split_runner.py    a split student's, to compare
   product_encoder.py    a split student's encoder, length-sorted, in several threads
+  encoder_graph.py      its graph, with errors that name the file
 A shop's catalogue
   catalogue.py          the command                                   catalogue_build.py from products to a catalogue
   product_file.py       the products, in blocks                       parquet_rows.py    rows of a Parquet file
-  repeated_ids.py       ids named more than once
+  repeated_ids.py       ids named more than once                      hashed_file.py     their file, hashed and watched
 What all share
   errors.py             what can go wrong                             progress.py        a bar, or lines in a log
 """
