@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import get_args
 
 from export.catalogue_build import Encoder, build_catalogue, verify_catalogue
-from export.errors import ExportError
+from export.errors import INTERRUPTED, ExportError
 from export.product_encoder import open_encoder
 from export.product_file import ProductFile
 from relevance.bundle import BundleError, Precision
@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder = ope
     except (CatalogueError, ExportError, BundleError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        kept = "" if options.products is None else "; finished shards are kept, and the same command goes on from them"
+        print(f"interrupted{kept}", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

@@ -1,7 +1,7 @@
 """What can go wrong in an export.
 
 ExportError
-├── CheckpointError     the checkpoint is not there or is not a cross-encoder
+├── CheckpointError     the checkpoint, or the bundle, is not there or not one that can be used
 ├── GraphError          a graph is not of the shape that a rewrite of it needs
 ├── ParityError         a graph does not compute what the checkpoint computes; names the largest difference
 └── ProductFileError    a file of products cannot be used; names the file and the row
@@ -9,13 +9,19 @@ ExportError
 
 from __future__ import annotations
 
+import signal
+from typing import Final
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""The exit status of what Ctrl-C ended, by the custom of shells."""
+
 
 class ExportError(Exception):
     """Any failure that stops an export."""
 
 
 class CheckpointError(ExportError):
-    """The checkpoint cannot be exported; the message names it."""
+    """The checkpoint cannot be exported, or the bundle cannot be run; the message names it."""
 
 
 class GraphError(ExportError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
-from export.errors import ExportError
+from export.errors import INTERRUPTED, ExportError
 from relevance.disk_errors import has_remedy, remedy
 from training.config import DistillSettings
 from training.config_file import load_settings, problems_of
@@ -24,8 +23,6 @@ from training.errors import ConfigError, RunDirectoryError, TrainingError
 from training.optimise.distributed import is_main, process_group
 from training.stages import SETTINGS
 
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit status of what Ctrl-C ended, by the custom of shells."""
 OF_THE_RUN = ("config", "data", "query_log", "seed", "student")
 """Options that `--resume` takes from the run instead."""
 
