@@ -37,6 +37,13 @@ def verify_records(directory: Path, advance: Callable[[int], None]) -> int:
     if catalogue.damaged:
         raise CatalogueError(f"{directory}: {catalogue.damaged} of {len(first)} records are damaged; {MEND}")
     for name, file in manifest.files.items():
-        if sha256_of(directory / name) != file.sha256:
+        if _sha256_of(directory / name) != file.sha256:
             raise CatalogueError(f"{directory / name} is not the file the manifest describes; {MEND}")
     return len(first)
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise CatalogueError(f"{path} cannot be read ({error.strerror}); {MEND}") from error
