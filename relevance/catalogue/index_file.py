@@ -59,14 +59,13 @@ def write_index(path: Path, index: ShardIndex) -> None:
     write_whole(path, header + rows)
 
 
-def parse_index(path: Path, content: bytes) -> ShardIndex:
-    """The index that `content`, read from `path`, holds; CatalogueError if it is not a whole, unaltered one."""
-    mend = "delete it and build the catalogue again: the other finished shards are kept"
+def parse_index(path: Path, content: bytes, mend: str) -> ShardIndex:
+    """The index that `content`, read from `path`, holds; CatalogueError, ending in `mend`, if it is not a whole one."""
     if len(content) < HEADER.size or not content.startswith(MAGIC):
         raise CatalogueError(f"{path} is not the index of a shard; {mend}")
     _, version, width, count, shard_bytes, shard_sha256, rows_sha256 = HEADER.unpack_from(content)
     if version != VERSION:
-        raise CatalogueError(f"{path} has format version {version}, this Aisle reads {VERSION}; build it again")
+        raise CatalogueError(f"{path} has format version {version}, this Aisle reads {VERSION}; {mend}")
     rows = memoryview(content)[HEADER.size :]
     if len(rows) != count * ROW.itemsize or hashlib.sha256(rows).digest() != rows_sha256:
         raise CatalogueError(f"{path} was altered or cut after it was written; {mend}")

@@ -15,6 +15,7 @@ from relevance.catalogue.index_file import index_path, shard_path
 from relevance.catalogue.whole_files import write_whole
 
 FORMAT_VERSION: Final = 1
+AGAIN: Final = "build the catalogue again in another directory"
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -55,7 +56,7 @@ def read_manifest(directory: Path) -> tuple[CatalogueManifest, str]:
         )
     digest = manifest_digest({name: value for name, value in content.items() if name != "sha256"})
     if content.pop("sha256", None) != digest:
-        raise CatalogueError(f"{path} was altered after it was written; build the catalogue again")
+        raise CatalogueError(f"{path} was altered after it was written; {AGAIN}")
     try:
         manifest = CatalogueManifest.model_validate(content)
     except ValidationError as error:
@@ -63,7 +64,7 @@ def read_manifest(directory: Path) -> tuple[CatalogueManifest, str]:
     for number in range(manifest.shards):
         for file in (shard_path(directory, number), index_path(directory, number)):
             if file.name not in manifest.files:
-                raise CatalogueError(f"{path}: {file.name} is used but has no entry under 'files'; build it again")
+                raise CatalogueError(f"{path}: {file.name} is used but has no entry under 'files'; {AGAIN}")
     return manifest, digest
 
 
@@ -84,7 +85,7 @@ def _read_object(path: Path) -> dict[str, Any]:
             f"{path} is not there, so this is no finished catalogue; check the path, or run its build to the end"
         ) from error
     except (OSError, ValueError) as error:
-        raise CatalogueError(f"{path} cannot be read ({error}); build the catalogue again") from error
+        raise CatalogueError(f"{path} cannot be read ({error}); {AGAIN}") from error
     if not isinstance(content, dict):
-        raise CatalogueError(f"{path} must hold a JSON object; build the catalogue again")
+        raise CatalogueError(f"{path} must hold a JSON object; {AGAIN}")
     return content

@@ -65,7 +65,7 @@ def _read_index(directory: Path, number: int, manifest: CatalogueManifest) -> Sh
         raise CatalogueError(f"{path} cannot be read ({error.strerror}); {MEND}") from error
     if not _is(content, manifest.files[path.name]):
         raise CatalogueError(f"{path} is not the file the manifest describes; {MEND}")
-    index = parse_index(path, content)
+    index = parse_index(path, content, MEND)
     if index.width != manifest.width:
         raise CatalogueError(f"{path} is for vectors of {index.width}, the manifest of {manifest.width}; {MEND}")
     return index

@@ -85,24 +85,29 @@ def _check_plan(path: Path, plan: Plan) -> None:
 def _finished_shards(directory: Path) -> list[ShardIndex]:
     shards: list[ShardIndex] = []
     while (path := index_path(directory, len(shards))).exists():
-        index = parse_index(path, path.read_bytes())
         records = shard_path(directory, len(shards))
+        mend = _written_again(path.stem)
+        index = parse_index(path, path.read_bytes(), mend)
         if not records.is_file() or records.stat().st_size != index.shard_bytes:
-            raise CatalogueError(f"{records} is not the file that {path.name} tells of; delete both to write it again")
+            raise CatalogueError(f"{records} is not the file that {path.name} tells of; {mend}")
         shards.append(index)
     return shards
 
 
+def _written_again(shard: str) -> str:
+    """What to do about a damaged shard. Later ones refer to its records, so a gap among them cannot be filled."""
+    behind = f"delete all files of {shard} and of the shards behind it"
+    return f"restore it, or {behind} and run again: those before it are kept"
+
+
 def _remove_unfinished(directory: Path, finished: int) -> None:
     kept = {file(directory, number) for number in range(finished) for file in (shard_path, index_path)}
-    for path in directory.glob("records-*"):
-        if path in kept:
-            continue
-        # Only what a killed build can leave: a shard behind a gap was finished, and someone took its neighbour away.
-        if path.name.endswith(PARTIAL) or path == shard_path(directory, finished):
-            path.unlink()
-            continue
+    left, missing = set(directory.glob("records-*")) - kept, index_path(directory, finished)
+    # Only what a killed build can leave: a shard behind a gap was finished, and someone took its neighbour away.
+    unfinished = {path for path in left if path.name.endswith(PARTIAL) or path == shard_path(directory, finished)}
+    if behind := sorted(left - unfinished):
         raise CatalogueError(
-            f"{path} is there, but {index_path(directory, finished).name} before it is not; "
-            f"restore that file, or delete {directory} to build anew"
+            f"{behind[0]} is there, but {missing.name} before it is not; {_written_again(missing.stem)}"
         )
+    for path in unfinished:
+        path.unlink()

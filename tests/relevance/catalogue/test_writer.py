@@ -119,20 +119,52 @@ def test_a_finished_catalogue_is_not_written_again(tmp_path: Path) -> None:
         writer_in(tmp_path)
 
 
+def delete_from(directory: Path, number: int) -> None:
+    """Do as the message says."""
+    for path in directory.glob("records-*"):
+        if int(path.name[8:13]) >= number:
+            path.unlink()
+
+
+def check_that_it_goes_on(directory: Path, finished: int) -> None:
+    with closing(writer_in(directory)) as resumed:
+        assert resumed.products == finished
+        add(resumed, range(finished, 35))
+        resumed.finish()
+    assert content_of(directory) == content_of(write_numbered(directory.with_name("whole"), 35))
+
+
 def test_a_gap_in_the_shards_is_not_filled_by_deleting_the_rest(tmp_path: Path) -> None:
-    add(writer_in(tmp_path), range(30))
-    (tmp_path / "records-00001.idx").unlink()
-    with pytest.raises(CatalogueError, match=r"records-00001\.idx before it is not"):
-        writer_in(tmp_path)
-    assert (tmp_path / "records-00002.bin").exists()
+    directory = tmp_path / "stopped"
+    add(writer_in(directory), range(30))
+    (directory / "records-00001.idx").unlink()
+    there = content_of(directory)
+    with pytest.raises(
+        CatalogueError,
+        match=r"records-00002\.bin is there, but records-00001\.idx before it is not; restore it, or delete all files "
+        "of records-00001 and of the shards behind it and run again: those before it are kept",
+    ):
+        writer_in(directory)
+    assert content_of(directory) == there
+    delete_from(directory, 1)
+    check_that_it_goes_on(directory, 10)
 
 
-@pytest.mark.parametrize("name", ["records-00001.bin", "records-00001.idx"])
-def test_a_damaged_shard_stops_a_build_that_goes_on(tmp_path: Path, name: str) -> None:
-    add(writer_in(tmp_path), range(20))
-    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-8])
-    with pytest.raises(CatalogueError, match=rf"{name} .*delete"):
-        writer_in(tmp_path)
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["bin", "idx"])
+def test_a_damaged_shard_stops_a_build_that_goes_on_and_the_advice_mends_it(
+    tmp_path: Path, number: int, kind: str
+) -> None:
+    directory, shard = tmp_path / "stopped", f"records-{number:05d}"
+    add(writer_in(directory), range(30))
+    path = directory / f"{shard}.{kind}"
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(
+        CatalogueError, match=rf"{shard}\.{kind} .*delete all files of {shard} and of the shards behind"
+    ):
+        writer_in(directory)
+    delete_from(directory, number)
+    check_that_it_goes_on(directory, 10 * number)
 
 
 def test_products_of_one_text_share_one_record_across_shards(tmp_path: Path) -> None:
