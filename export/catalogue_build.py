@@ -13,6 +13,7 @@ from export.product_file import ProductFile
 from export.progress import progress_bar
 from relevance.bundle import MANIFEST
 from relevance.catalogue import Catalogue, CatalogueError, CatalogueWriter
+from relevance.catalogue.errors import FinishedError
 from relevance.catalogue.manifest import CatalogueManifest, read_manifest
 from relevance.catalogue.resume import check_directory
 from relevance.catalogue.verification import verify_records
@@ -64,7 +65,11 @@ def build_catalogue(
     log.info("%s: every row is checked before any is encoded", products.path)
     with file.unchanged():
         count = products.check()
-    writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)
+    try:
+        writer = CatalogueWriter(directory, encoder.version, encoder.width, source, products_per_shard)
+    except FinishedError:
+        # Another build finished it while the rows were checked here.
+        return _finished(directory, source, encoder)
     with closing(writer):
         with file.unchanged(), progress_bar("products", count) as advance:
             held = _encode_rest(products, file, encoder, writer, advance)

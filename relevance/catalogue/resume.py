@@ -11,7 +11,7 @@ from typing import Final
 from pydantic_core import from_json
 
 from relevance.bundle import MANIFEST
-from relevance.catalogue.errors import CatalogueError
+from relevance.catalogue.errors import CatalogueError, FinishedError
 from relevance.catalogue.index_file import ShardIndex, index_path, parse_index, shard_path
 from relevance.catalogue.whole_files import PARTIAL, write_whole
 
@@ -33,11 +33,11 @@ class Plan:
 def begin_or_resume(directory: Path, plan: Plan) -> list[ShardIndex]:
     """The finished shards of this build, none at its beginning; leftovers of unfinished ones are removed.
 
-    CatalogueError if the directory holds a finished catalogue, a build with another plan, a damaged shard, or what is
-    none of a catalogue.
+    FinishedError if the directory holds a finished catalogue; CatalogueError if a build with another plan, a damaged
+    shard, or what is none of a catalogue.
     """
     if (directory / MANIFEST).exists():
-        raise CatalogueError(
+        raise FinishedError(
             f"{directory / MANIFEST} is there: this catalogue is finished and never changed; build into a new "
             "directory and let it take this one's place by rename"
         )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,34 @@ def test_a_finished_catalogue_is_left_as_it_is(products: Path, tmp_path: Path) -
     assert again.encoded == 0
     with pytest.raises(CatalogueError, match="of other products or another encoder"):
         build(products, tmp_path / "catalogue", FakeEncoder("encoder-2"))
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"),
+    [
+        ("encoder-1", nullcontext()),
+        ("encoder-2", pytest.raises(CatalogueError, match="of other products or another encoder")),
+    ],
+)
+def test_a_build_that_another_one_overtakes_leaves_it_as_it_is(
+    products: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    outcome: AbstractContextManager[object],
+) -> None:
+    check = ProductFile.check
+
+    def overtaken(file: ProductFile) -> int:
+        monkeypatch.setattr(ProductFile, "check", check)
+        build(products, tmp_path / "catalogue", FakeEncoder())
+        return file.check()
+
+    monkeypatch.setattr(ProductFile, "check", overtaken)
+    again = FakeEncoder(version)
+    with outcome:
+        build(products, tmp_path / "catalogue", again)
+    assert again.encoded == 0
 
 
 @pytest.mark.parametrize("name", ["records-00001.bin", "records-00001.idx"])
