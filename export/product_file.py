@@ -17,7 +17,7 @@ from export.parquet_rows import ColumnError, column_rows
 from export.repeated_ids import SeenProducts
 from relevance.product import Product
 from relevance.product_row import KNOWN, product_fields, read_product
-from relevance.row_values import RowError
+from relevance.row_values import RowError, names_shown
 from relevance.text_file import JSON_LINES, TextFileError, cannot_be_read, is_gzip_name, open_text
 
 log = logging.getLogger("aisle.export")
@@ -81,7 +81,7 @@ class ProductFile:
             there = parquet.schema_arrow.names
             if missing := [name for name in ("id", "title") if name not in there]:
                 raise ProductFileError(
-                    f"{self.path} has no column {' and no '.join(missing)}, only: {', '.join(there)}"
+                    f"{self.path} has no column {' and no '.join(missing)}, only: {names_shown(there)}"
                 )
             self._tell_unused(there)
             try:
@@ -127,7 +127,7 @@ class ProductFile:
         if self._has_told or KNOWN.issuperset(names):
             return
         self._has_told = True
-        unused = ", ".join(sorted(set(names) - KNOWN))
+        unused = names_shown(sorted(set(names) - KNOWN))
         log.warning("%s: no field of a product and left out: %s", self.path, unused)
 
 

@@ -17,13 +17,11 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from relevance.product import PRODUCT_FIELDS, Product
-from relevance.row_values import RowError, is_absent, required_text
+from relevance.row_values import RowError, is_absent, required_text, shown
 
 KNOWN = frozenset(Product.model_fields) - {"prior"}
 TEXTS = frozenset(PRODUCT_FIELDS) - {"attributes"}
 Scalar = str | bool | int | float
-LONGEST_SHOWN = 120
-"""Characters of a bad value in a message."""
 
 
 def read_product(fields: Mapping[str, Any]) -> Product:
@@ -36,7 +34,7 @@ def read_product(fields: Mapping[str, Any]) -> Product:
         if field == "attributes" and inner:
             # Behind the attribute's name comes that of the one kind of value that pydantic tried first.
             field, problem = f"attributes.{inner[0]}", "must be text, a finite number, true or false"
-        raise RowError(f"{field}: {problem}, got {_shown(first['input'])}") from error
+        raise RowError(f"{field}: {problem}, got {shown(first['input'])}") from error
 
 
 def product_content(product: Product) -> str:
@@ -82,11 +80,6 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-
-
 def _attributes(given: Any) -> dict[str, Any]:
     """Flat attributes; Parquet's map type comes as a list of pairs."""
     if _is_flat(given):
@@ -95,7 +88,7 @@ def _attributes(given: Any) -> dict[str, Any]:
     if isinstance(value, list) and all(isinstance(entry, list | tuple) and len(entry) == 2 for entry in value):
         value = {str(name): entry for name, entry in value}
     if not isinstance(value, dict):
-        raise RowError(f"attributes must be an object of names and values, got {_shown(given)}")
+        raise RowError(f"attributes must be an object of names and values, got {shown(given)}")
     flat: dict[str, Any] = {}
     for name, entry in _flat(value, ""):
         if name in flat:

@@ -111,6 +111,21 @@ def test_a_bad_row_of_parquet_is_named(tmp_path: Path) -> None:
         parquet(tmp_path, table).check()
 
 
+def test_ids_of_a_warehouse_are_read_as_their_digits(tmp_path: Path) -> None:
+    ids = pa.array([0, 10**37], pa.decimal128(38, 0))
+    products = parquet(tmp_path, pa.table({"id": ids, "title": ["lamp", "desk"]}))
+    assert [product.id for product in read(products)] == ["0", str(10**37)]
+
+
+def test_the_columns_of_a_wide_table_are_told_in_short(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    wide = {f"column {n}": ["a"] for n in range(2000)}
+    with pytest.raises(ProductFileError, match=r"has no column id, only: title, column 0, .{,400}…$"):
+        parquet(tmp_path, pa.table({"title": ["lamp"], **wide})).check()
+    caplog.clear()
+    parquet(tmp_path, pa.table({"id": ["a"], "title": ["lamp"], **wide})).check()
+    assert len(caplog.text) < 600
+
+
 def test_products_without_a_title_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     titles = ["lamp", None, "desk", " ", "chair"]
     products = parquet(tmp_path, pa.table({"id": list("abcde"), "title": titles}))

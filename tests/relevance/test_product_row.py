@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -53,6 +54,14 @@ def test_no_attributes_are_none(absent: Any) -> None:
         ({"title": "t"}, "'id' is missing or empty; the row has 'title'"),
         ({"id": " "}, "'id' is missing or empty$"),
         ({"id": True}, "'id' must be text or a number, got True"),
+        ({"id": float("inf")}, "'id' must be text or a number, got inf$"),
+        ({"id": float("-inf")}, "'id' must be text or a number, got -inf$"),
+        (
+            {"id": Decimal("0.5")},
+            r"or a whole number, got Decimal\('0\.5'\); cast the column to text$",
+        ),
+        ({"id": ["x" * 600_000]}, "^'id' must be text or a number, got .{,125}…$"),
+        ({"x" * 600_000: 1, "title": "t"}, "^'id' is missing or empty; the row has 'x{,400}…$"),
         ({"id": "a", "attributes": "red"}, "attributes must be an object of names and values, got 'red'"),
         ({"id": "a", "attributes": "[1]"}, "attributes must be an object"),
         ({"id": "a", "attributes": {"a": {"b c": 1}, "a b": {"c": 2}}}, "attributes name 'a b c' twice"),
@@ -63,9 +72,14 @@ def test_what_can_not_be_said_is_named(row: dict[str, Any], message: str) -> Non
         product_fields(row)
 
 
-@pytest.mark.parametrize("product_id", [7, "7", 7.0, " 7 "])
+@pytest.mark.parametrize("product_id", [7, "7", 7.0, " 7 ", Decimal(7), Decimal("7.00")])
 def test_an_id_is_its_shortest_text(product_id: Any) -> None:
     assert product_fields({"id": product_id}) == {"id": "7"}
+
+
+def test_an_id_of_a_warehouse_keeps_all_its_digits() -> None:
+    digits = "9" * 38
+    assert product_fields({"id": Decimal(digits)}) == {"id": digits}
 
 
 @given(st.dictionaries(st.text(max_size=3), st.none() | st.booleans() | st.integers() | st.text(max_size=3)))
