@@ -10,7 +10,7 @@ with the field's name. A prior belongs to a request, so a row's is not read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from pydantic import ValidationError
@@ -81,20 +81,24 @@ def _text(value: Any) -> Any:
 
 
 def _attributes(given: Any) -> dict[str, Any]:
-    """Flat attributes; Parquet's map type comes as a list of pairs."""
     if _is_flat(given):
         return given
-    value = _of_json(given) if isinstance(given, str) else given
-    if isinstance(value, list) and all(isinstance(entry, list | tuple) and len(entry) == 2 for entry in value):
-        value = {str(name): entry for name, entry in value}
-    if not isinstance(value, dict):
-        raise RowError(f"attributes must be an object of names and values, got {shown(given)}")
     flat: dict[str, Any] = {}
-    for name, entry in _flat(value, ""):
+    for name, entry in _flat(_pairs(given), ""):
         if name in flat:
-            raise RowError(f"attributes name {name!r} twice once nested ones are made flat")
+            raise RowError(f"attributes name {shown(name)} twice, nested ones made flat; keep one of them")
         flat[name] = entry
     return flat
+
+
+def _pairs(given: Any) -> Iterable[tuple[Any, Any]]:
+    """Names and values, nested ones included; Parquet's map type comes as a list of pairs, where a name may repeat."""
+    value = _of_json(given) if isinstance(given, str) else given
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, list) and all(isinstance(entry, list | tuple) and len(entry) == 2 for entry in value):
+        return value
+    raise RowError(f"attributes must be an object of names and values, got {shown(given)}")
 
 
 def _is_flat(given: Any) -> TypeGuard[dict[str, Any]]:
@@ -117,11 +121,11 @@ def _of_json(text: str) -> Any:
     return {} if value is None else value
 
 
-def _flat(attributes: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in attributes.items():
+def _flat(attributes: Iterable[tuple[Any, Any]], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in attributes:
         name = f"{prefix}{key}".strip()
         if isinstance(value, dict):
-            yield from _flat(value, f"{name} ")
+            yield from _flat(value.items(), f"{name} ")
         elif isinstance(value, list):
             present = [entry for entry in value if not is_absent(entry)]
             if present:

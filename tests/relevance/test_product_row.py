@@ -43,6 +43,10 @@ def test_attributes_may_be_an_object_pairs_or_their_json(given_attributes: Any) 
     assert product_fields({"id": "a", "attributes": given_attributes})["attributes"] == {"width": "3"}
 
 
+def test_an_absent_value_clashes_with_none() -> None:
+    assert product_fields({"id": "a", "attributes": [("a", None), ("a", "1")]})["attributes"] == {"a": "1"}
+
+
 @pytest.mark.parametrize("absent", [None, "", " ", float("nan"), "null", {}, "{}"])
 def test_no_attributes_are_none(absent: Any) -> None:
     assert not product_fields({"id": "a", "attributes": absent}).get("attributes")
@@ -65,6 +69,9 @@ def test_no_attributes_are_none(absent: Any) -> None:
         ({"id": "a", "attributes": "red"}, "attributes must be an object of names and values, got 'red'"),
         ({"id": "a", "attributes": "[1]"}, "attributes must be an object"),
         ({"id": "a", "attributes": {"a": {"b c": 1}, "a b": {"c": 2}}}, "attributes name 'a b c' twice"),
+        ({"id": "a", "attributes": [("a", "1"), ("a", "2")]}, "attributes name 'a' twice, .*; keep one of them$"),
+        ({"id": "a", "attributes": [["a", "1"], [" a ", "1"]]}, "attributes name 'a' twice"),
+        ({"id": "a", "attributes": '[["a", 1], ["a", 2]]'}, "attributes name 'a' twice"),
     ],
 )
 def test_what_can_not_be_said_is_named(row: dict[str, Any], message: str) -> None:
