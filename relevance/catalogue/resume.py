@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,10 @@ def begin_or_resume(directory: Path, plan: Plan) -> list[ShardIndex]:
 
 
 def check_directory(directory: Path) -> None:
-    """CatalogueError for a directory of other files, which a catalogue would lie among."""
+    """CatalogueError for what is no directory, and for one of other files, which a catalogue would lie among."""
+    if os.path.lexists(directory) and not directory.is_dir():
+        kind = "a file" if directory.exists() else "a link that leads nowhere"
+        raise CatalogueError(f"{directory} is {kind}, where a directory is wanted; choose a new or an empty one")
     if not directory.is_dir() or any((directory / name).exists() for name in (MANIFEST, PLAN)):
         return
     begun = (f"{PLAN}{PARTIAL}", f"{MANIFEST}{PARTIAL}")

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -131,75 +130,6 @@ def test_changed_products_do_not_go_on_with_the_build_of_others(products: Path, 
     write_products(products, COUNT + 1)
     with pytest.raises(CatalogueError, match="begun with another source"):
         build(products, tmp_path / "catalogue", FakeEncoder())
-
-
-def test_a_finished_catalogue_is_left_as_it_is(products: Path, tmp_path: Path) -> None:
-    build(products, tmp_path / "catalogue", FakeEncoder())
-    again = FakeEncoder()
-    build(products, tmp_path / "catalogue", again)
-    assert again.encoded == 0
-    with pytest.raises(CatalogueError, match="of other products or another encoder"):
-        build(products, tmp_path / "catalogue", FakeEncoder("encoder-2"))
-
-
-@pytest.mark.parametrize(
-    ("version", "outcome"),
-    [
-        ("encoder-1", nullcontext()),
-        ("encoder-2", pytest.raises(CatalogueError, match="of other products or another encoder")),
-    ],
-)
-def test_a_build_that_another_one_overtakes_leaves_it_as_it_is(
-    products: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    version: str,
-    outcome: AbstractContextManager[object],
-) -> None:
-    check = ProductFile.check
-
-    def overtaken(file: ProductFile) -> int:
-        monkeypatch.setattr(ProductFile, "check", check)
-        build(products, tmp_path / "catalogue", FakeEncoder())
-        return file.check()
-
-    monkeypatch.setattr(ProductFile, "check", overtaken)
-    again = FakeEncoder(version)
-    with outcome:
-        build(products, tmp_path / "catalogue", again)
-    assert again.encoded == 0
-
-
-@pytest.mark.parametrize("name", ["records-00001.bin", "records-00001.idx"])
-@pytest.mark.parametrize("kept", [None, 0, 100])
-def test_a_damaged_catalogue_is_not_called_finished(
-    products: Path, tmp_path: Path, name: str, kept: int | None
-) -> None:
-    build(products, tmp_path / "catalogue", FakeEncoder())
-    path = tmp_path / "catalogue" / name
-    content = path.read_bytes()
-    path.unlink()
-    if kept is not None:
-        path.write_bytes(content[:kept])
-    with pytest.raises(CatalogueError, match=rf"{name} .*; restore it .* or build the catalogue again in another"):
-        build(products, tmp_path / "catalogue", FakeEncoder())
-
-
-def test_a_directory_of_other_files_is_left_alone_before_any_row_is_read(products: Path, tmp_path: Path) -> None:
-    directory = tmp_path / "photos"
-    directory.mkdir()
-    (directory / ".hidden").touch()
-    build(products, directory, FakeEncoder())
-    other = tmp_path / "other"
-    other.mkdir()
-    for n in range(5):
-        (other / f"{n}.jpg").touch()
-    products.write_text("no product", encoding="utf-8")
-    with pytest.raises(
-        CatalogueError, match=r"other holds other files \(0\.jpg, 1\.jpg, 2\.jpg, …\) and is no catalogue"
-    ):
-        build(products, other, FakeEncoder())
-    assert len(list(other.iterdir())) == 5
 
 
 @pytest.mark.parametrize("row", ['{"title": "last"}', '{"id": "p3", "title": "another"}'])
