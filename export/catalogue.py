@@ -1,6 +1,7 @@
 """Build the catalogue of a shop: `python -m export.catalogue products.parquet -o catalogue/ --bundle DIR --verify`.
 
-Every row is checked before the first is encoded. A build that was stopped goes on when the same command is run again.
+Every row is checked before the first is encoded, and the file must not change until the last one is. A build that was
+stopped goes on when the same command is run again.
 `--verify` reads every record once more; without a file of products it is all that is done.
 """
 

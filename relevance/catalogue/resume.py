@@ -7,7 +7,7 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import from_json
 
@@ -71,7 +71,7 @@ def _check_plan(path: Path, plan: Plan) -> None:
     if not path.exists():
         if any(path.parent.glob("records-*")):
             raise CatalogueError(f"{path} is not there but shards are; delete {path.parent} to build anew")
-        write_whole(path, (json.dumps(wanted, indent=2) + "\n").encode())
+        _write_plan(path, wanted)
         return
     try:
         begun = from_json(path.read_bytes())
@@ -79,11 +79,20 @@ def _check_plan(path: Path, plan: Plan) -> None:
         raise CatalogueError(f"{path} cannot be read ({error}); delete {path.parent} to build anew") from error
     if begun == wanted:
         return
+    is_plan = isinstance(begun, dict) and begun.keys() == wanted.keys()
+    if is_plan and not any(path.parent.glob("records-*.idx")):
+        # No shard of the other build is finished: there is nothing that this one could go on from, or lose.
+        _write_plan(path, wanted)
+        return
     other = [name for name in wanted if not isinstance(begun, dict) or begun.get(name) != wanted[name]]
     raise CatalogueError(
         f"{path}: this build was begun with another {', '.join(other)}; "
         f"delete {path.parent} to build anew, or choose another directory"
     )
+
+
+def _write_plan(path: Path, wanted: dict[str, Any]) -> None:
+    write_whole(path, (json.dumps(wanted, indent=2) + "\n").encode())
 
 
 def _finished_shards(directory: Path) -> list[ShardIndex]:

@@ -85,6 +85,9 @@ def test_a_file_that_changes_while_it_is_encoded_gives_no_catalogue(
     with pytest.raises(ProductFileError, match=CHANGED):
         build(products, tmp_path / "catalogue", ChangingEncoder(lambda: change(products)))
     assert not (tmp_path / "catalogue" / "manifest.json").exists()
+    if products.exists() and change is not tear:
+        with pytest.raises(CatalogueError, match="begun with another source; delete"):
+            build(products, tmp_path / "catalogue", FakeEncoder())
     # What was finished before is of the file as it was: the build goes on if that comes back.
     write_products(products)
     encoder = FakeEncoder()

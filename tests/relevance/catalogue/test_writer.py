@@ -113,6 +113,31 @@ def test_a_build_does_not_go_on_as_another(tmp_path: Path, source: str, encoder:
         writer_in(tmp_path, source, encoder)
 
 
+def test_a_build_that_finished_no_shard_stands_in_no_ones_way(tmp_path: Path) -> None:
+    with closing(writer_in(tmp_path / "begun", "old.parquet")) as begun:
+        add(begun, range(7))
+    writer = writer_in(tmp_path / "begun", "new.parquet", "encoder-2")
+    assert writer.products == 0
+    add(writer, range(3))
+    manifest = writer.finish()
+    assert (manifest.source, manifest.encoder_version, manifest.products) == ("new.parquet", "encoder-2", 3)
+
+
+@pytest.mark.parametrize("lost", ["records-00000.idx", "records-00001.idx"])
+def test_a_build_with_a_lost_index_stays_that_of_its_source(tmp_path: Path, lost: str) -> None:
+    add(writer_in(tmp_path, "old.parquet"), range(20))
+    (tmp_path / lost).unlink()
+    with pytest.raises(CatalogueError, match="begun with another source; delete"):
+        writer_in(tmp_path, "new.parquet")
+
+
+def test_a_plan_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"title": "holidays"}')
+    with pytest.raises(CatalogueError, match="begun with another encoder_version, width, source"):
+        writer_in(tmp_path)
+    assert (tmp_path / "plan.json").read_text() == '{"title": "holidays"}'
+
+
 def test_a_finished_catalogue_is_not_written_again(tmp_path: Path) -> None:
     write_numbered(tmp_path, 3)
     with pytest.raises(CatalogueError, match="finished and never changed"):
