@@ -84,6 +84,12 @@ class PairEncoder:
         self._sep = _special_id(tokenizer, SEP)
         self.pad_id = _special_id(tokenizer, PAD)
 
+    @property
+    def largest_id(self) -> int:
+        """The largest token id of the vocabulary."""
+        largest: int = max(self._tokenizer.get_vocab().values())
+        return largest
+
     def encode_queries(self, queries: Sequence[str]) -> list[EncodedText]:
         """Tokenise queries, each cut to the query budget."""
         budget = self.template.query_max_tokens

@@ -73,8 +73,8 @@ class Runner(Protocol):
     def run(self, pairs: Sequence[Pair], options: ort.RunOptions | None = None) -> BatchRun:
         """Score `n` pairs: `n` logits in order."""
 
-    def samples(self, length: int, count: int) -> Sequence[Pair]:
-        """`count` pairs of `length` tokens that nothing is known of, to measure with."""
+    def samples(self, length: int, count: int, token_id: int = 0) -> Sequence[Pair]:
+        """`count` pairs of `length` tokens that nothing is known of, to measure with; all tokens are `token_id`."""
 
     def close(self) -> None:
         """No more will be run."""
@@ -143,14 +143,29 @@ class OnnxBackend:
             raise WorkerDiedError(f"an inference thread was ended by {error!r}") from error
 
 
+SHORT_TOKENS = 16
+"""Of a pair that is as short as they come."""
+
+
 def warm_up(backend: OnnxBackend, longest: int, batch_tokens: int) -> float:
     """Run the extreme shapes so that no request pays for them; returns tokens/s of one session while all run.
 
     Raises BackendError if a run fails or gives anything but one finite number for each pair.
     """
-    sizes = [(length, max(1, batch_tokens // length)) for length in (longest, longest, 16, 16)]
+    sizes = [(length, max(1, batch_tokens // length)) for length in (longest, longest, SHORT_TOKENS, SHORT_TOKENS)]
     rounds = [probe(backend, length, count, backend.concurrency) for length, count in sizes]
     return max(min(run.tokens / run.seconds for run in runs) for runs in rounds)
+
+
+def check_vocabulary(backend: OnnxBackend, largest_id: int) -> None:
+    """Run the tokenizer's largest id: an id that the graph has no embedding for fails the request that has it."""
+    try:
+        backend.run_here(backend.runner.samples(SHORT_TOKENS, 1, largest_id))
+    except Exception as error:
+        raise BackendError(
+            f"the model fails on token id {largest_id}, which the tokenizer gives: they are not of one model; "
+            f"export the bundle again ({error})"
+        ) from error
 
 
 def probe(backend: OnnxBackend, length: int, count: int, times: int) -> list[BatchRun]:

@@ -55,9 +55,9 @@ class CrossEncoderRunner:
     def close(self) -> None:
         """It holds nothing that has to be given back."""
 
-    def samples(self, length: int, count: int) -> Sequence[Pair]:
+    def samples(self, length: int, count: int, token_id: int = 0) -> Sequence[Pair]:
         """`count` pairs of `length` tokens."""
-        return sample_pairs(length, count)
+        return sample_pairs(length, count, token_id)
 
 
 def load_backend(graph: Graph, pad_id: int, layout: Layout, batch_seconds: float = math.inf) -> OnnxBackend:

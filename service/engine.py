@@ -10,7 +10,7 @@ from relevance.bundle import Bundle, load_bundle
 from relevance.pair_encoding import PairEncoder
 from service.autotune.start import autotune
 from service.autotune.tuning import Tuning
-from service.backend import OnnxBackend, warm_up
+from service.backend import OnnxBackend, check_vocabulary, warm_up
 from service.cores import usable_cores
 from service.cross_encoder import load_backend, load_bucket_runner, open_runner
 from service.errors import BackendError, SettingsError
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 LONE_TOKENS = 32
 """Of the pair by which the threads of a lone micro-batch are chosen: a query and a title."""
+
+UNKNOWN_WORD = "\U00012000\U00013000"
+"""A cuneiform sign and a hieroglyph, which no vocabulary has as a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def _open_cross_encoder(bundle: Bundle, settings: Settings, placement: Placement
         backend = _bucketed(graph, encoder, tuning, settings)
     else:
         backend = load_backend(graph.plain(), encoder.pad_id, tuning.layout, settings.batch_seconds)
+    check_vocabulary(backend, encoder.largest_id)
     warm_speed = warm_up(backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
     if may_be_wide:
         lone = _lone(backend, graph, encoder, tuning, settings)
@@ -130,11 +134,12 @@ def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Eng
     for name, given in (("LONE_THREADS", settings.lone_threads), ("CUDA_GRAPHS", settings.cuda_graphs or None)):
         if given is not None:
             raise SettingsError(f"{PREFIX}{name} is for cross-encoders, but {settings.bundle} is a split student")
-    _pair_encoder(bundle)
+    encoder = _pair_encoder(bundle)
     on_gpu = placement.provider != "cpu"
     _check_sessions(settings, on_gpu)
     tuning = split_tuning(settings, usable_cores(), on_gpu)
     split = open_split(bundle, placement, tuning, settings)
+    check_vocabulary(split.backend, encoder.largest_id)
     speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)
     pairing, keys, threads = split.pairing, SplitPairKeys(), tuning.threads
     return Engine(settings, bundle, split.backend, pairing, keys, tuning, speed, placement, threads, split)
@@ -142,7 +147,10 @@ def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Eng
 
 def _pair_encoder(bundle: Bundle) -> PairEncoder:
     try:
-        return bundle.pair_encoder()
+        encoder = bundle.pair_encoder()
+        # A tokenizer that has no token for the unknown fails on the first word that it does not know.
+        encoder.encode_queries([UNKNOWN_WORD])
+        return encoder
     except Exception as error:
         # The tokenizers library raises bare Exception for a file that it cannot read.
         raise BackendError(f"the tokenizer of bundle {bundle.directory} cannot be used: {error}") from error

@@ -28,9 +28,9 @@ class Pair(Protocol):
         """Its share of a micro-batch's tokens: what the model has to compute for it now."""
 
 
-def sample_pairs(length: int, count: int) -> Sequence[Pair]:
-    """`count` pairs of `length` tokens of a cross-encoder, to warm and measure it with: what they say is no matter."""
-    return [EncodedPair((0,) * length, (0,) * length)] * count
+def sample_pairs(length: int, count: int, token_id: int = 0) -> Sequence[Pair]:
+    """`count` pairs of `length` tokens of a cross-encoder, all of them `token_id`, to warm and measure it with."""
+    return [EncodedPair((token_id,) * length, (0,) * length)] * count
 
 
 @dataclass(frozen=True, slots=True)

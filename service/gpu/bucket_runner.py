@@ -70,9 +70,9 @@ class BucketRunner:
             padded_tokens=sum(part.tokens for part in parts),
         )
 
-    def samples(self, length: int, count: int) -> Sequence[Pair]:
+    def samples(self, length: int, count: int, token_id: int = 0) -> Sequence[Pair]:
         """`count` pairs of `length` tokens."""
-        return sample_pairs(length, count)
+        return sample_pairs(length, count, token_id)
 
     def close(self) -> None:
         """End the device's thread."""

@@ -70,11 +70,11 @@ class SplitRunner:
         """No more will be run."""
         self.graphs.close()
 
-    def samples(self, length: int, count: int) -> Sequence[Pair]:
+    def samples(self, length: int, count: int, token_id: int = 0) -> Sequence[Pair]:
         """`count` pairs of products of `length` tokens that no tier knows."""
-        ids = (0,) * max(1, length - SPECIAL_TOKENS)
+        ids = (token_id,) * max(1, length - SPECIAL_TOKENS)
         texts = [SampleText(ids, (), os.urandom(KEY_BYTES)) for _ in range(count)]
-        return [SplitPair(QueryText((0,)), text, None) for text in texts]
+        return [SplitPair(QueryText((token_id,)), text, None) for text in texts]
 
     def _records(self, pairs: Sequence[SplitPair], options: ort.RunOptions | None) -> list[ProductRecord]:
         """Each pair's record. Another request may have had a product encoded since this one looked."""

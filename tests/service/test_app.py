@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from tokenizers import models
 
-from relevance.bundle import Bundle, BundleError
+from relevance.bundle import Bundle, BundleError, save_bundle
 from service.app import batch_limits, create_app
 from service.engine import load
 from service.errors import BackendError, SettingsError
@@ -14,7 +16,7 @@ from service.settings import Settings
 from tests.conftest import SplitBundles
 from tests.service.app_client import AppClient
 from tests.service.conftest import MakeService
-from tests.service.tiny_bundle import tokenizer, write_bundle
+from tests.service.tiny_bundle import PIECES, tokenizer, write_bundle
 
 
 def test_loading_warms_the_backend(bundle: Bundle) -> None:
@@ -42,9 +44,37 @@ def test_a_split_students_list_is_not_shared(split_bundles: SplitBundles, bucket
     engine.backend.close()
 
 
+def write_manifest(bundle: Bundle) -> None:
+    """Anew, for files that were changed."""
+    save_bundle(bundle.directory, bundle.manifest.model_dump(mode="json", exclude={"files"}))
+
+
 def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="not there"):
         load(Settings(bundle=tmp_path / "nothing"))
+
+
+def test_a_tokenizer_whose_ids_the_graph_cannot_read_is_refused(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "tiny")
+    path = bundle.directory / "model.int8.onnx"
+    graph = onnx.load(path)
+    (lookup,) = [node for node in graph.graph.node if node.op_type == "Gather"]
+    # Of the query too, so that the last word of the vocabulary, which the table lacks, is looked up.
+    lookup.input[1] = "input_ids"
+    onnx.save(graph, path)
+    write_manifest(bundle)
+    with pytest.raises(BackendError, match=rf"token id {len(PIECES) - 1}, .* not of one model; export"):
+        load(Settings(bundle=bundle.directory, autotune=False))
+
+
+def test_a_tokenizer_without_a_token_for_the_unknown_is_refused(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "tiny")
+    made = tokenizer()
+    made.model = models.WordPiece(made.get_vocab(), unk_token="[NONE]")
+    made.save(str(bundle.directory / "tokenizer.json"))
+    write_manifest(bundle)
+    with pytest.raises(BackendError, match=r"the tokenizer of bundle .*tiny cannot be used: .*UNK.* token"):
+        load(Settings(bundle=bundle.directory, autotune=False))
 
 
 def test_a_queue_too_small_for_the_bundle_is_refused(bundle: Bundle) -> None:

@@ -27,8 +27,8 @@ class Slow:
         self.clock[0] += self.seconds
         return BatchRun(np.zeros(len(pairs), dtype=np.float32), 0.0, self.seconds, 1, 1)
 
-    def samples(self, length: int, count: int) -> Sequence[Pair]:
-        return [EncodedPair((0,) * length, (0,) * length)] * count
+    def samples(self, length: int, count: int, token_id: int = 0) -> Sequence[Pair]:
+        return [EncodedPair((token_id,) * length, (0,) * length)] * count
 
     def close(self) -> None:
         self.closed = True

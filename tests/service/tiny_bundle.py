@@ -2,7 +2,7 @@
 
     logit = sum over the product's tokens of VALUES[token], 0 for words that are not listed
 
-so "good good bad" has the logit 1.0. `nan` gives NaN, and `boom` makes ONNX Runtime raise.
+so "good good bad" has the logit 1.0. `nan` gives NaN, and `boom` in a product makes ONNX Runtime raise.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def graph() -> onnx.ModelProto:
         for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
     nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["values"]),
+        helper.make_node("Mul", ["input_ids", "token_type_ids"], ["of_products"]),
+        helper.make_node("Gather", ["table", "of_products"], ["values"]),
         helper.make_node("Mul", ["attention_mask", "token_type_ids"], ["counts"]),
         helper.make_node("Cast", ["counts"], ["weights"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["values", "weights"], ["weighted"]),
