@@ -3,14 +3,10 @@
 A body is refused where there is no room for it, or where the work ahead would make it miss its deadline: a late answer
 helps nobody, and takes time from one that would be on time. Nothing waits here and nothing is tokenised yet. The
 ticket holds the tokens until the answer is made.
-
-A prediction errs. So what is let in is looked at once more when its turn has come: the same rule says until when each
-request can begin (`latest_start`), and the queue passes over what cannot any more.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +30,9 @@ SHARE_TOKENS = 20_000
 Texts differ in their characters per token, and a split student computes almost nothing for products that it knows.
 """
 
+MOST_OF_SLACK = 0.5
+"""The margin takes no more of a request's slack: it is learnt from what is let in, so it must never shut the door."""
+
 Backlog = Callable[[int], int]
 """Priority → tokens of submitted work at least as urgent that is not done."""
 
@@ -48,8 +47,8 @@ class Ticket:
     """Tokens of its texts, guessed from their characters."""
     catalogue_tokens: int
     """Of `tokens`, those of the products that are named by their ids."""
-    due: float = inf
-    """When it should be answered, in the clock's seconds, by when it began; infinite before, or without a deadline."""
+    slack: float
+    """Seconds that its deadline leaves beside its own work: infinite without one, negative if it cannot be whole."""
     submitted: bool = False
     """Whether its work is in the queue."""
 
@@ -63,7 +62,6 @@ class Admission:
         capacity: int,
         speed: EngineSpeed,
         backlog: Backlog,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.outstanding = 0
         self.margin = LateMargin()
@@ -71,7 +69,6 @@ class Admission:
         self._capacity = capacity
         self._speed = speed
         self._backlog = backlog
-        self._clock = clock
         self._bodies = 0
         self._not_submitted = 0
         self._full = False
@@ -94,17 +91,15 @@ class Admission:
         cost = max(1, min(round(guess * self._share.value), self._most(requests)) + catalogue_tokens)
         self._check_room(cost)
         self._check_time(cost, min(request.priority for request in requests), seconds_left)
-        ticket = Ticket(cost, guess, catalogue_tokens)
+        ticket = Ticket(cost, guess, catalogue_tokens, self._slack(cost, seconds_left))
         self.outstanding += cost
         self._not_submitted += cost
         self._bodies += 1
         try:
             yield ticket
         except DeadlineExceededError:
-            self._learn(ticket)
+            self.answered(ticket, in_time=False)
             raise
-        else:
-            self._learn(ticket)
         finally:
             self._bodies -= 1
             self.outstanding -= ticket.tokens
@@ -117,29 +112,14 @@ class Admission:
         ticket.tokens = tokens
         self._share.add(max(0, tokens - ticket.catalogue_tokens), ticket.guess)
 
-    def latest_start(self, tokens: int, deadline: float) -> float:
-        """Until when a request of so many tokens can begin to be whole by `deadline`; both in the clock's seconds.
+    def is_hurried(self, tokens: int, seconds_left: float) -> bool:
+        """Whether so many tokens of work are not expected to be done in time, even with nothing ahead of them."""
+        return self._slack(tokens, seconds_left) < self.margin.seconds
 
-        Infinite for one that is too large for its deadline: there is nothing to miss.
-        """
-        now = self._clock()
-        spare = self._spare_seconds(tokens, deadline - now)
-        return now + spare if spare >= 0 else inf
-
-    def began(self, ticket: Ticket, when: float) -> None:
-        """Tell when the first micro-batch of a body with a deadline was cut: by when it is answered is learnt from.
-
-        Without a deadline a body may rightly be overtaken, and says nothing.
-        """
-        ticket.due = when + ticket.tokens / self._speed.tokens_per_second
-
-    def too_late(self, priority: int) -> OverloadedError:
-        """The refusal of a body that was let in and could not begin in time."""
-        return OverloadedError(
-            "The work ahead took longer than predicted, too long for this request's deadline; "
-            "try again after the stated seconds.",
-            retry_after=self._backlog(priority) / self._speed.tokens_per_second,
-        )
+    def answered(self, ticket: Ticket, in_time: bool) -> None:
+        """Tell whether a body was scored whole and by its deadline, which is learnt from where it could be."""
+        if 0 <= ticket.slack < inf:
+            self.margin.answered(in_time, most=ticket.slack * MOST_OF_SLACK)
 
     def _most(self, requests: Sequence[Request]) -> int:
         """Tokens that the template lets the model read of what was sent.
@@ -147,10 +127,6 @@ class Admission:
         The learnt share may belong to other texts; without this bound a body could be taken for one that never fits.
         """
         return self._template.max_length * sum(not one.by_id for request in requests for one in request.candidates)
-
-    def _learn(self, ticket: Ticket) -> None:
-        if ticket.due < inf:
-            self.margin.answered(self._clock() - ticket.due)
 
     def _submit(self, ticket: Ticket) -> None:
         if not ticket.submitted:
@@ -168,17 +144,18 @@ class Admission:
 
     def _check_time(self, cost: int, priority: int, seconds_left: float) -> None:
         delay = self._tokens_before(cost, priority) / self._speed.tokens_per_second
-        spare = self._spare_seconds(cost, seconds_left)
+        slack = self._slack(cost, seconds_left)
         # What is too large for its deadline even on an idle service gets the best that half of its time can give.
-        if delay > (spare if spare >= 0 else max(0.0, seconds_left) / 2):
+        usable = slack - min(self.margin.seconds, MOST_OF_SLACK * slack) if slack >= 0 else max(0.0, seconds_left) / 2
+        if delay > usable:
             raise OverloadedError(
                 "The work ahead would make this request miss its deadline; try again after the stated seconds.",
                 retry_after=delay,
             )
 
-    def _spare_seconds(self, cost: int, seconds_left: float) -> float:
-        """For how long work of `cost` can wait and still be done in time; negative if it cannot be done in time."""
-        return seconds_left - self.margin.seconds - cost / self._speed.tokens_per_second
+    def _slack(self, tokens: int, seconds_left: float) -> float:
+        """Seconds for which so many tokens of work can wait and be done in time, if nothing goes wrong."""
+        return seconds_left - tokens / self._speed.tokens_per_second
 
     def _tokens_before(self, cost: int, priority: int) -> int:
         """Tokens that will be served before a body of `cost` is done, beside its own.

@@ -1,9 +1,7 @@
 """The queue of admitted work, and the rule that cuts it into micro-batches. Pure: no asyncio, no clock.
 
 The rule, in order:
-1. Dead entries (deadline past, client gone, request failed) leave before anything is cut. So does the one whose turn
-   it is, if by now it cannot be whole by its deadline and another of its priority can: an answer in parts helps less
-   than a whole one. What has begun goes on.
+1. Dead entries (deadline past, client gone, request failed) leave before anything is cut.
 2. Entries of the most urgent priority go first. Among equals `FairClock` decides; within one slice of its
    time the earliest deadline goes first.
 3. The first entry gives its longest waiting pair, then as many shorter ones as fit: longest × count
@@ -13,7 +11,8 @@ The rule, in order:
 4. Room that is left goes to the next entries, of any priority, with pairs no longer than the longest.
 5. A pair that the caller does not claim, since its score is known or on its way, takes no room.
 
-An entry with a deadline is served in its own order, one window (`service.windows`) of about a batch after the other.
+An entry with a deadline is served in its own order, one window (`service.windows`) of about a batch after the other;
+one that finds the engine idle and is not hurried, in parts of like lengths, whose order counts by every few of them.
 Rows that a window leaves free go to pairs of like length in its later ones, before they go to other entries.
 """
 
@@ -24,7 +23,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import isinf
 from typing import Generic, TypeVar
 
 from service.entry import DropReason, Entry
@@ -133,13 +131,9 @@ class BatchQueue(Generic[EntryT]):
         self._tokens[entry.priority] += tokens
 
     def drop_dead(self, now: float) -> list[Dropped[EntryT]]:
-        """Remove and return the entries that are not worth serving at time `now`; the first one left begins."""
+        """Remove and return the entries nobody waits for any more at time `now`."""
         dead = [entry for entry in self._entries if entry.dead is not None or entry.deadline <= now]
         dropped = [self._drop(entry, entry.dead or DropReason.DEADLINE) for entry in dead]
-        while self._first_is_too_late(now):
-            dropped.append(self._drop(self._entries[0], DropReason.LATE))
-        if self._entries and self._entries[0].begun is None:
-            self._entries[0].begun = now
         self._forget_idle_levels()
         return dropped
 
@@ -163,13 +157,6 @@ class BatchQueue(Generic[EntryT]):
         entry.sort_key = (entry.priority, time_slice, entry.deadline, entry.finish, self._pushed)
         insort(self._entries, entry, key=_sort_key)
         self._pushed += 1
-
-    def _first_is_too_late(self, now: float) -> bool:
-        """Whether another of its priority should go in its place."""
-        if not self._entries or not self._entries[0].too_late(now):
-            return False
-        first, *others = self._entries
-        return any(other.priority == first.priority and not other.too_late(now) for other in others)
 
     def _drop(self, entry: EntryT, reason: DropReason) -> Dropped[EntryT]:
         rows = list(entry.waiting())
@@ -212,8 +199,8 @@ class BatchQueue(Generic[EntryT]):
         order = [row for row in entry.order if row in chosen]
         if not parts:
             return ordered_windows(lengths, order, self._limits.tokens)
-        # Its order matters where time runs out. What is expected to be whole gains more by like lengths.
-        return equal_parts(lengths, order, parts) if isinf(entry.latest_start) else ordered_parts(lengths, order, parts)
+        # Its order counts where time runs out. What is expected to be whole gains more by like lengths.
+        return (equal_parts if entry.hurried else ordered_parts)(lengths, order, parts)
 
     def _take(self, entry: EntryT, longest: int, room: int, claim: Claim[EntryT]) -> list[int]:
         """Take up to `room` claimed pairs whose length suits a row of `longest` tokens."""

@@ -3,8 +3,8 @@
 A batch is cut the moment the engine can take one: `concurrency` run and one waits ahead of them. So an
 idle server starts at once, and while all are busy work gathers and batches get full. Nothing sleeps.
 
-Every job's future is resolved on every path: all pairs scored; deadline, or too late to begin (what is
-scored by then counts); a failing batch (its shares are run again one by one, and only those that fail again fail);
+Every job's future is resolved on every path: all pairs scored; deadline (what is scored by then
+counts); a failing batch (its shares are run again one by one, and only those that fail again fail);
 the client gone; the device's loss, the loop's death or `stop` (all jobs fail, and new ones are refused). A pair
 that was left to somebody else's computation is queued again when that one fails.
 """
@@ -146,7 +146,7 @@ class Batcher:
         self._queue.push(job, waiting, idle=not self._running_tokens and not self._backend.stuck)
         self._pushed.set()
         if job.deadline != float("inf"):
-            timer = loop.call_later(max(0.0, job.deadline - job.submitted), self._expire, job, DropReason.DEADLINE)
+            timer = loop.call_later(max(0.0, job.deadline - job.submitted), self._expire, job)
             job.done.add_done_callback(lambda _: timer.cancel())
 
     async def _run(self) -> None:
@@ -177,8 +177,8 @@ class Batcher:
             if unscored := min(dropped.pairs, job.wanted - job.scored):
                 for observer in self._observers:
                     observer.work_dropped(dropped.reason, unscored)
-            if dropped.reason in (DropReason.DEADLINE, DropReason.LATE):
-                self._expire(job, dropped.reason)
+            if dropped.reason is DropReason.DEADLINE:
+                self._expire(job)
 
     async def _run_batch(self, parts: Sequence[Part], tokens: int, alone: bool) -> None:
         try:
@@ -246,9 +246,9 @@ class Batcher:
             for observer in self._observers:
                 observer.pairs_reused(source, pairs)
 
-    def _expire(self, job: Job, reason: DropReason) -> None:
+    def _expire(self, job: Job) -> None:
         if not job.done.done():
-            job.dead = reason
+            job.dead = DropReason.DEADLINE
             job.finished = self._clock()
             job.done.set_result(None)
 

@@ -13,7 +13,6 @@ class DropReason(StrEnum):
     """Why work was thrown away unscored."""
 
     DEADLINE = "deadline"
-    LATE = "late"
     DISCONNECTED = "disconnected"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -24,18 +23,16 @@ class Entry:
     """One request's pairs. `lengths[i]` is the token count of pair i, `deadline` is in the caller's clock.
 
     `order` lists pair indexes in the order to serve; None leaves the order to the queue. `priority` 0 is the
-    most urgent. Begun after `latest_start`, it is not expected to be whole by its deadline; infinite if that is
-    never expected. Whoever pushed the entry sets `dead` when its result is no longer wanted. `begun`: when it was its
-    turn for the first time. `shared`: its windows are the parts for all sessions, each a batch by itself.
+    most urgent. `hurried`: it is not expected to be whole by its deadline. Whoever pushed the entry sets `dead` when
+    its result is no longer wanted. `shared`: its windows are the parts for all sessions, each a batch by itself.
     """
 
     lengths: Sequence[int]
     order: Sequence[int] | None = None
     deadline: float = inf
-    latest_start: float = inf
+    hurried: bool = False
     priority: int = 0
     dead: DropReason | None = None
-    begun: float | None = field(default=None, init=False)
     windows: deque[list[int]] = field(default_factory=deque, init=False)
     finish: float = field(default=0.0, init=False)
     shared: bool = field(default=False, init=False)
@@ -44,7 +41,3 @@ class Entry:
     def waiting(self) -> Iterable[int]:
         """Pair indexes not yet taken."""
         return (row for window in self.windows for row in window)
-
-    def too_late(self, now: float) -> bool:
-        """Whether it has not begun, and had better not at time `now`."""
-        return self.begun is None and self.latest_start < now

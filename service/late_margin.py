@@ -1,31 +1,31 @@
-"""By how much answers come later than predicted at their beginning: a running quantile, learnt from the answers.
+"""How long before its deadline a request must be predicted to be done to be let in: learnt from what became of others.
 
-A prediction counts tokens. What it leaves out (others that rightly overtake, the last micro-batch's idle cores, the
-reply, other processes) shows in the answers, and differs from machine to machine.
+A prediction counts tokens. What it leaves out (requests that rightly overtake, the last micro-batch's idle cores, the
+reply, other processes) differs from machine to machine, and shows in how many deadlines are missed.
 """
 
 from __future__ import annotations
 
-QUANTILE = 0.85
-"""Part of the requests that begin which shall keep their deadline.
-
-More of them would leave the engine idle: the rare answer that is far too late would hold back all others."""
+IN_TIME = 0.95
+"""Part of the requests with a deadline that shall be whole by it. For more the door would let in too little to do."""
 
 STEP_SECONDS = 0.005
-"""How far one late answer moves the margin: a few of them make up for a wrong start."""
+"""How far one missed deadline moves the margin: a few of them make up for a wrong start."""
 
 
 class LateMargin:
-    """Seconds to add to a prediction so that `QUANTILE` of the answers come within it.
+    """Seconds to keep between prediction and deadline so that `IN_TIME` of the requests keep it.
 
-    Stochastic approximation (Robbins and Monro, 1951): an answer that is later moves the margin up by
-    q steps, every other one down by 1 − q, which is in balance at the quantile q.
+    Stochastic approximation (Robbins and Monro, 1951): a request that misses its deadline moves the margin up by q
+    steps, every other one down by 1 − q, which is in balance where the part q of them is in time.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def answered(self, late_by: float) -> None:
-        """An answer came `late_by` seconds after its prediction, or is not there after so long."""
-        step = QUANTILE if late_by > self.seconds else QUANTILE - 1
-        self.seconds = max(0.0, self.seconds + STEP_SECONDS * step)
+    def answered(self, in_time: bool, most: float) -> None:
+        """A request kept its deadline or missed it, which says nothing of margins above `most`: it had none such."""
+        if in_time:
+            self.seconds = max(0.0, self.seconds - STEP_SECONDS * (1 - IN_TIME))
+        elif self.seconds < most:
+            self.seconds = min(most, self.seconds + STEP_SECONDS * IN_TIME)

@@ -9,8 +9,7 @@ from math import inf, isinf
 
 from service.admission import Admission
 from service.batcher import Batcher
-from service.entry import DropReason
-from service.errors import DeadlineExceededError, ServiceError
+from service.errors import DeadlineExceededError
 from service.job import Job
 from service.metrics import Metrics
 from service.pair import MissingProduct, Pair
@@ -51,10 +50,10 @@ class Scorer:
             stages.admission.settle(ticket, encoded.tokens)
             jobs = [self._job(*parts) for parts in zip(requests, encoded.pairs, deadlines, strict=True)]
             await stages.batcher.score(jobs)
-            if not isinf(seconds_left) and (begun := [job.begun for job in jobs if job.begun is not None]):
-                stages.admission.began(ticket, min(begun))
             if any(job.wanted for job in jobs) and not any(job.scored for job in jobs):
-                raise self._unscored(jobs)
+                raise DeadlineExceededError("The deadline passed before anything was scored.")
+            whole = all(job.scored == job.wanted for job in jobs)
+            stages.admission.answered(ticket, in_time=whole and self._clock() <= min(deadlines))
             scored = _scored(jobs, _timings(encoded, jobs, arrived, self._clock()))
             stages.metrics.request_scored(scored)
             return stages.replies.reply(body, jobs, scored.timings), scored
@@ -67,14 +66,9 @@ class Scorer:
             lengths=lengths,
             order=None if isinf(deadline) else request.prior_order(),
             deadline=deadline,
-            latest_start=self._stages.admission.latest_start(sum(lengths), deadline),
+            hurried=self._stages.admission.is_hurried(sum(lengths), deadline - self._clock()),
             priority=request.priority,
         )
-
-    def _unscored(self, jobs: Sequence[Job]) -> ServiceError:
-        if any(job.dead is DropReason.LATE for job in jobs):
-            return self._stages.admission.too_late(min(job.priority for job in jobs))
-        return DeadlineExceededError("The deadline passed before anything was scored.")
 
 
 def _deadline(request: Request, arrived: float, default_ms: float | None) -> float:

@@ -177,79 +177,93 @@ def test_a_refusal_for_time_does_not_turn_readiness_off() -> None:
         assert not door.saturated
 
 
-def test_late_answers_make_it_more_careful() -> None:
-    now = [0.0]
-    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 6, lambda: now[0])
-
-    def admitted_with(seconds_left: float) -> bool:
-        with door.admit([request()]) as other:
-            door.settle(other, 6)
-            try:
-                with door.admit([request()], seconds_left):
-                    pass
-            except OverloadedError:
-                return False
-        return True
-
-    assert admitted_with(0.61)
-    for _ in range(30):
-        with door.admit([request()], seconds_left=9.0) as ticket:
-            # 0.3 s from when it begins, whatever it waited before.
-            door.began(ticket, now[0] + 7.0)
-            now[0] += 7.4
-    assert door.margin.seconds == pytest.approx(0.1, abs=0.01)
-    assert not admitted_with(0.61)
-    assert admitted_with(0.75)
+def missed(door: Admission, seconds_left: float, times: int = 1) -> None:
+    for _ in range(times):
+        with door.admit([request()], seconds_left) as ticket:
+            door.answered(ticket, in_time=False)
 
 
-def test_a_missed_deadline_counts_as_late() -> None:
-    now = [0.0]
-    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
-    with pytest.raises(DeadlineExceededError), door.admit([request()], 0.5) as ticket:
-        door.began(ticket, 0.0)
-        now[0] = 1.0
+def admits(door: Admission, seconds_left: float) -> bool:
+    """Whether a body of 0.3 s is let in behind another such."""
+    with door.admit([request()]) as other:
+        door.settle(other, 6)
+        try:
+            with door.admit([request()], seconds_left):
+                return True
+        except OverloadedError:
+            return False
+
+
+def test_missed_deadlines_make_it_more_careful_and_kept_ones_bolder() -> None:
+    door = admission(backlog=6)
+    assert admits(door, 0.61)
+    missed(door, 9.0, times=20)
+    assert 0.05 < door.margin.seconds < 0.1
+    assert not admits(door, 0.61)
+    assert admits(door, 0.75)
+    for _ in range(1000):
+        with door.admit([request()], 9.0) as ticket:
+            door.answered(ticket, in_time=True)
+    assert door.margin.seconds == 0
+    assert admits(door, 0.61)
+
+
+def test_the_margin_takes_no_more_than_half_of_the_slack_and_so_never_shuts_the_door() -> None:
+    door = admission(backlog=6)
+    missed(door, 9.0, times=2000)
+    assert door.margin.seconds > 4
+    # 0.3 s alone and 0.3 s behind the other.
+    assert admits(door, 0.91)
+    assert not admits(door, 0.89)
+
+
+def test_a_request_that_missed_its_deadline_raises_the_margin_no_further_than_half_of_its_own_slack() -> None:
+    door = admission()
+    missed(door, 0.4, times=100)
+    assert door.margin.seconds == pytest.approx(0.05)
+
+
+def test_a_missed_deadline_with_nothing_scored_counts_as_late() -> None:
+    door = admission()
+    with pytest.raises(DeadlineExceededError), door.admit([request()], 0.5):
         raise DeadlineExceededError("late")
     assert door.margin.seconds > 0
 
 
-def test_the_same_rule_says_until_when_a_request_can_begin() -> None:
-    now = [50.0]
-    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
-    # 6 tokens take 0.3 s.
-    assert door.latest_start(6, deadline=51.0) == pytest.approx(50.7)
-    assert door.latest_start(6, deadline=float("inf")) == float("inf")
-    # Too large for its deadline: there is nothing to miss.
-    assert door.latest_start(6, deadline=50.29) == door.latest_start(6, deadline=49.0) == float("inf")
-    with door.admit([request()], 9.0) as ticket:
-        door.began(ticket, 50.0)
-        now[0] = 60.0
-    assert door.margin.seconds > 0
-    assert door.latest_start(6, deadline=61.0) == pytest.approx(60.7 - door.margin.seconds)
-
-
-def test_what_could_not_begin_in_time_is_told_how_long_the_work_ahead_takes() -> None:
-    door = admission(backlog=90)
-    assert door.too_late(priority=0).retry_after == 5
-
-
-def test_what_never_began_says_nothing_about_lateness() -> None:
-    now = [0.0]
-    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
-    with pytest.raises(OverloadedError), door.admit([request()], 0.5):
-        now[0] = 1.0
-        raise door.too_late(0)
-    assert door.margin.seconds == 0
-
-
-def test_a_client_that_left_and_a_body_without_a_deadline_say_nothing_about_lateness() -> None:
-    now = [0.0]
-    door = Admission(TEMPLATE, 100, EngineSpeed(1, 20.0), lambda _: 0, lambda: now[0])
-    with door.admit([request()]):
-        now[0] += 9.0
+def test_bodies_that_left_had_no_deadline_or_could_not_be_whole_say_nothing_about_lateness() -> None:
+    door = admission()
+    with door.admit([request()]) as ticket:
+        door.answered(ticket, in_time=False)
+    with door.admit([request()], 0.29) as ticket:
+        door.answered(ticket, in_time=False)
     with pytest.raises(KeyboardInterrupt), door.admit([request()], 0.5):
-        now[0] = 1.0
         raise KeyboardInterrupt
     assert door.margin.seconds == 0
+    missed(door, 9.0)
+    before = door.margin.seconds
+    with door.admit([request()], 0.29) as ticket:
+        door.answered(ticket, in_time=True)
+    assert door.margin.seconds == before
+
+
+def test_work_is_hurried_that_is_not_expected_to_be_done_in_time() -> None:
+    door = admission()
+    # 6 tokens take 0.3 s.
+    assert door.is_hurried(6, 0.29)
+    assert not door.is_hurried(6, 0.31)
+    assert not door.is_hurried(6, float("inf"))
+    missed(door, 9.0, times=20)
+    assert door.is_hurried(6, 0.31)
+
+
+def test_a_body_that_is_too_large_for_its_deadline_waits_for_half_of_it_at_most() -> None:
+    door = admission(backlog=2)
+    with door.admit([request()]) as other:
+        door.settle(other, 6)
+        with door.admit([request()], 0.21):
+            pass
+        with pytest.raises(OverloadedError), door.admit([request()], 0.19):
+            pytest.fail("was admitted")
 
 
 def test_products_by_id_cost_little_and_wait_for_the_work_ahead() -> None:

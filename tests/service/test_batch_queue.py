@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import inf
 
 import pytest
 from hypothesis import given
@@ -89,22 +88,22 @@ def test_an_entry_that_finds_the_engine_idle_goes_in_equal_parts_to_all_sessions
     queue = make_queue(limits=BatchLimits(tokens=256, sessions=sessions))
     queue.push(Entry(lengths=lengths), idle=True)
     assert [len(batch_lengths(batch)) for batch in drain(queue)] == batches
-    queue.push(Entry(lengths=lengths, order=range(len(lengths))), idle=True)
+    queue.push(Entry(lengths=lengths, order=range(len(lengths)), hurried=True), idle=True)
     ordered = [sorted(row for share in batch for row in share.rows) for batch in drain(queue)]
     assert [len(rows) for rows in ordered] == batches
     assert [row for rows in ordered for row in rows] == list(range(len(lengths)))
 
 
 def test_what_finds_the_engine_idle_and_is_expected_to_be_whole_goes_in_parts_of_like_lengths() -> None:
-    def batches(latest_start: float) -> list[list[int]]:
+    def batches(hurried: bool) -> list[list[int]]:
         queue = make_queue(limits=BatchLimits(tokens=256, sessions=2))
-        entry = Entry(lengths=[30, 15] * 4, order=range(8), deadline=9.0, latest_start=latest_start)
+        entry = Entry(lengths=[30, 15] * 4, order=range(8), deadline=9.0, hurried=hurried)
         queue.push(entry, idle=True)
         return [sorted(row for share in batch for row in share.rows) for batch in drain(queue)]
 
-    assert batches(5.0) == [[0, 2, 4], [6], [1, 3, 5, 7]]
+    assert batches(hurried=False) == [[0, 2, 4], [6], [1, 3, 5, 7]]
     # Where time is expected to run out, the first half of the order goes first.
-    assert batches(inf) == [[0, 2], [1, 3], [4, 6], [5, 7]]
+    assert batches(hurried=True) == [[0, 2], [1, 3], [4, 6], [5, 7]]
 
 
 def test_an_entry_that_finds_others_running_or_waiting_goes_in_full_batches() -> None:
@@ -255,36 +254,6 @@ def test_past_deadlines_are_dropped_with_the_pairs_that_were_not_served() -> Non
     (dropped,) = queue.drop_dead(10.0)
     assert (dropped.entry, dropped.reason, dropped.pairs) == (entry, DropReason.DEADLINE, 3)
     assert (queue.pairs, queue.tokens, queue.next_batch()) == (0, 0, [])
-
-
-def test_what_is_too_late_to_begin_makes_way_for_what_is_not() -> None:
-    late, later, in_time = (Entry(lengths=[60], deadline=9.0, latest_start=start) for start in (3.0, 4.0, 6.0))
-    queue = make_queue(late, later, in_time)
-    dropped = queue.drop_dead(5.0)
-    assert [(one.entry, one.reason, one.pairs) for one in dropped] == [
-        (late, DropReason.LATE, 1),
-        (later, DropReason.LATE, 1),
-    ]
-    assert [share.entry for share in queue.next_batch()] == [in_time]
-    assert (queue.pairs, queue.tokens, late.begun, in_time.begun) == (0, 0, None, 5.0)
-
-
-def test_what_is_too_late_to_be_whole_is_served_all_the_same_if_nothing_better_waits() -> None:
-    late, background = Entry(lengths=[60], deadline=9.0, latest_start=3.0), Entry(lengths=[60], priority=1)
-    queue = make_queue(late, background, Entry(lengths=[60], deadline=9.5, latest_start=3.5))
-    assert queue.drop_dead(5.0) == []
-    assert [share.entry for share in queue.next_batch()] == [late]
-
-
-def test_what_has_begun_goes_on_until_its_deadline() -> None:
-    begun, other = Entry(lengths=[60] * 2, deadline=9.0, latest_start=3.0), Entry(lengths=[60], deadline=9.5)
-    queue = make_queue(begun)
-    assert queue.drop_dead(3.0) == []
-    queue.next_batch()
-    queue.push(other)
-    assert queue.drop_dead(8.0) == []
-    assert [share.entry for share in queue.next_batch()] == [begun]
-    assert (begun.begun, other.begun) == (3.0, None)
 
 
 def test_dead_work_is_dropped_with_its_reason_and_the_rest_stays() -> None:

@@ -235,7 +235,7 @@ def test_an_answer_that_is_out_is_not_added_to() -> None:
         await bench.backend.called.wait()
         # The micro-batch ends in the turn in which the deadline passes, before anybody has seen that.
         bench.backend.gate.set()
-        bench.batcher._expire(late, DropReason.DEADLINE)
+        bench.batcher._expire(late)
         await scoring
         assert late.scored == 0
         assert np.isnan(late.logits).all()
@@ -274,25 +274,6 @@ def test_a_deadline_answers_with_what_is_scored() -> None:
         assert bench.observer.dropped == [(DropReason.DEADLINE, 12 - 8)]
 
     scenario(run)
-
-
-def test_what_is_too_late_to_begin_is_answered_at_once() -> None:
-    async def run(bench: Bench) -> None:
-        bench.backend.gate.clear()
-        first = asyncio.create_task(bench.batcher.score([job(*range(12))]))
-        await bench.backend.called.wait()
-        late, in_time = job(20, deadline=9.0), job(21, deadline=9.5)
-        late.latest_start, in_time.latest_start = 3.0, 6.0
-        others = [asyncio.create_task(bench.batcher.score([each])) for each in (late, in_time)]
-        bench.now = 5.0
-        bench.backend.gate.set()
-        await asyncio.gather(first, *others)
-        assert (late.dead, late.scored, late.finished) == (DropReason.LATE, 0, 5.0)
-        assert in_time.scored == 1
-        assert bench.observer.dropped == [(DropReason.LATE, 1)]
-
-    # One pair a micro-batch: nothing rides along.
-    scenario(run, limits=BatchLimits(tokens=4))
 
 
 def test_a_deadline_does_not_wait_for_the_running_batch() -> None:

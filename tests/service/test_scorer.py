@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -189,34 +190,60 @@ def test_a_deadline_with_nothing_scored_is_an_error(bundle: Bundle) -> None:
     scenario(bench, run)
 
 
-def test_what_was_let_in_and_cannot_begin_in_time_is_refused_as_overload(bundle: Bundle) -> None:
+def test_whether_deadlines_are_kept_is_learnt_from(bundle: Bundle) -> None:
     bench = Bench(bundle)
+    margin = bench.admission.margin
 
     async def run() -> None:
-        bench.backend.steps = 0
-        first = asyncio.create_task(bench.score(request(*["good"] * 8, deadline_ms=5000.0)))
-        while not bench.backend.order:
-            await asyncio.sleep(0)
-        # By the time it is their turn, one cannot be in time any more, and the other can.
-        late = asyncio.create_task(bench.score(request("lamp", deadline_ms=4000.0)))
-        in_time = asyncio.create_task(bench.score(request("shoe", deadline_ms=9000.0)))
-        while len(bench.stages.batcher._jobs) < 3:
-            await asyncio.sleep(0)
-        earliest = min(bench.stages.batcher._jobs, key=lambda job: job.deadline)
-        earliest.latest_start = 0.0
+        bench.backend.steps = 1
+        # In parts, not at all, and whole: the first two missed it.
+        assert (await bench.score(request("good", "good good", deadline_ms=50.0)))["degraded"]
+        once = margin.seconds
+        assert once > 0
+        with pytest.raises(DeadlineExceededError):
+            await bench.score(request("bad", deadline_ms=50.0))
+        twice = margin.seconds
+        assert twice == pytest.approx(2 * once)
         bench.backend.steps = 10**9
         bench.backend.gate.set()
-        with pytest.raises(OverloadedError) as refused:
-            await late
-        assert refused.value.retry_after == 1
-        assert [(await one)["degraded"] for one in (first, in_time)] == [False, False]
-        assert bench.admission.outstanding == 0
+        await bench.score(request("lamp"))
+        assert margin.seconds == twice
+        await bench.score(request("shoe", deadline_ms=5000.0))
+        assert margin.seconds < twice
 
     scenario(bench, run)
 
 
-def test_a_deadline_says_until_when_to_begin_and_its_answer_is_learnt_from(bundle: Bundle) -> None:
+@pytest.mark.parametrize(("steps", "late_by"), [(1, -1.0), (10**9, 1.0)])
+def test_an_answer_in_parts_or_after_its_deadline_missed_it(bundle: Bundle, steps: int, late_by: float) -> None:
     bench = Bench(bundle)
+    bench.backend.steps = steps
+    arrived = time.monotonic()
+    now = [arrived]
+    bench.scorer = Scorer(bench.stages, lambda: now[0])
+    run_pairs = bench.backend.run
+
+    async def timed(pairs: Sequence[EncodedPair], alone: bool = False) -> BatchRun:
+        now[0] = arrived + 0.2 + late_by
+        return await run_pairs(pairs, alone)
+
+    async def run() -> None:
+        bench.backend.run = timed  # type: ignore[method-assign]
+        body = Body.of(request("good", "good good", deadline_ms=200.0), bench.template)
+        await bench.scorer.score(body, arrived)
+        assert bench.admission.margin.seconds > 0
+
+    scenario(bench, run)
+
+
+def test_a_request_is_hurried_where_its_deadline_leaves_too_little_time(bundle: Bundle) -> None:
+    bench = Bench(bundle)
+    # 100 tokens a second: each pair takes 50 ms and more.
+    bench.stages = replace(
+        bench.stages,
+        admission=Admission(bench.template, 10_000, EngineSpeed(1, 100.0), bench.stages.batcher.tokens_ahead),
+    )
+    bench.scorer = Scorer(bench.stages)
     jobs: list[Job] = []
     score = bench.stages.batcher.score
 
@@ -226,16 +253,11 @@ def test_a_deadline_says_until_when_to_begin_and_its_answer_is_learnt_from(bundl
 
     async def run() -> None:
         bench.stages.batcher.score = noted  # type: ignore[method-assign]
-        await bench.score(request("good"))
-        assert bench.admission.margin.seconds == 0
-        await bench.score(request("good", deadline_ms=5000.0))
-        assert bench.admission.margin.seconds > 0
+        for deadline_ms in (None, 5000.0, 45.0):
+            await bench.score(request("good", deadline_ms=deadline_ms))
 
     scenario(bench, run)
-    without, with_deadline = jobs
-    assert without.latest_start == float("inf")
-    # A second computes a million tokens.
-    assert with_deadline.latest_start == pytest.approx(with_deadline.deadline - sum(with_deadline.lengths) / 1e6)
+    assert [job.hurried for job in jobs] == [False, False, True]
 
 
 def test_of_several_requests_one_scored_is_enough_to_answer(bundle: Bundle) -> None:
