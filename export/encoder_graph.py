@@ -42,12 +42,12 @@ class EncoderGraph:
             raise CheckpointError(f"{path} is no encoder's graph: it reads {', '.join(sorted(inputs))}; {EXPORT_AGAIN}")
         return cls(path, session)
 
-    def check_fits(self, highest_id: int, longest: int, width: int) -> None:
+    def check_fits(self, largest_id: int, longest: int, width: int) -> None:
         """CheckpointError unless it gives `width` numbers a token for ids and lengths up to these.
 
         It runs once for it: before any product is read, and not in the middle of millions.
         """
-        latents = self.latents([[highest_id] * longest], pad_id=0)
+        latents = self.latents([[largest_id] * longest], pad_id=0)
         if latents.dtype != np.int8 or latents.shape != (1, longest, width):
             found = f"latents of {latents.shape[-1]} {latents.dtype} numbers a token"
             raise CheckpointError(

@@ -21,8 +21,6 @@ from relevance.split_pair import ProductText, SplitPairEncoder
 
 BATCH_TOKENS: Final = 512
 """Padded tokens in a run: enough to fill a core's matrix products, few enough to stay in its cache."""
-RARE: Final = "\U00013000"
-"""A hieroglyph, for which a tokenizer needs its token for what it does not know."""
 SPECIAL_TOKENS: Final = 2
 """[CLS] product [SEP]"""
 
@@ -33,10 +31,8 @@ class ProductTexts:
     def __init__(self, bundle: Bundle, version: str) -> None:
         self._path = bundle.directory / TOKENIZER
         try:
-            tokenizer = bundle.tokenizer()
-            self.rule: Final = SplitPairEncoder(tokenizer, bundle.manifest.template, version)
-            self.rule.encode_queries([RARE])
-            self.highest_id: Final = max(tokenizer.get_vocab(with_added_tokens=True).values())
+            self.rule: Final = SplitPairEncoder(bundle.tokenizer(), bundle.manifest.template, version)
+            self.rule.check_the_unknown()
         except Exception as error:
             # The tokenizers library raises bare Exception.
             raise self._unusable(error) from error
@@ -95,5 +91,5 @@ def open_encoder(directory: Path, precision: Precision = "int8") -> Encoder:
     version = bundle.encoder_version(precision)
     graph, texts = EncoderGraph.open(bundle.split_path(precision, "encoder")), ProductTexts(bundle, version)
     longest = bundle.manifest.template.product_max_tokens + SPECIAL_TOKENS
-    graph.check_fits(texts.highest_id, longest, split.latent_width)
+    graph.check_fits(texts.rule.largest_id, longest, split.latent_width)
     return ProductEncoder(graph, texts, version, split.latent_width)

@@ -21,6 +21,8 @@ from relevance.product import Product, field_text
 from relevance.template import Template
 
 CLS, SEP, PAD = "[CLS]", "[SEP]", "[PAD]"
+UNKNOWN_WORD = "\U00012000\U00013000"
+"""A cuneiform sign and a hieroglyph, which no vocabulary has as a word."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -83,6 +85,13 @@ class PairEncoder:
         self._cls = _special_id(tokenizer, CLS)
         self._sep = _special_id(tokenizer, SEP)
         self.pad_id = _special_id(tokenizer, PAD)
+
+    def check_the_unknown(self) -> None:
+        """Read a word that no vocabulary has: a tokenizer without a token for such fails on it, with a bare Exception.
+
+        Better at the start than at the first shopper's.
+        """
+        self._tokenize([UNKNOWN_WORD])
 
     @property
     def largest_id(self) -> int:

@@ -30,9 +30,6 @@ logger = logging.getLogger(__name__)
 LONE_TOKENS = 32
 """Of the pair by which the threads of a lone micro-batch are chosen: a query and a title."""
 
-UNKNOWN_WORD = "\U00012000\U00013000"
-"""A cuneiform sign and a hieroglyph, which no vocabulary has as a word."""
-
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -148,8 +145,7 @@ def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Eng
 def _pair_encoder(bundle: Bundle) -> PairEncoder:
     try:
         encoder = bundle.pair_encoder()
-        # A tokenizer that has no token for the unknown fails on the first word that it does not know.
-        encoder.encode_queries([UNKNOWN_WORD])
+        encoder.check_the_unknown()
         return encoder
     except Exception as error:
         # The tokenizers library raises bare Exception for a file that it cannot read.
