@@ -6,7 +6,7 @@ reply, other processes) differs from machine to machine, and shows in how many d
 
 from __future__ import annotations
 
-IN_TIME = 0.95
+IN_TIME = 0.97
 """Part of the requests with a deadline that shall be whole by it. For more the door would let in too little to do."""
 
 STEP_SECONDS = 0.005
