@@ -1,4 +1,4 @@
-"""What libraries read of the environment, put right before they are imported: `service.__main__` imports this first."""
+"""What libraries read of the environment, put right before they are imported: `service.start` imports this first."""
 
 from __future__ import annotations
 

@@ -237,8 +237,8 @@ def test_a_taken_port_stops_the_start(bundle: Path, server: ServerProcess) -> No
 def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
     # By a handler of its own: for process 1 of a container there is no other.
     script = (
-        "import os, time, service.__main__ as command\n"
-        f"command.load = lambda settings: (os.kill(os.getpid(), {number:d}), time.sleep(60))\n"
+        "import os, time, service.__main__ as command, service.start\n"
+        f"service.start.load = lambda settings: (os.kill(os.getpid(), {number:d}), time.sleep(60))\n"
         "command.main()"
     )
     command = [sys.executable, "-c", script]
@@ -248,13 +248,13 @@ def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
 
 def test_a_propagator_that_is_not_installed_is_no_matter_of_ours() -> None:
     environment = {**os.environ, "OTEL_PROPAGATORS": "tracecontext,b3"}
-    command = [sys.executable, "-c", "import service.__main__"]
+    command = [sys.executable, "-c", "import service.start"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_serving_never_imports_what_only_training_needs() -> None:
-    script = "import sys, service.__main__; print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    script = "import sys, service.start; print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,0 +1,26 @@
+"""The signals that end the service, and what they do while nobody waits for an answer.
+
+Imports nothing heavy: it is at work before anything else is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def exit_at_once() -> None:
+    """Until the port opens nobody waits for an answer. By itself a process whose id is 1, as in a container, would not
+    even notice the signal, become ready, and be killed in the middle of its requests."""
+
+    def end(number: int, _: object) -> None:
+        # Past Python's own file object, which may be in the middle of another line.
+        with suppress(OSError):
+            os.write(2, f"aisle was ended before it was ready: {signal.Signals(number).name}\n".encode())
+        os._exit(0)
+
+    for number in SIGNALS:
+        signal.signal(number, end)
