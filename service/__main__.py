@@ -1,8 +1,8 @@
 """`python -m service`: signals heeded → settings → bundle checked → backend warmed → port opened → ready.
 
 Anything that fails before the port opens is told in one line, with exit code 1. SIGTERM or SIGINT
-drains: not ready at once, accepted requests are answered, then exit code 0. A second one exits now, as does
-one that comes before the port opens.
+drains: not ready at once, accepted requests are answered, then exit code 0. At a second one those that are left
+are answered 503. One that comes before the port opens exits now.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from service.signals import exit_at_once
 
 
 def main() -> int:
-    """Run the service; returns the exit code."""
+    """Run the service; returns the exit code of one that does not start."""
     exit_at_once()
     # Not above: to import it takes most of the start, and a signal may come meanwhile.
     from service.start import run  # noqa: PLC0415

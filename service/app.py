@@ -71,6 +71,12 @@ class Service:
                 logger.warning("drain time is over", extra={"fields": {"unanswered": self.lifecycle.in_flight}})
             await self.stages.batcher.stop()
 
+    async def give_up(self) -> None:
+        """Fail the accepted requests that are left, at once."""
+        if self.lifecycle.in_flight:
+            logger.warning("asked to end again", extra={"fields": {"unanswered": self.lifecycle.in_flight}})
+        await self.stages.batcher.stop()
+
     async def close(self) -> None:
         """End the loop and the threads."""
         await self.stages.batcher.stop()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +14,12 @@ import uvicorn
 
 from service.app import Service, create_app
 from service.connection import ConnectionRules, connection_class
-from service.signals import SIGNALS
+from service.signals import SIGNALS, exit_at_once
+
+logger = logging.getLogger(__name__)
+
+LAST_SECONDS = 5.0
+"""How long the end may take once it was asked for a second time. Without anything that hangs it takes three at most."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -21,6 +30,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(_config(service, connections))
         self._service = service
         self._draining: asyncio.Task[None] | None = None
+        self._giving_up: asyncio.Task[None] | None = None
         open_now = self.server_state.connections
         service.stages.metrics.watch("aisle_connections", "Open connections.", lambda: len(open_now))
 
@@ -28,21 +38,41 @@ class DrainingServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Replaces uvicorn's handlers, which close the port at once and end with the signal's exit code."""
         loop = asyncio.get_running_loop()
+
+        def heed(*_: object) -> None:
+            loop.call_soon_threadsafe(self._on_signal)
+
+        # Not by the loop's own means: a handler that it removes leaves a moment in which there is none.
         for number in SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
-        yield
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
+            signal.signal(number, heed)
+        try:
+            yield
+        finally:
+            exit_at_once("after its last answer")
 
     def _on_signal(self) -> None:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain_and_exit())
-        else:
-            self.should_exit = self.force_exit = True
+        elif self._giving_up is None:
+            # Once the accepted requests are told so, none is left to wait for, and the end takes its usual course.
+            self._giving_up = asyncio.create_task(self._service.give_up())
+            _exit_after(LAST_SECONDS)
 
     async def _drain_and_exit(self) -> None:
         await self._service.drain()
         self.should_exit = True
+
+
+def _exit_after(seconds: float) -> None:
+    """In a thread: the loop may be what hangs."""
+
+    def exit_now() -> None:
+        logger.warning("the end takes too long, the process exits now")
+        os._exit(0)
+
+    timer = threading.Timer(seconds, exit_now)
+    timer.daemon = True
+    timer.start()
 
 
 def _config(service: Service, connections: int) -> uvicorn.Config:

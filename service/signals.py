@@ -12,14 +12,14 @@ from contextlib import suppress
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def exit_at_once() -> None:
+def exit_at_once(when: str = "before it was ready") -> None:
     """Until the port opens nobody waits for an answer. By itself a process whose id is 1, as in a container, would not
     even notice the signal, become ready, and be killed in the middle of its requests."""
 
     def end(number: int, _: object) -> None:
         # Past Python's own file object, which may be in the middle of another line.
         with suppress(OSError):
-            os.write(2, f"aisle was ended before it was ready: {signal.Signals(number).name}\n".encode())
+            os.write(2, f"aisle was ended {when}: {signal.Signals(number).name}\n".encode())
         os._exit(0)
 
     for number in SIGNALS:

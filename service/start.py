@@ -30,7 +30,7 @@ def _spare_the_collector() -> None:
 
 
 def run() -> int:
-    """Run the service; returns the exit code."""
+    """Run the service and end the process with it; returns the exit code of one that does not start."""
     try:
         settings = load_settings()
         configure_logging(settings.log_level.upper())
@@ -42,8 +42,6 @@ def run() -> int:
         return 1
     _spare_the_collector()
     DrainingServer(service, connections).run()
-    if service.engine.backend.stuck:
-        # Python would wait for the threads that hang, and so for ever.
-        logging.shutdown()
-        os._exit(0)
-    return 0
+    # Nothing is left to do, and Python would wait for every thread: for ever, where one hangs on a device or a disk.
+    logging.shutdown()
+    os._exit(0)

@@ -102,9 +102,14 @@ class ServerProcess:
         while not happened():
             assert time.monotonic() < deadline, self.log
 
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._process.send_signal(signal.SIGTERM)
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send SIGTERM, or another signal."""
+        self._process.send_signal(number)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     def exit_code(self) -> int:
         """Wait for the end."""
