@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from relevance.catalogue import Catalogue, CatalogueError
@@ -19,9 +21,24 @@ async def follow(follower: CatalogueFollower, wait: Callable[[], Awaitable[None]
     while True:
         await wait()
         try:
-            await asyncio.to_thread(follower.reload_if_changed)
+            await _in_a_thread_of_its_own(follower.reload_if_changed)
         except Exception:
             logger.exception("looking for another catalogue failed")
+
+
+async def _in_a_thread_of_its_own(function: Callable[[], object]) -> None:
+    """Not in the event loop's: their end is waited for when the loop ends, and a disk may hang for ever."""
+    running: Future[object] = Future()
+    running.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            running.set_result(function())
+        except Exception as error:
+            running.set_exception(error)
+
+    threading.Thread(target=run, name="catalogue-reload", daemon=True).start()
+    await asyncio.wrap_future(running)
 
 
 class CatalogueFollower:
