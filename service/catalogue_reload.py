@@ -1,4 +1,4 @@
-"""Noticing that another catalogue has taken the place of the one that is served."""
+"""Noticing that another catalogue has taken the place of the one that is served, or that its files were restored."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from relevance.catalogue import Catalogue, CatalogueError
+from relevance.catalogue.identity import Identity
 from relevance.catalogue.manifest import read_digest
 from service.product_store import ProductStore
 
@@ -46,19 +47,30 @@ class CatalogueFollower:
 
     A new catalogue that cannot be opened leaves the old one in use. That is logged once for each reason, and tried
     again at the next call: it may still be on its way.
+
+    The same one is opened again when its files are others, as after a repair or a rebuild, or when a record of it could
+    not be read: once, for what is damaged on the disk stays so until its files are others.
     """
 
     def __init__(self, store: ProductStore, directory: Path, encoder_version: str) -> None:
         self._store, self._directory, self._encoder_version = store, directory, encoder_version
         self._refused = ""
+        self._known_as_damaged: Identity | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether what lay in the directory at the last look cannot be used."""
+        return self._refused != ""
 
     def reload_if_changed(self) -> bool:
         """Use the catalogue in the directory if it is another one and whole; True if the store has changed.
 
-        Reads one small file when nothing has changed. Opening reads every index: call it outside the event loop.
+        Reads one small file, and asks for each shard's number, when nothing has changed. Opening reads every index:
+        call it outside the event loop.
         """
         current = self._store.disk.catalogue
-        if current is not None and read_digest(self._directory) == current.digest:
+        if current is not None and self._is_still_good(current):
+            self._tell_good(current)
             return False
         try:
             catalogue = Catalogue.open(self._directory, self._encoder_version)
@@ -66,10 +78,24 @@ class CatalogueFollower:
             self._tell(str(error), current)
             return False
         self._refused = ""
+        self._known_as_damaged = current.identity if current is not None and current.damaged else None
         self._store.use(catalogue)
         fields = {"directory": str(self._directory), "products": catalogue.manifest.products, "records": len(catalogue)}
-        logger.info("another catalogue is used", extra={"fields": fields})
+        is_same = current is not None and catalogue.digest == current.digest
+        message = "the catalogue was opened again" if is_same else "another catalogue is used"
+        logger.info(message, extra={"fields": fields})
         return True
+
+    def _is_still_good(self, current: Catalogue) -> bool:
+        if read_digest(self._directory) != current.digest or not current.is_at(self._directory):
+            return False
+        return not current.damaged or current.identity == self._known_as_damaged
+
+    def _tell_good(self, current: Catalogue) -> None:
+        if self._refused:
+            self._refused = ""
+            fields = {"directory": str(self._directory), "products": current.manifest.products}
+            logger.info("the catalogue in use is in its directory again", extra={"fields": fields})
 
     def _tell(self, reason: str, current: Catalogue | None) -> None:
         if reason == self._refused:

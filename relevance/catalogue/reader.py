@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relevance.catalogue.errors import CatalogueError, DamagedRecordError
+from relevance.catalogue.identity import Identity
 from relevance.catalogue.index_file import IndexRows, shard_path
 from relevance.catalogue.key_table import NOT_FOUND, Digests, KeyTable, as_digests, digests_of_ids
 from relevance.catalogue.manifest import CatalogueManifest, read_manifest
@@ -41,6 +42,8 @@ class Catalogue:
         self.directory: Final = directory
         self.manifest: Final = manifest
         self.digest: Final = digest
+        # Before they are opened: what is exchanged in between then looks like another file, not like this one.
+        self.identity: Final = Identity.of(directory, manifest.shards)
         self.damaged = 0
         self._damaged_shards: set[int] = set()
         self._damaged_lock = threading.Lock()
@@ -63,6 +66,13 @@ class Catalogue:
         manifest, digest = read_manifest(directory)
         check_version(directory, manifest, encoder_version)
         return cls(directory, manifest, digest)
+
+    def is_at(self, directory: Path) -> bool:
+        """Whether the very files that it was opened from lie there, and not others of the same content."""
+        try:
+            return Identity.of(directory, self.manifest.shards) == self.identity
+        except (OSError, RuntimeError):
+            return False
 
     def __len__(self) -> int:
         """Records, each of another key."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -77,3 +79,119 @@ def test_one_that_was_broken_is_used_once_it_is_whole(directory: Path, tmp_path:
     shard.write_bytes(content)
     assert follower.reload_if_changed()
     assert None not in store.find(["p4"])
+
+
+Used = tuple[ProductStore, CatalogueFollower]
+KEYS = [key_of(f"text {n}") for n in range(3)]
+
+
+def damage(directory: Path) -> bytes:
+    """Cut the records in place; gives what was in the file."""
+    shard = directory / "records-00000.bin"
+    content = shard.read_bytes()
+    os.truncate(shard, 0)
+    return content
+
+
+def flip(directory: Path) -> None:
+    """Damage a record in place, so that the file has its size."""
+    shard = directory / "records-00000.bin"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    with shard.open("r+b") as file:
+        file.write(content)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.name == "service.catalogue_reload"]
+
+
+@pytest.fixture
+def used(directory: Path, caplog: pytest.LogCaptureFixture) -> Used:
+    """A catalogue of three products, in use."""
+    store, follower = follower_of(write_numbered(directory, 3))
+    follower.reload_if_changed()
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    return store, follower
+
+
+def test_a_file_that_is_restored_by_rename_is_used(
+    directory: Path, used: Used, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, follower = used
+    content = damage(directory)
+    assert store.get(KEYS) == [None] * 3
+    assert [follower.reload_if_changed() for _ in range(2)] == [False, False]
+    (directory / "copy").write_bytes(content)
+    (directory / "copy").rename(directory / "records-00000.bin")
+    assert [follower.reload_if_changed() for _ in range(2)] == [True, False]
+    assert None not in store.get(KEYS)
+    assert messages(caplog) == [
+        "the catalogue cannot be used, the one opened before stays",
+        "the catalogue was opened again",
+    ]
+
+
+def test_the_same_catalogue_elsewhere_is_used(directory: Path, used: Used, tmp_path: Path) -> None:
+    store, follower = used
+    shutil.copytree(directory, tmp_path / "copy")
+    damage(directory)
+    directory.rename(tmp_path / "damaged")
+    directory.symlink_to(tmp_path / "copy")
+    assert [follower.reload_if_changed() for _ in range(2)] == [True, False]
+    assert None not in store.get(KEYS)
+
+
+def test_an_identical_rebuild_in_its_place_is_used(directory: Path, used: Used, tmp_path: Path) -> None:
+    store, follower = used
+    damage(directory)
+    replace(directory, write_numbered(tmp_path / "new", 3))
+    assert [follower.reload_if_changed() for _ in range(2)] == [True, False]
+    assert None not in store.get(KEYS)
+
+
+def test_damage_that_stays_is_tried_once(directory: Path, used: Used, caplog: pytest.LogCaptureFixture) -> None:
+    store, follower = used
+    flip(directory)
+    looked = [(store.get(KEYS).count(None), follower.reload_if_changed()) for _ in range(4)]
+    assert looked == [(1, True), (1, False), (1, False), (1, False)]
+    assert messages(caplog) == ["the catalogue was opened again"]
+    flip(directory)
+    assert None not in store.get(KEYS)
+
+
+def test_descriptors_that_went_stale_are_replaced(used: Used, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, follower = used
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", Mock(side_effect=OSError(errno.ESTALE, "Stale file handle")))
+        assert store.get(KEYS) == [None] * 3
+    before = store.disk.catalogue
+    assert follower.reload_if_changed()
+    assert store.disk.catalogue is not before
+
+
+def test_a_rollback_is_told_and_the_next_refusal_too(
+    directory: Path, used: Used, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, follower = used
+    write_numbered(tmp_path / "alien", 3, "encoder-2")
+    seen = []
+    for _ in range(2):
+        directory.rename(tmp_path / "kept")
+        (tmp_path / "alien").rename(directory)
+        follower.reload_if_changed()
+        seen.append(follower.refused)
+        directory.rename(tmp_path / "alien")
+        (tmp_path / "kept").rename(directory)
+        follower.reload_if_changed()
+        seen.append(follower.refused)
+    assert seen == [True, False] * 2
+    assert (
+        messages(caplog)
+        == [
+            "the catalogue cannot be used, the one opened before stays",
+            "the catalogue in use is in its directory again",
+        ]
+        * 2
+    )
