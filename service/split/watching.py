@@ -13,6 +13,9 @@ def watch_split(metrics: Metrics, split: SplitEngine) -> None:
     metrics.watch_cache("product", store.memory)
     metrics.watch_cache("catalogue", store.disk)
     metrics.watch_cache("query", split.queries)
+    if (follower := split.follower) is not None:
+        told = "Whether the catalogue in the directory cannot be used."
+        metrics.watch("aisle_catalogue_refused", told, lambda: follower.refused)
     if split.shared is not None:
         split.shared.watch(metrics)
     if split.runner.graphs.fitting:

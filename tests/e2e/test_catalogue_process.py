@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,14 @@ def test_a_reload_that_hangs_does_not_keep_the_process(server: ServerProcess, pl
         assert server.exit_code() == 0
     finally:
         os.close(descriptor)
+
+
+def test_a_refused_catalogue_shows_in_the_metrics_until_the_directory_is_good(
+    server: ServerProcess, place: Path, tmp_path: Path
+) -> None:
+    assert server.metrics()["aisle_catalogue_refused"] == 0
+    place.rename(tmp_path / "kept")
+    server.wait_for_metric("aisle_catalogue_refused", 1)
+    shutil.copytree(tmp_path / "kept", place)
+    server.wait_until(lambda: server.metrics()["aisle_catalogue_refused"] == 0)
+    assert server.score("red", [{"id": "p1"}]).json()["scored"] == 1
