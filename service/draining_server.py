@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
+from service.address import listen
 from service.app import Service, create_app
 from service.connection import ConnectionRules, connection_class
 from service.signals import SIGNALS, exit_at_once
@@ -33,6 +35,13 @@ class DrainingServer(uvicorn.Server):
         self._giving_up: asyncio.Task[None] | None = None
         open_now = self.server_state.connections
         service.stages.metrics.watch("aisle_connections", "Open connections.", lambda: len(open_now))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, now that all is ready; SettingsError where that is not possible any more."""
+        listening = sockets or listen(self.config.host, self.config.port, self.config.backlog)
+        await super().startup(listening)
+        # Of sockets that it was given uvicorn says nothing.
+        self._log_started_message(listening)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

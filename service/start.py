@@ -37,11 +37,11 @@ def run() -> int:
         connections = connections_allowed(settings.max_connections)
         check_address(settings.host, settings.port)
         service = create_service(load(settings))
+        _spare_the_collector()
+        DrainingServer(service, connections).run()
     except (StartupError, BundleError) as error:
         print(f"aisle does not start: {error}", file=sys.stderr)
         return 1
-    _spare_the_collector()
-    DrainingServer(service, connections).run()
     # Nothing is left to do, and Python would wait for every thread: for ever, where one hangs on a device or a disk.
     logging.shutdown()
     os._exit(0)

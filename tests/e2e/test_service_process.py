@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.server_process import MANY, ROOT, SLOW, ServerProcess, failing_start, serving, titles
+from tests.e2e.server_process import MANY, ROOT, SLOW, ServerProcess, command, failing_start, serving, titles
 
 GOOD = {"query": "red shoe", "candidates": ["good good bad", "bad"]}
 SCORE_BOUND = 1e-6
@@ -233,6 +233,33 @@ def test_a_taken_port_stops_the_start(bundle: Path, server: ServerProcess) -> No
     assert f"AISLE_PORT={server.port}: Address already in use" in lines[0]
 
 
+def test_a_port_that_is_taken_while_the_model_is_loaded_stops_the_start(bundle: Path) -> None:
+    script = (
+        "import socket, sys, service.start as start\n"
+        "load, taken = start.load, []\n"
+        "def load_and_lose_the_port(settings):\n"
+        "    taken.append(socket.create_server((settings.host, settings.port)))\n"
+        "    return load(settings)\n"
+        "start.load = load_and_lose_the_port\n"
+        "sys.exit(start.run())"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    _, environment = command(bundle, port=port)
+    arguments = [sys.executable, "-c", script]
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    told = [line for line in done.stderr.splitlines() if json_level(line) != "info"]
+    assert (done.returncode, len(told)) == (1, 1)
+    assert f"AISLE_PORT={port}: Address already in use; stop what listens there" in told[0]
+
+
+def json_level(line: str) -> str | None:
+    """The level of a line of the log; None of what is none."""
+    level: str | None = json.loads(line)["level"] if line.startswith("{") else None
+    return level
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
     # By a handler of its own: for process 1 of a container there is no other.
@@ -241,15 +268,15 @@ def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
         f"service.start.load = lambda settings: (os.kill(os.getpid(), {number:d}), time.sleep(60))\n"
         "command.main()"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    arguments = [sys.executable, "-c", script]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stderr) == (0, f"aisle was ended before it was ready: {number.name}\n")
 
 
 def test_a_propagator_that_is_not_installed_is_no_matter_of_ours() -> None:
     environment = {**os.environ, "OTEL_PROPAGATORS": "tracecontext,b3"}
-    command = [sys.executable, "-c", "import service.start"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    arguments = [sys.executable, "-c", "import service.start"]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

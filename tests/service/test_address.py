@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import errno
 import socket
+from unittest.mock import Mock
 
 import pytest
 
-from service.address import check_address
+from service.address import check_address, listen
 from service.errors import SettingsError
 
 
@@ -42,3 +43,34 @@ def test_a_port_that_this_process_may_not_listen_at_is_named(monkeypatch: pytest
     monkeypatch.setattr(socket.socket, "bind", forbidden)
     with pytest.raises(SettingsError, match=r"AISLE_PORT=80: Permission denied; set another AISLE_PORT, from 1024 on"):
         check_address("127.0.0.1", 80)
+
+
+def test_it_listens_at_each_address_once() -> None:
+    sockets = listen("localhost", 0, backlog=5)
+    try:
+        addresses = [one.getsockname() for one in sockets]
+        assert len(set(addresses)) == len(addresses)
+        for address in addresses:
+            socket.create_connection(address[:2]).close()
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_a_port_that_was_taken_since_it_was_checked_is_named() -> None:
+    # Bound, and not listened at: a check finds nothing.
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        check_address("127.0.0.1", port)
+        bound.listen()
+        with pytest.raises(SettingsError, match=rf"AISLE_PORT={port}: .*in use; stop .* another AISLE_PORT"):
+            listen("127.0.0.1", port, backlog=5)
+
+
+def test_of_two_that_are_bound_to_a_port_the_second_to_listen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = OSError(errno.EADDRINUSE, "Address already in use")
+    monkeypatch.setattr(socket.socket, "listen", Mock(side_effect=taken))
+    with pytest.raises(SettingsError, match=r"AISLE_PORT=0: Address already in use; stop what listens there"):
+        listen("127.0.0.1", 0, backlog=5)
