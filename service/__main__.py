@@ -1,8 +1,8 @@
 """`python -m service`: signals heeded → settings → bundle checked → backend warmed → port opened → ready.
 
-Anything that fails before the port opens is told in one line, with exit code 1. SIGTERM or SIGINT
-drains: not ready at once, accepted requests are answered, then exit code 0. At a second one those that are left
-are answered 503. One that comes before the port opens exits now.
+Anything that fails before the port opens is told in one line, with exit code 1. SIGTERM, SIGINT or
+SIGHUP drains: not ready at once, accepted requests are answered, then exit code 0. At a second one those that are
+left are answered 503. One that comes before the port opens exits now.
 """
 
 from __future__ import annotations

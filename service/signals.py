@@ -9,7 +9,10 @@ import os
 import signal
 from contextlib import suppress
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_HUNG_UP = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+"""Its terminal is gone; nohup and its like have that ignored, and so it stays."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *_HUNG_UP)
 
 
 def exit_at_once(when: str = "before it was ready") -> None:

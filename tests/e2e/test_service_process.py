@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.signals import SIGNALS
 from tests.e2e.server_process import MANY, ROOT, SLOW, ServerProcess, command, failing_start, serving, titles
 
 GOOD = {"query": "red shoe", "candidates": ["good good bad", "bad"]}
@@ -260,7 +261,7 @@ def json_level(line: str) -> str | None:
     return level
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
     # By a handler of its own: for process 1 of a container there is no other.
     script = (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Handlers, Signals
 
 import pytest
 
@@ -32,6 +35,31 @@ def test_one_during_the_imports_ends_it(number: Signals) -> None:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert (done.returncode, done.stderr) == (0, f"aisle was ended before it was ready: {number.name}\n")
+
+
+@contextmanager
+def inherited(handler: Handlers) -> Iterator[None]:
+    """Processes that are started inside begin with this for SIGHUP."""
+    before = signal.signal(SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(SIGHUP, before)
+
+
+def test_a_terminal_that_is_gone_drains_it(bundle: Path) -> None:
+    with inherited(SIG_DFL), serving(bundle, **SLOW) as server, ThreadPoolExecutor(1) as pool:
+        accepted = pool.submit(server.score, "red", titles(MANY))
+        server.wait_for_metric("aisle_in_flight_requests", 1)
+        server.terminate(SIGHUP)
+        assert (accepted.result().status_code, server.exit_code()) == (200, 0)
+
+
+def test_under_nohup_it_stays(bundle: Path) -> None:
+    with inherited(SIG_IGN), serving(bundle) as server:
+        server.terminate(SIGHUP)
+        assert server.score("red", ["good"]).status_code == 200
+        assert server.http.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(("first", "second"), [(SIGTERM, SIGTERM), (SIGINT, SIGINT), (SIGTERM, SIGINT)])
