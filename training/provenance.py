@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from training.config import DistillSettings, StudentSettings
-from training.models.backbone import WEIGHTS_SHA256, weights_digest
+from training.models.backbone import WEIGHTS_SHA256, config_digest, tokenizer_file_digest, weights_digest
 from training.run_directory import RunDirectory
 from training.splits import Split
 
@@ -20,6 +21,13 @@ LICENCES_OF_DATA = {
     "esci": ("Judgements and product text: amazon-science/esci-data (Shopping Queries Dataset), Apache-2.0",),
 }
 """By reader; the licences of data that Aisle does not know are for its owner to add."""
+
+DIGESTS: dict[str, Callable[[str | None], str | None]] = {
+    "": weights_digest,
+    "_config": config_digest,
+    "_tokenizer": tokenizer_file_digest,
+}
+"""What decides how a backbone computes and reads, by the ending of its name in the fingerprint."""
 
 
 def licences(settings: DistillSettings) -> tuple[str, ...]:
@@ -109,10 +117,14 @@ def loss_in_words(student: StudentSettings) -> str:
 
 
 def backbone_digests(settings: DistillSettings) -> dict[str, Any]:
-    """Digests of the pretrained weights that a run begins with: folders of one name may hold others."""
+    """Digests of the pretrained models that a run begins with: folders of one name may hold others."""
     named = [member.backbone for member in settings.teacher.members]
-    digests = {name: weights_digest(name) for name in {*named, settings.student.backbone}}
-    return {"teacher": [digests[name] for name in named], "student": digests[settings.student.backbone]}
+    found: dict[str, Any] = {}
+    for ending, digest in DIGESTS.items():
+        digests = {name: digest(name) for name in {*named, settings.student.backbone}}
+        found[f"teacher{ending}"] = [digests[name] for name in named]
+        found[f"student{ending}"] = digests[settings.student.backbone]
+    return found
 
 
 def backbone_of_student(settings: DistillSettings) -> str | None:

@@ -18,7 +18,7 @@ from training.run_directory import MANIFEST, RunDirectory, StageName, started_wi
 from training.stage_files import reason_of
 
 OF_THE_STUDENT = ("settings.student.", "backbones.student")
-"""What an earlier run may differ in."""
+"""How the names begin of what an earlier run may differ in."""
 
 SHARED: tuple[StageName, ...] = ("pool", "teacher", "labels")
 """Stages that no setting of the student decides."""

@@ -8,13 +8,14 @@ import pytest
 
 from tests.training.tiny import save_pool, tiny_pool
 from tests.training.tiny_models import encoder_backbone
-from training.config import DistillSettings
+from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
 from training.pool.files import check_digests, digests
 from training.run_directory import FINGERPRINT, STAGES, RunDirectory, StageName, write_json
 from training.splits import Split
 from training.stages import Run, check_can_start, open_run, pool_stage
+from training.takeover import SHARED, take_over
 
 NEEDS_POOL = DistillSettings()
 NEEDS_NONE = DistillSettings.model_validate({"teacher": {"warm_up_pairs": 0, "retention_share": 0.0}})
@@ -90,15 +91,40 @@ def of_teacher(backbone: Path) -> DistillSettings:
     )
 
 
-def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path) -> None:
-    here, there = encoder_backbone(tmp_path), tmp_path / "elsewhere" / "bert"
+BACKBONE_FILES = [("model.safetensors", ""), ("config.json", "_config"), ("tokenizer.json", "_tokenizer")]
+
+
+def changed_copy(folder: Path, name: str) -> tuple[Path, Path]:
+    """A backbone, and one of its name whose file `name` ends in a blank more."""
+    here, there = encoder_backbone(folder), folder / "elsewhere" / "bert"
     shutil.copytree(here, there)
-    weights = there / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    path = there / name
+    path.write_bytes(path.read_bytes() + b" ")
+    return here, there
+
+
+@pytest.mark.parametrize(("file", "ending"), BACKBONE_FILES)
+def test_another_backbone_under_the_same_name_is_another_run(tmp_path: Path, file: str, ending: str) -> None:
+    here, there = changed_copy(tmp_path, file)
     open_run(of_teacher(here), tmp_path / "run").directory.stage("pool").finish({})
     assert open_run(of_teacher(here), tmp_path / "run").directory.stage("pool").finished
-    with pytest.raises(RunDirectoryError, match=r"\(changed: backbones\.teacher\)"):
+    with pytest.raises(RunDirectoryError, match=rf"\(changed: backbones\.teacher{ending}\)"):
         open_run(of_teacher(there), tmp_path / "run")
+
+
+@pytest.mark.parametrize(("file", "ending"), BACKBONE_FILES)
+def test_labels_are_taken_over_by_a_student_of_another_backbone_alone(tmp_path: Path, file: str, ending: str) -> None:
+    here, there = changed_copy(tmp_path, file)
+    earlier = open_run(of_teacher(here), tmp_path / "earlier")
+    for name in SHARED:
+        earlier.directory.stage(name).finish({})
+    student = {"backbone": str(there), "initialise_from": "backbone", "layers": (0, 1)}
+    chosen = of_teacher(here).model_copy(update={"student": StudentSettings.model_validate(student)})
+    run = open_run(chosen, tmp_path / "run")
+    take_over(run.directory, earlier.directory.path)
+    assert run.directory.stage("labels").finished
+    with pytest.raises(RunDirectoryError, match=rf"\(changed: backbones\.teacher{ending}\); only student settings"):
+        take_over(open_run(of_teacher(there), tmp_path / "other").directory, earlier.directory.path)
 
 
 def test_a_run_that_did_not_say_what_it_began_with_goes_on(tmp_path: Path) -> None:
@@ -106,6 +132,9 @@ def test_a_run_that_did_not_say_what_it_began_with_goes_on(tmp_path: Path) -> No
     open_run(chosen, tmp_path / "run").directory.stage("pool").finish({})
     marker = tmp_path / "run" / FINGERPRINT
     began = json.loads(marker.read_text(encoding="utf-8"))
+    for told in ({"teacher": began["backbones"]["teacher"], "student": began["backbones"]["student"]}, {}):
+        write_json(marker, {**began, "backbones": told})
+        assert open_run(chosen, tmp_path / "run").directory.stage("pool").finished
     del began["backbones"]
     write_json(marker, began)
     assert open_run(chosen, tmp_path / "run").directory.stage("pool").finished

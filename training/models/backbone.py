@@ -125,6 +125,13 @@ def weights_digest(backbone: str | None) -> str | None:
     return None
 
 
+def tokenizer_file_digest(backbone: str | None) -> str | None:
+    """sha256 of a backbone's tokenizer.json; None if it keeps its tokenizer otherwise, as some decoders do."""
+    with suppress(ConfigError):
+        return sha256_of(tokenizer_file(backbone))
+    return None
+
+
 def _digest_of_parts(backbone: str, index: Path) -> str:
     parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     digests = [sha256_of(_file_of(backbone, part)) for part in parts]
