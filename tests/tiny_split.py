@@ -17,7 +17,7 @@ from relevance.calibration import Calibration
 from relevance.product import Product
 from relevance.template import FieldBudget, Template
 from training.config import SplitSettings
-from training.models.backbone import load_pair_encoder
+from training.models.backbone import load_pair_encoder, tokenizer_file
 from training.models.split.files import save_split
 from training.models.split.start import initial_split
 from training.student.split_export import split_source
@@ -70,4 +70,4 @@ def split_parts(
         name="tiny-split", template=TEMPLATE, calibration=Calibration(scale=1.0, bias=0.0), training={}, metrics={},
         licences=(),
     )  # fmt: skip
-    return split_source(checkpoint, None, rule, lists), lists, request
+    return split_source(checkpoint, tokenizer_file(), rule, lists), lists, request

@@ -25,7 +25,6 @@ from training.evaluation.measure import HEADLINE, as_json, table
 from training.evaluation.scored_pairs import SCORES, ScoredPairs, load_scores, save_scores
 from training.evaluation.slices import slices_of
 from training.evaluation.summary import calibration_errors, further_figures, ranking_note
-from training.models.backbone import load_pair_encoder, tokenizer_file
 from training.models.cross_encoder import encode_pairs, score_pairs
 from training.models.pair_rule import EncoderInput
 from training.optimise.scorers import CrossEncoder
@@ -33,6 +32,7 @@ from training.provenance import licences, provenance
 from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage, write_json
 from training.splits import Split
+from training.student.files import student_rule, student_tokenizer
 from training.student.split_export import split_lists, split_source
 from training.teacher import Teacher
 
@@ -62,17 +62,14 @@ def evaluate_run(
     settings: DistillSettings,
     split: Split,
     teacher: Teacher,
-    student: CrossEncoder,
+    student: System,
 ) -> dict[str, Any]:
     """Baselines, teacher and student side by side on the held-out queries and on the general check."""
     scores = stage.directory / SCORES
     if stage.finished:
         load_scores(scores)  # The report needs them: an evaluation without them is refused here, not at the end.
         return stage.manifest()
-    trained = {
-        "teacher": teacher.score,
-        "student": student_system(student, load_pair_encoder(settings.student.template, settings.student.backbone)),
-    }
+    trained: dict[str, System] = {"teacher": teacher.score, "student": student}
     held_out = evaluate(split.held_out, {**baselines(split.held_out, teacher.bi_encoder, settings.seed), **trained})
     general = general_check()
     elsewhere = evaluate(general, {**baselines(general, teacher.bi_encoder, settings.seed), **trained})
@@ -161,14 +158,14 @@ def export_student(
     checkpoint: Path, student: StudentSettings, split: Split, request: BundleRequest, output: BundleOutput
 ) -> dict[str, Any]:
     """Export the student of either kind in `checkpoint`, compared on held-out pairs; returns the parity figures."""
-    rule = load_pair_encoder(student.template, student.backbone)
+    rule, tokenizer = student_rule(checkpoint, student), student_tokenizer(checkpoint, student)
     checked = (split.held_out, general_check())
     if student.kind == "split":
         learnt = split_lists(split.train, rule)
-        own = split_source(checkpoint, student.backbone, rule, learnt)
+        own = split_source(checkpoint, tokenizer, rule, learnt)
         return export_split_bundle(
             own, [judged for data in checked for judged in split_lists(data, rule)], request, output
         )
     learnt_from = [pair for judged in judged_lists(split.train, rule) for pair in judged.pairs]
-    source = Source(checkpoint, tokenizer_file(student.backbone), rule.pad_id, learnt_from)
+    source = Source(checkpoint, tokenizer, rule.pad_id, learnt_from)
     return export_bundle(source, [judged for data in checked for judged in judged_lists(data, rule)], request, output)

@@ -12,12 +12,11 @@ from training.datasets.schema import Dataset
 from training.errors import ConfigError, DataError, RunDirectoryError
 from training.evaluation.evaluate import System
 from training.finish import student_system
-from training.models.backbone import load_pair_encoder
 from training.pool import load_pool
 from training.run_directory import VARIANTS, Stage
 from training.splits import without_queries
 from training.stages import judged_for_teacher, split_of
-from training.student import load_student
+from training.student import load_student, student_rule
 from training.teacher import Teacher, load_teacher
 
 QUERIES_TOLD = 5
@@ -55,7 +54,7 @@ def _students(run: Path, settings: DistillSettings) -> Iterator[tuple[str, tuple
 
 
 def _system(directory: Path, settings: StudentSettings) -> System:
-    return student_system(load_student(directory, settings), load_pair_encoder(settings.template, settings.backbone))
+    return student_system(load_student(directory, settings), student_rule(directory, settings))
 
 
 def data_of_run(run: Path, settings: DistillSettings) -> Dataset:

@@ -23,6 +23,8 @@ FINGERPRINT = "run.json"
 MANIFEST = "manifest.json"
 VARIANTS = "variants"
 """Folder of a study's students and of what was read of its teacher, one folder each."""
+MADE_OF = "made-of.json"
+"""Which labels a variant's folder was made from, and by which settings of the student."""
 LOCK = "run.lock"
 """Held by the command that is at work there (training/run_lock.py)."""
 

@@ -13,7 +13,7 @@ from training.datasets.loading import check_query_logs, data_digests, load_datas
 from training.datasets.schema import Dataset
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import RunDirectoryError
-from training.finish import evaluate_run, export_run
+from training.finish import evaluate_run, export_run, student_system
 from training.labels import label_pool, load_labels
 from training.models.bi_encoder import BiEncoder
 from training.models.cross_encoder import Logits
@@ -24,7 +24,6 @@ from training.optimise.scorers import CrossEncoder
 from training.optimise.trainer import TrainingHooks
 from training.pool import Pool, load_pool
 from training.pool.drawing import draw_pool
-from training.pool.files import check_digests
 from training.pool.report import write_pool_report
 from training.pool.sources import gather_sources, reserved_queries
 from training.progress import progress_bar, training_bar
@@ -32,6 +31,7 @@ from training.provenance import backbone_digests
 from training.report.data import POOL_REPORT
 from training.run_directory import MANIFEST, STAGES, RunDirectory, Stage, StageName, write_json
 from training.splits import Split, held_out_digest, split_as_ever, split_by_query, without_queries
+from training.stage_files import check_digests, model_digests
 from training.student import (
     StudentTask,
     check_start,
@@ -39,6 +39,7 @@ from training.student import (
     load_student,
     save_student,
     shape_of,
+    student_rule,
     train_student,
     with_human_targets,
 )
@@ -108,8 +109,9 @@ def run_stages(run: Run) -> Iterator[StageName]:
     yield "labels"
     student = student_stage(run, pool, teacher, labels)
     yield "student"
+    system = student_system(student, student_rule(run.directory.path / "student", run.settings.student))
     with main_first():
-        evaluation = evaluate_run(run.directory.stage("evaluation"), run.settings, run.split, teacher, student)
+        evaluation = evaluate_run(run.directory.stage("evaluation"), run.settings, run.split, teacher, system)
     yield "evaluation"
     with main_first():
         if is_main():
@@ -146,7 +148,7 @@ def pool_stage(run: Run) -> Pool:
             draw_pool(gather_sources(run.settings, run.split), run.settings, BiEncoder(), stage, progress_bar)
         elif is_main():
             # Labels that are there belong to these very pairs.
-            check_digests(stage.directory, stage.manifest())
+            check_digests(stage.directory, stage.manifest(), stage.directory)
     return load_pool(stage)
 
 
@@ -185,8 +187,9 @@ def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> Cro
             train_student(student, StudentTask(learnt, labels, settings, run.settings.seed), hooks)
             with main_first():
                 if is_main():
-                    save_student(student, stage.directory)
-                    stage.finish({**shape_of(settings), "pool_pairs": len(pool)})
+                    save_student(student, stage.directory, settings.backbone)
+                    digests = model_digests(stage.directory)
+                    stage.finish({**shape_of(settings), "pool_pairs": len(pool), "sha256": digests})
     return load_student(stage.directory, run.settings.student)
 
 

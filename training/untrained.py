@@ -46,7 +46,7 @@ def write_untrained(target: Path, settings: StudentSettings, precisions: tuple[P
     student = initial_split(sentence_encoder(settings.backbone), settings.split, texts, rule)
     with tempfile.TemporaryDirectory() as checkpoint:
         save_split(student, Path(checkpoint))
-        source = split_source(Path(checkpoint), settings.backbone, rule, split_lists(split.train, rule))
+        source = split_source(Path(checkpoint), tokenizer_file(settings.backbone), rule, split_lists(split.train, rule))
         target.parent.mkdir(parents=True, exist_ok=True)
         request = _request(settings, precisions, {})
         export_split_bundle(source, split_lists(split.held_out, rule), request, BundleOutput(target, lambda _: CARD))

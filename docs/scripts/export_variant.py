@@ -20,10 +20,9 @@ from training.config_file import load_settings
 from training.evaluation.calibrate import fit_platt
 from training.evaluation.evaluate import evaluate
 from training.finish import export_student, student_system
-from training.models.backbone import load_pair_encoder
 from training.run_directory import MANIFEST
 from training.stages import load_split
-from training.student import load_student
+from training.student import load_student, student_rule
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
     run = settings_of_run(options.run_dir)
     settings = load_settings(options.config, {}).student if options.config else student_settings(folder, run)
     split = load_split(run)
-    student = student_system(load_student(folder, settings), load_pair_encoder(settings.template, settings.backbone))
+    student = student_system(load_student(folder, settings), student_rule(folder, settings))
     held_out = evaluate(split.held_out, {"student": student})
     request = BundleRequest(
         name=options.output.name,

@@ -49,7 +49,7 @@ def main() -> None:
         else:
             template = StudentSettings.model_validate({"kind": "split"}).template
             rule = load_pair_encoder(template)
-            split = split_source(given.split, None, rule, split_lists(learnt, rule))
+            split = split_source(given.split, tokenizer_file(), rule, split_lists(learnt, rule))
             parity = export_split_bundle(split, split_lists(general_check(), rule), _request(template), output)
     print(json.dumps(parity))
 

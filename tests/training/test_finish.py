@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from export.bundle import Source
 from relevance.calibration import Calibration
 from tests.training.hand_made import dataset
 from training import finish
@@ -22,6 +23,7 @@ from training.models.pair_rule import EncoderInput
 from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage
 from training.splits import Split
+from training.student import save_student
 from training.teacher import Member, Teacher
 
 from .tiny import tiny_cross_encoder
@@ -50,7 +52,8 @@ def evaluate(path: Path, judged: Split) -> Evaluated:
     directory.stage("student").finish({})
     rule = EncoderInput(load_pair_encoder(SETTINGS.student.template))
     teacher = Teacher([Member(tiny_cross_encoder(), rule)], BiEncoder(), Calibration(), 0.5)
-    return Evaluated(path, evaluate_run(directory.stage("evaluation"), SETTINGS, judged, teacher, student))
+    system = finish.student_system(student, rule.encoder)
+    return Evaluated(path, evaluate_run(directory.stage("evaluation"), SETTINGS, judged, teacher, system))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +91,22 @@ def test_a_bundle_does_not_tell_the_product_types_of_the_catalogue(evaluated: Ev
     for name in ("metrics.json", "evaluation/manifest.json"):
         kept = json.loads((run / name).read_text(encoding="utf-8"))
         assert "light" in kept["slices"]["category"]
+
+
+def test_the_bundle_ships_the_tokenizer_that_the_student_learnt_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped: list[Path] = []
+
+    def export(source: Source, *_: Any) -> dict[str, Any]:
+        shipped.append(source.tokenizer)
+        return {}
+
+    monkeypatch.setattr(finish, "export_bundle", export)
+    monkeypatch.setattr(finish, "general_check", lambda: dataset(("tea",)))
+    save_student(tiny_cross_encoder(1), tmp_path)
+    finish.export_student(tmp_path, SETTINGS.student, split(), None, None)  # type: ignore[arg-type]
+    assert shipped == [tmp_path / "tokenizer.json"]
 
 
 def test_an_evaluation_of_an_older_version_is_refused(tmp_path: Path) -> None:

@@ -3,21 +3,26 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from tests.training.tiny import tiny_cross_encoder
+from tests.training.tiny_models import encoder_backbone
 from training.config import TEACHER_TEMPLATE, SplitSettings, StudentSettings
 from training.errors import DataError, RunDirectoryError
 from training.member_settings import EncoderMember
 from training.models.backbone import load_pair_encoder
 from training.models.pair_rule import EncoderInput
 from training.models.split.student import SplitStudent
-from training.stage_files import reading
-from training.student import load_student, save_student
+from training.run_directory import Stage
+from training.stage_files import model_digests, reading, writing
+from training.student import load_student, save_student, student_rule, student_tokenizer
 from training.teacher import Member
 from training.teacher.encoders import save_encoder, saved_encoder
 
@@ -108,6 +113,83 @@ def test_a_damaged_member_is_one_line_and_its_teacher_is_to_be_redone(
     with pytest.raises(RunDirectoryError, match=rf"{told}.*\); delete {tmp_path / 'teacher'} to redo it$") as error:
         saved_encoder(EncoderMember(), TEACHER_TEMPLATE, directory)
     assert "\n" not in str(error.value)
+
+
+def without_head(directory: Path) -> None:
+    weights = load_file(directory / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
+    save_file(kept, directory / "model.safetensors", {"format": "pt"})
+
+
+def with_one_layer(directory: Path) -> None:
+    path = directory / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "num_hidden_layers": 1}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without_head, r"2 missing weights, classifier\.bias the first"),
+        (with_one_layer, "16 unexpected weights,"),
+    ],
+)
+def test_weights_that_are_not_those_of_the_configuration_are_not_filled_up(
+    tmp_path: Path, change: Callable[[Path], None], told: str
+) -> None:
+    save_cross_encoder(tmp_path)
+    change(tmp_path)
+    with pytest.raises(RunDirectoryError, match=rf"{tmp_path}/model\.safetensors .*{told}.*; delete {tmp_path} to"):
+        load_student(tmp_path, CROSS_ENCODER)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_student_of_which_a_file_was_changed_since_it_was_finished_is_refused(tmp_path: Path, name: str) -> None:
+    save_cross_encoder(tmp_path)
+    digests = model_digests(tmp_path)
+    assert list(digests) == ["config.json", "model.safetensors", "tokenizer.json"]
+    Stage(tmp_path).finish({"sha256": digests})
+    load_student(tmp_path, CROSS_ENCODER)
+    other = tmp_path / "other"
+    save_student(tiny_cross_encoder(seed=1), other)
+    shutil.copyfile(other / name, tmp_path / name)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n" * (name != "model.safetensors"))
+    told = rf"^{tmp_path / name} was changed after it was finished .*; delete {tmp_path} to redo it$"
+    with pytest.raises(RunDirectoryError, match=told):
+        load_student(tmp_path, CROSS_ENCODER)
+
+
+def test_the_error_of_a_full_disk_names_the_folder(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RunDirectoryError, match=rf"^{tmp_path} cannot be written \(SafetensorError: .*\); if the disk"),
+        writing(tmp_path),
+    ):
+        raise SafetensorError("Error while serializing: I/O error: File too large (os error 27)")
+    with (
+        pytest.raises(RunDirectoryError, match=rf"^{tmp_path}/a cannot .* space left.*; free "),
+        writing(tmp_path),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "a"))
+
+
+def test_the_student_is_read_with_the_tokenizer_that_it_learnt_with(tmp_path: Path) -> None:
+    backbone, student = encoder_backbone(tmp_path), tmp_path / "student"
+    settings = StudentSettings(backbone=str(backbone), initialise_from="backbone", layers=(0, 1))
+    save_student(tiny_cross_encoder(), student, settings.backbone)
+    before = (backbone / "tokenizer.json").read_bytes()
+    (backbone / "tokenizer.json").unlink()
+    assert student_tokenizer(student, settings).read_bytes() == before
+    assert student_rule(student, settings).encode_queries(["shoe"])
+    (student / "tokenizer.json").write_bytes(before[: len(before) // 2])
+    with pytest.raises(RunDirectoryError, match=rf"{student}/tokenizer\.json cannot be read .*; delete {student} to"):
+        student_rule(student, settings)
+
+
+def test_a_student_from_before_tokenizers_were_kept_is_read_with_its_backbone_s(tmp_path: Path) -> None:
+    backbone = encoder_backbone(tmp_path)
+    settings = StudentSettings(backbone=str(backbone), initialise_from="backbone", layers=(0, 1))
+    assert student_tokenizer(tmp_path, settings).samefile(backbone / "tokenizer.json")
+    assert student_rule(tmp_path, settings).encode_queries(["shoe"])
 
 
 @pytest.mark.usefixtures("_umask_of_a_group")

@@ -11,9 +11,10 @@ from tests.training.tiny_models import encoder_backbone
 from training.config import DistillSettings, StudentSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
-from training.pool.files import check_digests, digests
+from training.pool.files import digests
 from training.run_directory import FINGERPRINT, STAGES, RunDirectory, StageName, write_json
 from training.splits import Split
+from training.stage_files import check_digests
 from training.stages import Run, check_can_start, open_run, pool_stage
 from training.takeover import SHARED, take_over
 
@@ -74,14 +75,14 @@ def test_a_pool_that_was_changed_after_it_was_drawn_is_refused(tmp_path: Path, n
     path = stage.directory / name
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(RunDirectoryError, match=rf"{name} was changed .*; delete {stage.directory} to draw it anew"):
+    with pytest.raises(RunDirectoryError, match=rf"{name} was changed .*; delete {stage.directory} to redo it"):
         pool_stage(run)
 
 
 def test_a_pool_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path) -> None:
     stage = RunDirectory(tmp_path, {}).stage("pool")
     save_pool(tiny_pool(), stage)
-    check_digests(stage.directory, {"pairs": 30})
+    check_digests(stage.directory, {"pairs": 30}, stage.directory)
 
 
 def of_teacher(backbone: Path) -> DistillSettings:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
@@ -73,8 +74,21 @@ def load_checkpoint(directory: Path, redo: Path | None = None) -> BertForSequenc
     with reading(directory / "config.json", redo or directory):
         config = BertConfig.from_pretrained(directory)
     with reading(weights_file(directory), redo or directory):
-        model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(directory, config=config)
+        model: BertForSequenceClassification = whole(
+            *BertForSequenceClassification.from_pretrained(directory, config=config, output_loading_info=True)
+        )
     return placed(model)
+
+
+def whole(model: ModelT, loading: Mapping[str, Any]) -> ModelT:
+    """A finished model, and how its weights were loaded; ValueError if they are not those of its configuration.
+
+    transformers takes what fits, fills the rest at random and goes on.
+    """
+    for what in ("missing", "unexpected", "mismatched"):
+        if names := sorted(map(str, loading[f"{what}_keys"])):
+            raise ValueError(f"{len(names)} {what} weights, {names[0]} the first: not those of its config.json")
+    return model
 
 
 def weights_file(directory: Path) -> Path:

@@ -21,7 +21,7 @@ from relevance.bundle import sha256_of
 from relevance.product import Product
 from training.datasets.rows import read_jsonl
 from training.errors import DataError, RunDirectoryError
-from training.stage_files import reading, reason_of
+from training.stage_files import reason_of
 
 Array = npt.NDArray[Any]
 
@@ -87,19 +87,6 @@ def digests(directory: Path) -> dict[str, str]:
     files = [_products_file(directory), _queries_file(directory)]
     files += [_column(directory, name) for name in PairColumns._fields]
     return {path.name: sha256_of(path) for path in files}
-
-
-def check_digests(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """RunDirectoryError names a file that is not the one of which `manifest` tells; earlier versions told of none."""
-    for name, digest in manifest.get("sha256", {}).items():
-        path = directory / name
-        with reading(path, directory):
-            found = sha256_of(path)
-        if found != digest:
-            raise RunDirectoryError(
-                f"{path} was changed after the pool was drawn (its SHA-256 is not the manifest's); delete {directory} "
-                "to draw it anew"
-            )
 
 
 def read_products(directory: Path, count: int) -> list[Product]:

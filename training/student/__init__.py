@@ -18,7 +18,7 @@ from training.student.distillation import (
     train_student,
     with_human_targets,
 )
-from training.student.files import load_student, save_student, shape_of
+from training.student.files import load_student, save_student, shape_of, student_rule, student_tokenizer
 from training.student.initial import check_start, initial_student
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "save_student",
     "shape_of",
     "student_from",
+    "student_rule",
+    "student_tokenizer",
     "train_student",
     "with_human_targets",
 ]

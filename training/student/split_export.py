@@ -14,7 +14,6 @@ from export.split_graph import SplitModules
 from export.split_runner import Ids, Logits, SplitList
 from relevance.pair_encoding import EncodedPair, PairEncoder, pad_texts
 from training.datasets.schema import Dataset
-from training.models.backbone import tokenizer_file
 from training.models.split.files import load_split
 from training.models.split.graphs import EncoderGraph, JointGraph, QueryGraph, latent_scale
 from training.models.split.student import SplitStudent
@@ -23,8 +22,11 @@ from training.optimise.batches import PairGroup, collate
 TEXTS_AT_ONCE = 64
 
 
-def split_source(checkpoint: Path, backbone: str | None, rule: PairEncoder, lists: Sequence[SplitList]) -> SplitSource:
-    """The student in `checkpoint`; `lists` are of the judgements that it learnt from."""
+def split_source(checkpoint: Path, tokenizer: Path, rule: PairEncoder, lists: Sequence[SplitList]) -> SplitSource:
+    """The student in `checkpoint`, which reads by `rule` with that tokenizer.json.
+
+    `lists` are of the judgements that it learnt from.
+    """
     student = load_split(checkpoint).to("cpu")
     # Written out, attention is what the exporter's fusions know.
     student.model.config._attn_implementation = "eager"
@@ -43,7 +45,7 @@ def split_source(checkpoint: Path, backbone: str | None, rule: PairEncoder, list
         student.settings.latent_width,
     )
     return SplitSource(
-        modules, lambda judged: exact_logits(student, judged, rule.pad_id), tokenizer_file(backbone), rule.pad_id, lists
+        modules, lambda judged: exact_logits(student, judged, rule.pad_id), tokenizer, rule.pad_id, lists
     )
 
 

@@ -27,16 +27,14 @@ from training.finish import student_system
 from training.models.backbone import load_pair_encoder
 from training.models.cross_encoder import Logits
 from training.pool import Pool
-from training.run_directory import Stage, completed
+from training.run_directory import MADE_OF, Stage, completed
 from training.splits import Split
+from training.stage_files import model_digests
 from training.stages import training_hooks
 from training.student import StudentTask, check_start, initial_student, save_student, train_student, with_human_targets
 from training.teacher import Teacher
 
 log = logging.getLogger("aisle.training")
-
-MADE_OF = "made-of.json"
-"""Which labels a variant's folder was made from, and by which settings of the student."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +143,9 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
         train_student(student, StudentTask(part, labels, settings, laboratory.settings.seed), hooks)
         system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
         readings = read(laboratory.split, lambda _: {"student": system})
-        save_student(student, directory)
-        stage.finish({"pairs": len(rows), "student": settings.model_dump(mode="json"), **readings})
+        save_student(student, directory, settings.backbone)
+        told = {"pairs": len(rows), "student": settings.model_dump(mode="json"), "sha256": model_digests(directory)}
+        stage.finish({**told, **readings})
     return stage.manifest()
 
 

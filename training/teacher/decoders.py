@@ -6,6 +6,7 @@ would round to nothing. arXiv 2505.07105 names Llama2-7B and Mistral-7B as teach
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from relevance.template import Template
 from training.errors import ConfigError
 from training.member_settings import DecoderMember
-from training.models.backbone import backbone_config, placed, weights_file
+from training.models.backbone import backbone_config, placed, weights_file, whole
 from training.models.decoder_input import DecoderInput
 from training.optimise.precision import best_device, has_bf16
 from training.optimise.scorers import DecoderScorer
@@ -27,7 +28,7 @@ from training.teacher.ensemble import Member
 def fresh_decoder(settings: DecoderMember, template: Template, classes: int) -> Member:
     """A pretrained language model with a new score head of `classes` logits."""
     rule = decoder_rule(settings, template, settings.backbone)
-    model = _language_model(settings.backbone, settings, rule.pad_id, classes)
+    model, _ = _language_model(settings.backbone, settings, rule.pad_id, classes)
     if settings.tune == "lora":
         model = _adapted(model, settings)
     else:
@@ -51,13 +52,15 @@ def saved_decoder(settings: DecoderMember, template: Template, classes: int, dir
         with reading(directory / "tokenizer_config.json", teacher):
             rule = decoder_rule(settings, template, str(directory))
         with reading(weights_file(directory), teacher):
-            model = _language_model(str(directory), settings, rule.pad_id, classes)
+            model = whole(*_language_model(str(directory), settings, rule.pad_id, classes))
     else:
         rule = decoder_rule(settings, template, settings.backbone)
-        base = _language_model(settings.backbone, settings, rule.pad_id, classes)
+        base, _ = _language_model(settings.backbone, settings, rule.pad_id, classes)
         with reading(directory / "adapter_config.json", teacher):
             PeftConfig.from_pretrained(str(directory))
-        with reading(directory / "adapter_model.safetensors", teacher):
+        with reading(directory / "adapter_model.safetensors", teacher), warnings.catch_warnings():
+            # Else those adapters stay as they begin, which is to do nothing.
+            warnings.filterwarnings("error", "Found missing adapter keys")
             model = PeftModel.from_pretrained(base, directory)
     return Member(DecoderScorer(placed(model)), rule)
 
@@ -91,13 +94,15 @@ def decoder_rule(settings: DecoderMember, template: Template, source: str) -> De
     return DecoderInput(tokenizer.backend_tokenizer, template, settings.max_tokens, pad_id)
 
 
-def _language_model(source: str, settings: DecoderMember, pad_id: int, classes: int) -> Any:
+def _language_model(source: str, settings: DecoderMember, pad_id: int, classes: int) -> tuple[Any, dict[str, Any]]:
+    """The model, and how its weights were loaded."""
     backbone_config(source)
     # Weights that are trained themselves stay fp32: bf16 has too few digits to add small updates to.
     low = settings.tune == "lora" and has_bf16(best_device())
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            source, num_labels=classes, dtype=torch.bfloat16 if low else torch.float32
+        dtype = torch.bfloat16 if low else torch.float32
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            source, num_labels=classes, dtype=dtype, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"backbone {source}: no language model with a score head ({error})") from error
@@ -105,7 +110,7 @@ def _language_model(source: str, settings: DecoderMember, pad_id: int, classes: 
         raise ConfigError(f"backbone {source} is no decoder; give that member of the teacher kind = 'encoder'")
     model.config.pad_token_id = pad_id
     model.score.float()
-    return model
+    return model, loading
 
 
 def _adapted(model: Any, settings: DecoderMember) -> Any:

@@ -20,6 +20,7 @@ from training.models.backbone import (
     placed,
     tokenizer_file,
     weights_file,
+    whole,
 )
 from training.models.pair_rule import EncoderInput
 from training.optimise.scorers import CrossEncoder, EncoderScorer
@@ -78,11 +79,15 @@ def is_bert(backbone: str | None) -> bool:
 
 
 def _any_encoder(source: str, classes: int | None = None) -> EncoderScorer:
+    """A pretrained encoder with a new head of `classes` logits; without them, a finished one as it was saved."""
     head = {} if classes is None else {"num_labels": classes}
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32, **head)
+        loaded = AutoModelForSequenceClassification.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True, **head
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"backbone {source}: no encoder with a classification head ({error})") from error
+    model = loaded[0] if classes else whole(*loaded)
     if hasattr(model, "score"):
         raise ConfigError(f"backbone {source} is a decoder; give that member of the teacher kind = 'decoder'")
     return EncoderScorer(placed(model))

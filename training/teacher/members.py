@@ -18,6 +18,7 @@ from training.models.backbone import backbone_config, config_digest, load_pair_e
 from training.optimise.trainer import Optimisation, TrainingHooks, train
 from training.pool import Pool
 from training.run_directory import Stage
+from training.stage_files import check_digests, model_digests, writing
 from training.teacher.decoders import decoder_rule, fresh_decoder, save_decoder, saved_decoder
 from training.teacher.encoders import fresh_encoder, save_encoder, saved_encoder
 from training.teacher.ensemble import Member
@@ -83,16 +84,18 @@ def fresh_member(settings: MemberSettings, template: Template, classes: int) -> 
 
 def save_member(member: Member, settings: MemberSettings, stage: Stage, scale: Calibration) -> None:
     """Write the trained weights, then the manifest."""
-    if isinstance(settings, DecoderMember):
-        save_decoder(member, settings, stage.directory)
-    else:
-        save_encoder(member, settings, stage.directory)
+    with writing(stage.directory):
+        if isinstance(settings, DecoderMember):
+            save_decoder(member, settings, stage.directory)
+        else:
+            save_encoder(member, settings, stage.directory)
     stage.finish(
         {
             "member": settings.model_dump(mode="json"),
             "backbone_config_sha256": config_digest(settings.backbone),
             WEIGHTS: weights_digest(settings.backbone),
             "cosine_scale": scale.model_dump(),
+            "sha256": model_digests(stage.directory),
         }
     )
 
@@ -101,6 +104,7 @@ def load_member(stage: Stage, template: Template, classes: int) -> Member:
     """Read a finished member; RunDirectoryError if a file of it is damaged, or its adapters' model another one now."""
     manifest = stage.manifest(redo=stage.directory.parent)
     settings = _MEMBER.validate_python(manifest["member"])
+    check_digests(stage.directory, manifest, stage.directory.parent)
     if not isinstance(settings, DecoderMember):
         return saved_encoder(settings, template, stage.directory)
     if settings.tune == "lora":

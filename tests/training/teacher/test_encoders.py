@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification
 
 from relevance.calibration import Calibration
@@ -14,14 +16,14 @@ from relevance.ranking_metrics import auc
 from tests.training.tiny_models import ENCODERS, decoder_backbone, encoder_backbone, tiny_dataset
 from training.config import TEACHER_TEMPLATE, TeacherSettings
 from training.datasets.schema import Dataset
-from training.errors import ConfigError
+from training.errors import ConfigError, RunDirectoryError
 from training.member_settings import EncoderMember
 from training.models.bi_encoder import BiEncoder
 from training.optimise import precision
 from training.optimise.batches import PairGroup, collate
 from training.optimise.scorers import forward
 from training.optimise.trainer import TrainingHooks
-from training.run_directory import Stage
+from training.run_directory import MANIFEST, Stage, write_json
 from training.teacher import TeacherTask, files, load_teacher, train_teacher
 from training.teacher.encoders import fresh_encoder
 from training.teacher.ensemble import fit_cosine_scale
@@ -102,6 +104,7 @@ def test_several_members_of_several_kinds_are_one_teacher_and_finished_ones_are_
     assert titles == ["teacher 1/3", "teacher 2/3", "teacher 3/3", "teacher 3/3"]
     # One scale for all members, fitted once: the second start takes it from the first member.
     assert len(fits) == 1
+    assert_changed_files_are_refused(stage)
     teacher = load_teacher(stage)
     assert teacher.cosine_scale == fit_cosine_scale(DATASET, teacher.bi_encoder)
     each = [member.logits(QUERIES, PRODUCTS) for member in teacher.members]
@@ -109,6 +112,25 @@ def test_several_members_of_several_kinds_are_one_teacher_and_finished_ones_are_
     cosines = np.zeros(len(QUERIES), np.float32)
     expected = teacher.combine(np.mean(each, axis=0), cosines)
     np.testing.assert_allclose(teacher.score_pairs(QUERIES, PRODUCTS, cosines), expected, rtol=1e-4)
+
+
+def assert_changed_files_are_refused(stage: Stage) -> None:
+    """Of a teacher of a ModernBERT, a BERT and adapters: by their digests, and without those by what they hold."""
+    for number, name in enumerate(("model.safetensors", "config.json", "adapter_model.safetensors")):
+        path, manifest = (stage.directory / f"member-{number}" / file for file in (name, MANIFEST))
+        kept, told = path.read_bytes(), json.loads(manifest.read_text(encoding="utf-8"))
+        path.write_bytes(kept + b" ")
+        with pytest.raises(RunDirectoryError, match=rf"{path} was changed .*; delete {stage.directory} to redo it"):
+            load_teacher(stage)
+        path.write_bytes(kept)
+        if path.suffix == ".safetensors":
+            tensors = load_file(path)
+            save_file(dict(list(tensors.items())[1:]), path, {"format": "pt"})
+            write_json(manifest, {**told, "sha256": {}})
+            with pytest.raises(RunDirectoryError, match=rf"{path} cannot be read .*issing .*; delete "):
+                load_teacher(stage)
+            path.write_bytes(kept)
+            write_json(manifest, told)
 
 
 def test_a_tokenizer_that_the_pair_rule_can_not_use_is_refused(tmp_path: Path) -> None:

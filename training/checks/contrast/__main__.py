@@ -22,10 +22,9 @@ from training.config_file import load_settings
 from training.errors import ConfigError
 from training.evaluation.evaluate import System
 from training.finish import student_system
-from training.models.backbone import load_pair_encoder
 from training.models.bi_encoder import BiEncoder
 from training.run_directory import Stage, without_nan
-from training.student.files import kind_of, load_student
+from training.student.files import kind_of, load_student, student_rule
 from training.teacher import load_teacher
 
 log = logging.getLogger("aisle.training")
@@ -87,7 +86,7 @@ def _teacher(run_directory: Path | None) -> System | None:
 def _student(directory: Path, settings: StudentSettings) -> System:
     """Whatever kind the run's own student is, the folder says what lies in it."""
     own = settings.model_copy(update={"kind": kind_of(directory)})
-    return student_system(load_student(directory, own), load_pair_encoder(settings.template, settings.backbone))
+    return student_system(load_student(directory, own), student_rule(directory, settings))
 
 
 def _parser() -> argparse.ArgumentParser:
