@@ -15,7 +15,7 @@ from typing import Any
 from relevance.row_values import is_absent
 from relevance.text_file import JSON_LINES
 from training.datasets.grades import finite
-from training.datasets.rows import open_text, read_csv, read_jsonl, require_text
+from training.datasets.rows import check_columns, open_text, read_csv, read_jsonl, require_text
 from training.datasets.schema import LoggedQuery
 from training.errors import DataError
 
@@ -54,7 +54,7 @@ def _table(path: Path, kind: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if kind == ".tsv":
         yield from _tsv_rows(path)
         return
-    for line, row in read_csv(path, ("query",), strict=True, short_rows=True):
+    for line, row in read_csv(path, ("query",), strict=True, optional=WEIGHTS):
         if "\n" in row["query"] or "\r" in row["query"]:
             raise DataError(
                 f"{path}:{line}: the query {row['query'][:40]!r} goes over several lines; close its quote, or double "
@@ -68,8 +68,7 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(file, 1) if line.strip())
         _, first = next(lines, (0, ""))
         names = _tsv_fields(first)
-        if "query" not in names:
-            raise DataError(f"{path}: columns ['query'] are missing, found {names}")
+        check_columns(path, names, ("query",), WEIGHTS)
         for number, line in lines:
             fields = _tsv_fields(line)
             if not names.index("query") < len(fields) <= len(names):

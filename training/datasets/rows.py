@@ -57,20 +57,26 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_csv(
-    path: Path, columns: tuple[str, ...], delimiter: str = ",", *, strict: bool = False, short_rows: bool = False
+    path: Path,
+    columns: tuple[str, ...],
+    delimiter: str = ",",
+    *,
+    strict: bool = False,
+    optional: tuple[str, ...] | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (number of the row's last line, row) of a table whose header holds `columns` at least.
 
     Quoting is CSV's: a field in double quotes may hold delimiters and line ends, and "" is one quote. `strict`: what
     follows a closing quote is an error, as is a quote that is never closed; else such fields are taken as they come.
-    `short_rows`: a row may end behind `columns`, and what it lacks is None.
+    `optional`: further columns that are read where they are there; a row may then end behind `columns`, and what it
+    lacks is None.
     """
     with open_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=strict)
         spans = _row_spans(reader, path, delimiter)
         _, names = next(spans, ((0, 0), []))
-        _check_columns(path, names, columns)
-        needed = max(map(names.index, columns)) + 1 if short_rows else len(names)
+        check_columns(path, names, columns, optional)
+        needed = max(map(names.index, columns)) + 1 if optional is not None else len(names)
         for (first, last), fields in spans:
             if not needed <= len(fields) <= len(names):
                 few_or_many = "too many" if len(fields) > len(names) else "too few"
@@ -92,10 +98,13 @@ def _row_spans(reader: CsvReader, path: Path, delimiter: str) -> Iterator[tuple[
         raise DataError(f"{path}:{first}: not a table of {delimiter!r}-separated rows ({error})") from error
 
 
-def _check_columns(path: Path, names: Sequence[str], columns: Sequence[str]) -> None:
+def check_columns(
+    path: Path, names: Sequence[str], columns: Sequence[str], optional: Sequence[str] | None = None
+) -> None:
+    """DataError if a table's header lacks one of `columns`, or names one of these or of `optional` more than once."""
     if missing := sorted(set(columns) - set(names)):
         raise DataError(f"{path}: columns {missing} are missing, found {list(names)}")
-    if repeated := [name for name in columns if names.count(name) > 1]:
+    if repeated := [name for name in (*columns, *(optional or ())) if names.count(name) > 1]:
         raise DataError(f"{path}: columns {repeated} are there more than once; keep one of each")
 
 
@@ -125,12 +134,30 @@ def place(path: Path, line: int) -> str:
     return f"{path}:{line}" if line else str(path)
 
 
+class _RepeatedKeyError(ValueError):
+    """An object says two things of one key, of which json would keep the later."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedKeyError(next(name for name in row if names.count(name) > 1))
+    return row
+
+
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_without_repeats)
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(f"{path}:{number}: the text holds a lone surrogate ({error.reason})") from error
+    except _RepeatedKeyError as error:
+        raise DataError(f"{path}:{number}: the key {error.key!r} is there more than once; keep one of each") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}:{number}: not valid JSON ({error}); each line holds one object") from error
     if not isinstance(row, dict):

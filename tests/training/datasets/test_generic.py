@@ -92,6 +92,10 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, name: str, row: dic
     [
         (b"{nonsense\n", r"judgements\.jsonl:1: not valid JSON"),
         (b"[1]\n", r"judgements\.jsonl:1: expected a JSON object"),
+        (
+            b'{"query": "x", "product_id": "a", "grade": 0, "grade": 3}\n',
+            r"jsonl:1: the key 'grade' is there",
+        ),
         (b'{"query": "\\ud800", "product_id": "a", "grade": 1}\n', r"judgements\.jsonl:1: .*lone surrogate"),
         (b"\xff\xfe\n", r"judgements\.jsonl:1: not UTF-8 \(byte 0xff"),
         (b"{}\r\r{}\rcaf\xe9\r", r"judgements\.jsonl:4: not UTF-8 \(byte 0xe9"),

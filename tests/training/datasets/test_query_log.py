@@ -45,6 +45,20 @@ def test_a_bad_log_is_named(tmp_path: Path, text: str, message: str) -> None:
         read_query_log(tmp_path / "log.csv")
 
 
+@pytest.mark.parametrize("repeated", ["query", "weight", "count"])
+@pytest.mark.parametrize(("kind", "delimiter"), [("tsv", "\t"), ("csv", ",")])
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path, kind: str, delimiter: str, repeated: str) -> None:
+    names = ["query", "weight", "count", "note", "note"]
+    path = tmp_path / f"log.{kind}"
+    lines = [delimiter.join(names), delimiter.join(["red", "1", "2", "a", "b"])]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    # What is not read may be there as often as it will.
+    assert read_query_log(path) == [LoggedQuery("red", 1.0)]
+    path.write_text("\n".join(line + delimiter + end for line, end in zip(lines, (repeated, "9"), strict=True)))
+    with pytest.raises(DataError, match=rf"log\.{kind}: columns \['{repeated}'\] are there more than once; keep one"):
+        read_query_log(path)
+
+
 def test_a_zipped_table_is_read_as_a_table(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "log.csv.gz", "wt", encoding="utf-8") as file:
         file.write("query,weight\nred shoe,5\n")
@@ -110,6 +124,11 @@ def test_json_lines_hold_queries_and_their_weights(tmp_path: Path) -> None:
         ('{"query": ["red"]}', r"log\.jsonl:2: 'query' must be text"),
         ('{"query": "red", "count": -1}', r"log\.jsonl:2: count -1 is not a number"),
         ("red shoe", r"log\.jsonl:2: not valid JSON"),
+        (
+            '{"query": "red", "query": "hat"}',
+            r"log\.jsonl:2: the key 'query' is there more than once; keep one of each",
+        ),
+        ('{"query": "red", "more": {"a": 1, "a": 2}}', r"log\.jsonl:2: the key 'a' is there more than once"),
     ],
 )
 def test_a_bad_line_of_json_is_named(tmp_path: Path, line: str, message: str) -> None:
