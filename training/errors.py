@@ -29,7 +29,14 @@ class RunDirectoryError(TrainingError):
 
 
 class DivergenceError(TrainingError):
-    """The loss of a batch, or its gradient, is not a finite number; the message names the batch."""
+    """The loss of a batch, or its gradient, is not a finite number; the message names the batch.
+
+    `found` is the message without what to do now, which who began the training knows better.
+    """
+
+    def __init__(self, found: str, advice: str = "") -> None:
+        super().__init__(f"{found} {advice}".strip())
+        self.found = found
 
 
 class ProcessError(TrainingError):

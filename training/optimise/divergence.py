@@ -10,6 +10,11 @@ from training.errors import DivergenceError
 from training.optimise.batches import Batch
 
 QUERIES_NAMED = 8
+ADVICE = (
+    "The last checkpoint stays as it is; but going on from it with the same settings ends here again, and a run "
+    "directory keeps its settings: start a new run with another --run-dir"
+)
+"""For a run of its own."""
 
 
 @runtime_checkable
@@ -27,7 +32,10 @@ def check_finite(values: tuple[float, float], batch: Batch, place: tuple[int, in
         if not math.isfinite(value):
             step, steps = place
             content = f" ({source.describe(step)})" if isinstance(source, Describes) else ""
-            raise DivergenceError(f"the {name} of batch {step} of {steps} is {value}{content}. {_advice(batch)}")
+            found = (
+                f"the {name} of batch {step} of {steps} is {value}{content}. {_cause(batch)}. No step was taken on it."
+            )
+            raise DivergenceError(found, ADVICE)
 
 
 def name_queries(texts: Iterable[str]) -> str:
@@ -38,13 +46,7 @@ def name_queries(texts: Iterable[str]) -> str:
     return f"queries {named} and {more} more" if more > 0 else f"queries {named}"
 
 
-def _advice(batch: Batch) -> str:
+def _cause(batch: Batch) -> str:
     if not batch.targets.isfinite().all():
-        cause = "A target in it is not finite: mend the judgements or label the pool again"
-    else:
-        cause = "Its targets are finite: lower this stage's learning_rate"
-    return (
-        f"{cause}. No step was taken on this batch, and the last checkpoint stays as it is; but going on from "
-        "it with the same settings ends here again, and a run directory keeps its settings: start a new run "
-        "with another --run-dir"
-    )
+        return "A target in it is not finite: mend the judgements or label the pool again"
+    return "Its targets are finite: lower this stage's learning_rate"

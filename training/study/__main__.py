@@ -84,9 +84,11 @@ def _run(options: argparse.Namespace) -> None:
         for folder in folders.values():
             check_earlier(folder, options.labels_of)
     with only_writer(options.run_dir):
-        by_seed = {
-            number: run_seed(own, folders[number], variants, options.labels_of) for number, own in of_seeds.items()
-        }
+        by_seed = {}
+        for number, own in of_seeds.items():
+            # Each is a run directory of its own, which training.distill and training.teacher may write to as well.
+            with only_writer(folders[number]):
+                by_seed[number] = run_seed(own, folders[number], variants, options.labels_of)
     rows = summarise(by_seed)
     # Some of the students do not take the place of what all of them gave.
     name_of_all = f"{study}-some" if options.only else study

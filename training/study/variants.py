@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,20 +22,23 @@ from training.checks import general_check
 from training.config import CROSS_ENCODERS_ONLY, DistillSettings, StudentSettings
 from training.config_file import problems_of
 from training.datasets.schema import Dataset
-from training.errors import ConfigError
+from training.errors import ConfigError, DivergenceError, RunDirectoryError
 from training.evaluation.evaluate import System, baselines, evaluate
 from training.finish import student_system
 from training.models.backbone import load_pair_encoder
 from training.models.cross_encoder import Logits
 from training.pool import Pool
-from training.run_directory import MADE_OF, Stage, completed
+from training.run_directory import MADE_OF, Stage, completed, write_json
 from training.splits import Split
-from training.stage_files import model_digests
+from training.stage_files import model_digests, reading
 from training.stages import training_hooks
 from training.student import StudentTask, check_start, initial_student, save_student, train_student, with_human_targets
 from training.teacher import Teacher
 
 log = logging.getLogger("aisle.training")
+
+READ = ("held_out", "general")
+"""Sets of judgements that every student is read on: parts of its manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
     settings = with_minimum_pairs(laboratory, variant, len(rows))
     stage = _stage(directory, {"labels": laboratory.labels_digest, "student": settings.model_dump(mode="json")})
     if stage.finished:
-        return stage.manifest()
+        return stage.manifest(needs=("pairs", *READ))
     changed = laboratory.settings.model_copy(update={"student": settings})
     student = initial_student(laboratory.teacher, changed, laboratory.pool.products)
     with training_hooks(stage, f"{directory.parent.parent.name} {variant.name}") as hooks:
@@ -140,13 +144,27 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
         if settings.human_weight:
             pool = with_human_targets(pool, laboratory.split.train)
         part, labels = only_rows(pool, rows), laboratory.labels[rows]
-        train_student(student, StudentTask(part, labels, settings, laboratory.settings.seed), hooks)
+        with _told_of(variant, directory.parent.parent):
+            train_student(student, StudentTask(part, labels, settings, laboratory.settings.seed), hooks)
         system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
         readings = read(laboratory.split, lambda _: {"student": system})
         save_student(student, directory, settings.backbone)
         told = {"pairs": len(rows), "student": settings.model_dump(mode="json"), "sha256": model_digests(directory)}
         stage.finish({**told, **readings})
     return stage.manifest()
+
+
+@contextmanager
+def _told_of(variant: Variant, run: Path) -> Iterator[None]:
+    """Say of a loss that is no number whose it is, and how the others of its study and its labels are kept."""
+    try:
+        yield
+    except DivergenceError as error:
+        raise DivergenceError(
+            f"{variant.name}: {error.found}",
+            f"A study keeps its students' settings: leave this one out with --only, or train it by others with another "
+            f"--run-dir and --labels-of {run}",
+        ) from error
 
 
 def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
@@ -159,7 +177,7 @@ def read_references(laboratory: Laboratory, directory: Path) -> dict[str, Any]:
             return {**baselines(dataset, teacher.bi_encoder, laboratory.settings.seed), "teacher": teacher.score}
 
         stage.finish(read(laboratory.split, systems))
-    return stage.manifest()
+    return stage.manifest(needs=READ)
 
 
 def read(split: Split, systems: Callable[[Dataset], Mapping[str, System]]) -> dict[str, Any]:
@@ -188,15 +206,29 @@ def with_minimum_pairs(laboratory: Laboratory, variant: Variant, pairs: int) -> 
 def _stage(directory: Path, made_of: Mapping[str, Any]) -> Stage:
     """The folder of what was read, emptied if that is of other labels or of another student under the same name."""
     directory.mkdir(parents=True, exist_ok=True)
-    marker, content = directory / MADE_OF, json.dumps(made_of, sort_keys=True)
-    if not marker.exists() or _made_before(marker, made_of) != json.loads(content):
-        shutil.rmtree(directory)
-        directory.mkdir()
-        marker.write_text(content, encoding="utf-8")
-    return Stage(directory)
+    stage, marker = Stage(directory), directory / MADE_OF
+    if marker.exists():
+        if _made_before(marker, made_of) == json.loads(json.dumps(made_of)):
+            return stage
+        log.warning("%s: removed, made from other labels or by other settings of the student", directory)
+    elif stage.finished:
+        raise RunDirectoryError(
+            f"{marker} is not there, which tells of what labels the finished student was made; restore it, or delete "
+            f"{directory} to make it anew"
+        )
+    elif any(directory.iterdir()):
+        log.warning("%s: removed, it is not finished and nothing tells of what labels it was made", directory)
+    shutil.rmtree(directory)
+    directory.mkdir()
+    write_json(marker, made_of)
+    return stage
 
 
 def _made_before(marker: Path, made_of: Mapping[str, Any]) -> Any:
     """What an earlier start made; a setting that there was not yet had the value that it has by default."""
     defaults = {"student": StudentSettings().model_dump(mode="json")} if "student" in made_of else {}
-    return completed(json.loads(marker.read_text(encoding="utf-8")), defaults)
+    with reading(marker, marker.parent):
+        told = json.loads(marker.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError(f"it holds no object but {told!r:.40}")
+    return completed(told, defaults)

@@ -7,6 +7,7 @@ import pytest
 
 from training.config import DistillSettings
 from training.errors import ConfigError
+from training.run_lock import only_writer
 from training.study import __main__ as command
 from training.study.variants import Variant
 
@@ -58,6 +59,15 @@ def test_some_of_the_students_are_chosen_by_name() -> None:
     assert command.chosen(variants, ["4x-b"]) == variants[1:]
     with pytest.raises(ConfigError, match="--only names 4x-c, but this study's students are 4x-a, 4x-b"):
         command.chosen(variants, ["4x-b", "4x-c"])
+
+
+def test_a_seed_at_which_another_command_is_at_work_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = tmp_path / "study" / "seed-0"
+    with only_writer(seed):
+        assert command.main(["losses", "--run-dir", str(tmp_path / "study"), "--seeds", "1"]) == 1
+    assert f"{seed}: another command is at work here" in capsys.readouterr().err
 
 
 def test_labels_of_an_earlier_run_are_taken_over_before_the_pool_is_asked_for(

@@ -16,11 +16,11 @@ from relevance.product import Product
 from tests.training.tiny import few_general_queries, tiny_cross_encoder, tiny_pool
 from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
 from training.datasets.schema import Dataset, Judgement
-from training.errors import ConfigError
+from training.errors import ConfigError, DivergenceError, RunDirectoryError
 from training.models.backbone import load_pair_encoder
 from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
-from training.run_directory import MANIFEST
+from training.run_directory import MANIFEST, write_json
 from training.splits import Split
 from training.study import variants
 from training.study.designs import StudyName, variants_of
@@ -104,18 +104,24 @@ def test_what_was_read_of_other_labels_is_read_anew(laboratory: Laboratory, tmp_
     folder = tmp_path / "seed-0" / "variants" / "0x"
     run_variant(laboratory, Variant("0x", 0), folder)
     (folder / MANIFEST).write_text('{"pairs": -1}', encoding="utf-8")
-    assert run_variant(laboratory, Variant("0x", 0), folder) == {"pairs": -1}
+    with pytest.raises(RunDirectoryError, match=rf"\(it lacks 'held_out'\); delete {folder} to redo it"):
+        run_variant(laboratory, Variant("0x", 0), folder)
+    read = {"pairs": -1, "held_out": {}, "general": {}}
+    write_json(folder / MANIFEST, read)
+    assert run_variant(laboratory, Variant("0x", 0), folder) == read
     relabelled = replace(laboratory, labels_digest="of a teacher trained again")
     assert run_variant(relabelled, Variant("0x", 0), folder)["pairs"] == JUDGED
 
 
 @pytest.mark.usefixtures("short_check")
 def test_a_student_of_other_settings_is_not_taken_for_the_one_of_its_name(
-    laboratory: Laboratory, tmp_path: Path
+    laboratory: Laboratory, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "seed-0" / "variants" / "0x"
     first = run_variant(laboratory, Variant("0x", 0), folder)
+    assert "removed" not in caplog.text
     other = run_variant(laboratory, Variant("0x", 0, {"anchor": 0.7}), folder)
+    assert f"{folder}: removed, made from other labels or by other settings of the student" in caplog.text
     assert (first["student"]["anchor"], other["student"]["anchor"]) == (0.3, 0.7)
 
 
@@ -123,12 +129,40 @@ def test_a_student_of_other_settings_is_not_taken_for_the_one_of_its_name(
 def test_what_was_read_before_a_setting_existed_is_kept(laboratory: Laboratory, tmp_path: Path) -> None:
     folder = tmp_path / "seed-0" / "variants" / "0x"
     run_variant(laboratory, Variant("0x", 0), folder)
-    (folder / MANIFEST).write_text('{"pairs": -1}', encoding="utf-8")
+    read = {"pairs": -1, "held_out": {}, "general": {}}
+    write_json(folder / MANIFEST, read)
     made_of = json.loads((folder / MADE_OF).read_text(encoding="utf-8"))
     del made_of["student"]["overlap_weight"]
     (folder / MADE_OF).write_text(json.dumps(made_of), encoding="utf-8")
-    assert run_variant(laboratory, Variant("0x", 0), folder) == {"pairs": -1}
+    assert run_variant(laboratory, Variant("0x", 0), folder) == read
     assert run_variant(laboratory, Variant("0x", 0, {"overlap_weight": 0.3}), folder)["pairs"] == JUDGED
+
+
+@pytest.mark.parametrize("content", ["", '{"labels": "of', "[]"])
+def test_a_damaged_marker_is_one_line_and_deletes_nothing(laboratory: Laboratory, tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "seed-0" / "variants" / "0x"
+    folder.mkdir(parents=True)
+    (folder / MADE_OF).write_text(content, encoding="utf-8")
+    (folder / MANIFEST).write_text("{}", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=rf"^{folder}/made-of\.json cannot be .*; delete {folder} to redo it$"):
+        run_variant(laboratory, Variant("0x", 0), folder)
+    assert (folder / MANIFEST).exists()
+
+
+def test_a_finished_student_whose_marker_is_lost_is_not_deleted(laboratory: Laboratory, tmp_path: Path) -> None:
+    folder = tmp_path / "seed-0" / "variants" / "0x"
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text("{}", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=rf"made-of\.json is not there, .*; restore it, or delete {folder} to"):
+        run_variant(laboratory, Variant("0x", 0), folder)
+    assert (folder / MANIFEST).exists()
+
+
+def test_a_loss_that_is_no_number_is_said_to_be_the_students(laboratory: Laboratory, tmp_path: Path) -> None:
+    broken = replace(laboratory, labels=np.full_like(laboratory.labels, np.nan))
+    told = rf"^0x: the loss of batch 0 .*leave this one out with --only, or .* --labels-of {tmp_path / 'seed-0'}$"
+    with pytest.raises(DivergenceError, match=told):
+        run_variant(broken, Variant("0x", 0), tmp_path / "seed-0" / "variants" / "0x")
 
 
 @pytest.mark.parametrize(
