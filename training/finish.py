@@ -29,6 +29,7 @@ from training.models.cross_encoder import encode_pairs, score_pairs
 from training.models.pair_rule import EncoderInput
 from training.optimise.scorers import CrossEncoder
 from training.provenance import licences, provenance
+from training.report.data import FIGURES
 from training.report.write import write_report
 from training.run_directory import RunDirectory, Stage, write_json
 from training.splits import Split
@@ -41,6 +42,10 @@ BETTER = "judge more queries, draw a larger pool (pool.pairs), or start where th
 """What to do about a student that does not rank well."""
 UNPUBLISHED = frozenset(("tables", "slices"))
 """Not for a bundle: tables are for people, and slices name the product types of a catalogue that may be private."""
+
+EVALUATED = (HEADLINE, "calibration", "calibration_error", "tables", *FIGURES)
+EXPORTED = ("settings", "parity")
+"""Parts of the manifests that the end of a run reads."""
 
 log = logging.getLogger("aisle.training")
 
@@ -68,7 +73,7 @@ def evaluate_run(
     scores = stage.directory / SCORES
     if stage.finished:
         load_scores(scores)  # The report needs them: an evaluation without them is refused here, not at the end.
-        return stage.manifest()
+        return stage.manifest(needs=EVALUATED)
     trained: dict[str, System] = {"teacher": teacher.score, "student": student}
     held_out = evaluate(split.held_out, {**baselines(split.held_out, teacher.bi_encoder, settings.seed), **trained})
     general = general_check()
@@ -133,7 +138,7 @@ def export_run(
     wanted = {"name": settings.name, "licences": list(settings.licences), "precisions": list(settings.precisions)}
     # A bundle may have been moved away since.
     exported = stage.finished and (bundle / MANIFEST).is_file()
-    if not exported or stage.manifest()["settings"] != wanted:
+    if not exported or stage.manifest(needs=EXPORTED)["settings"] != wanted:
         # A kill between the bundle's rename and the manifest must not leave the one of another bundle.
         stage.reopen()
         request = BundleRequest(
@@ -148,7 +153,7 @@ def export_run(
         output = BundleOutput(bundle, model_card)
         parity = export_student(directory.path / "student", settings.student, split, request, output)
         stage.finish({"settings": wanted, "parity": parity})
-    metrics = {**evaluation, "parity": stage.manifest()["parity"], "bundle": str(bundle)}
+    metrics = {**evaluation, "parity": stage.manifest(needs=EXPORTED)["parity"], "bundle": str(bundle)}
     write_json(directory.path / METRICS, metrics)
     log.info("bundle: %s; report: %s", bundle, write_report(directory.path))
     return metrics

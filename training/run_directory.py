@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from relevance.disk_errors import remedy
+from relevance.disk_errors import has_remedy, remedy
 from training.errors import RunDirectoryError
 
 FINGERPRINT = "run.json"
@@ -46,20 +46,23 @@ class Stage:
         """Whether the stage's manifest is there: it is written after everything else."""
         return (self.directory / MANIFEST).is_file()
 
-    def manifest(self, redo: Path | None = None) -> dict[str, Any]:
-        """What the finished stage wrote of itself; RunDirectoryError if it is missing or damaged.
+    def manifest(self, needs: Collection[str] = (), redo: Path | None = None) -> dict[str, Any]:
+        """What the finished stage wrote of itself; RunDirectoryError if it is missing, damaged or lacks one of `needs`.
 
-        `redo`: the folder to delete in that case, if that is not the stage's own.
+        `redo`: what to delete in that case, if that is not the stage's own folder.
         """
         path = self.directory / MANIFEST
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(content, dict):
                 raise ValueError(f"it holds no object but {content!r:.40}")
+            if lacking := [key for key in needs if key not in content]:
+                raise ValueError(f"it lacks {lacking[0]!r}")
         except (OSError, ValueError) as error:
-            raise RunDirectoryError(
-                f"{path} cannot be read ({error}); delete {redo or self.directory} to redo it"
-            ) from error
+            mend = f"delete {redo or self.directory} to redo it"
+            if isinstance(error, OSError) and has_remedy(error):
+                mend = remedy(error)
+            raise RunDirectoryError(f"{path} cannot be read ({error}); {mend}") from error
         return content
 
     def reopen(self) -> None:
@@ -205,13 +208,21 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except PermissionError as error:
         raise RunDirectoryError(f"{path} cannot be read ({error.strerror}); {remedy(error)}") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise RunDirectoryError(f"{path} cannot be read ({error}), so {path.parent} is no run directory") from error
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
-        raise RunDirectoryError(
-            f"{path} is damaged (it holds no settings); choose another --run-dir, or delete {path.parent} to start over"
-        )
+        raise _damaged(path, "it holds no settings")
     return content
+
+
+def _damaged(path: Path, reason: str) -> RunDirectoryError:
+    """Nothing else tells what data a run was started with, so it is not for us to write anew."""
+    return RunDirectoryError(
+        f"{path} is damaged ({reason}); if settings and data are still those of then, copy the {FINGERPRINT} here that "
+        f"the same command writes with another --run-dir, else delete {path.parent} to start over"
+    )
 
 
 def completed(old: Any, defaults: Any) -> Any:

@@ -23,8 +23,8 @@ from training.optimise.loss_log import LOSSES, LossLog
 from training.optimise.scorers import CrossEncoder
 from training.optimise.trainer import TrainingHooks
 from training.pool import Pool, load_pool
-from training.pool.drawing import draw_pool
-from training.pool.report import write_pool_report
+from training.pool.drawing import draw_pool, remove_drawing
+from training.pool.report import tells_of_teacher, write_pool_report
 from training.pool.sources import gather_sources, reserved_queries
 from training.progress import progress_bar, training_bar
 from training.provenance import backbone_digests
@@ -149,6 +149,7 @@ def pool_stage(run: Run) -> Pool:
         elif is_main():
             # Labels that are there belong to these very pairs.
             check_digests(stage.directory, stage.manifest(), stage.directory)
+            remove_drawing(stage)
     return load_pool(stage)
 
 
@@ -170,7 +171,10 @@ def labels_stage(run: Run, pool: Pool, teacher: Teacher) -> Logits:
         if not stage.finished:
             with progress_bar("labels", len(pool)) as progress:
                 label_pool(teacher, pool, stage, progress, run.settings.labelling)
-            write_pool_report(pool, load_labels(stage), run.directory.path / POOL_REPORT)
+        report = run.directory.path / POOL_REPORT
+        # Whenever it lacks them: a kill may have come between the labels and their report.
+        if is_main() and not tells_of_teacher(report):
+            write_pool_report(pool, load_labels(stage), report)
     return load_labels(stage)
 
 

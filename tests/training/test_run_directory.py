@@ -54,11 +54,33 @@ def test_a_manifest_that_tells_nothing_is_damaged(tmp_path: Path, content: str) 
         stage.manifest()
 
 
-@pytest.mark.parametrize("content", ["[]", "3", "null"])
-def test_a_fingerprint_without_settings_is_damaged(tmp_path: Path, content: str) -> None:
+def test_a_manifest_that_lacks_what_is_read_of_it_is_damaged(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    stage.finish({"pairs": 3})
+    assert stage.manifest(needs=("pairs",)) == {"pairs": 3}
+    with pytest.raises(RunDirectoryError, match=rf"manifest\.json .* \(it lacks 'queries'\); delete {tmp_path}/a to"):
+        stage.manifest(needs=("pairs", "queries"), redo=tmp_path / "a")
+
+
+def test_a_manifest_that_may_not_be_read_need_not_be_redone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = RunDirectory(tmp_path, {}).stage("pool")
+    stage.finish({})
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json.*; let this user read and write there and run again$"):
+        stage.manifest()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null"])
+def test_a_damaged_fingerprint_is_never_written_anew_but_what_helps_is_said(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content, encoding="utf-8")
-    with pytest.raises(RunDirectoryError, match=r"run\.json is damaged .* or delete .* to start over"):
+    told = rf"run\.json is damaged \(.*\); if settings and data are still .*, else delete {tmp_path} to start over$"
+    with pytest.raises(RunDirectoryError, match=told):
         RunDirectory(tmp_path, {"settings": {"seed": 1}})
+    assert (tmp_path / "run.json").read_text(encoding="utf-8") == content
 
 
 @pytest.mark.parametrize(

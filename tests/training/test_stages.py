@@ -6,19 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.tiny import save_pool, tiny_pool
+from relevance.calibration import Calibration
+from tests.training.tiny import save_pool, tiny_cross_encoder, tiny_pool
 from tests.training.tiny_models import encoder_backbone
-from training.config import DistillSettings, StudentSettings
+from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
 from training.datasets.schema import Dataset
 from training.errors import RunDirectoryError
+from training.models.backbone import load_pair_encoder
+from training.models.bi_encoder import BiEncoder
+from training.models.pair_rule import EncoderInput
 from training.pool.files import digests
+from training.pool.report import write_pool_report
 from training.run_directory import FINGERPRINT, STAGES, RunDirectory, StageName, write_json
 from training.splits import Split
 from training.stage_files import check_digests
-from training.stages import Run, check_can_start, open_run, pool_stage
+from training.stages import Run, check_can_start, labels_stage, open_run, pool_stage
 from training.takeover import SHARED, take_over
+from training.teacher import Member, Teacher
 
 NEEDS_POOL = DistillSettings()
+NO_DATA = Split(Dataset("none", {}, []), Dataset("none", {}, []))
 NEEDS_NONE = DistillSettings.model_validate({"teacher": {"warm_up_pairs": 0, "retention_share": 0.0}})
 
 
@@ -67,7 +74,7 @@ def test_a_teacher_that_learnt_nothing_from_the_pool_outlives_it(tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["products.jsonl", "queries.parquet", "pairs-product.npy"])
 def test_a_pool_that_was_changed_after_it_was_drawn_is_refused(tmp_path: Path, name: str) -> None:
-    run = Run(NEEDS_POOL, Split(Dataset("none", {}, []), Dataset("none", {}, [])), RunDirectory(tmp_path, {}))
+    run = Run(NEEDS_POOL, NO_DATA, RunDirectory(tmp_path, {}))
     stage = run.directory.stage("pool")
     save_pool(tiny_pool(), stage)
     stage.finish({**stage.manifest(), "sha256": digests(stage.directory)})
@@ -83,6 +90,32 @@ def test_a_pool_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path) -> None:
     stage = RunDirectory(tmp_path, {}).stage("pool")
     save_pool(tiny_pool(), stage)
     check_digests(stage.directory, {"pairs": 30}, stage.directory)
+
+
+def test_a_kill_before_a_finished_draw_was_cleared_away_leaves_nothing_for_long(tmp_path: Path) -> None:
+    run = Run(NEEDS_POOL, NO_DATA, RunDirectory(tmp_path, {}))
+    save_pool(tiny_pool(), run.directory.stage("pool"))
+    (tmp_path / "pool" / "drawing").mkdir()
+    (tmp_path / "pool" / "drawing" / "block-00000.npz").write_bytes(b"large")
+    pool_stage(run)
+    assert not (tmp_path / "pool" / "drawing").exists()
+
+
+def test_a_kill_between_the_labels_and_their_report_is_made_good(tmp_path: Path) -> None:
+    run, pool = Run(NEEDS_POOL, NO_DATA, RunDirectory(tmp_path, {})), tiny_pool()
+    save_pool(pool, run.directory.stage("pool"))
+    member = Member(tiny_cross_encoder(), EncoderInput(load_pair_encoder(STUDENT_TEMPLATE)))
+    teacher = Teacher([member], BiEncoder(), Calibration(), 0.5)
+    report = tmp_path / "pool" / "report.md"
+    labels_stage(run, pool, teacher)
+    whole = report.read_text(encoding="utf-8")
+    assert "The teacher's scores" in whole
+    write_pool_report(pool, None, report)
+    labels_stage(run, pool, teacher)
+    assert report.read_text(encoding="utf-8") == whole
+    before = report.stat().st_mtime_ns
+    labels_stage(run, pool, teacher)
+    assert report.stat().st_mtime_ns == before
 
 
 def of_teacher(backbone: Path) -> DistillSettings:

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.bundle import sha256_of
+from relevance.disk_errors import has_remedy, remedy
 from training.errors import RunDirectoryError
 from training.models.cross_encoder import Logits
-from training.run_directory import Stage, whole_file, write_json
+from training.run_directory import MANIFEST, Stage, whole_file, write_json
 
 log = logging.getLogger("aisle.training")
 
@@ -126,16 +127,20 @@ def load_labels(stage: Stage) -> Logits:
 
     RunDirectoryError if it is not the file that the manifest tells of.
     """
-    manifest, path = stage.manifest(), stage.directory / LABELS
+    path, finished = stage.directory / LABELS, stage.directory / MANIFEST
+    # The shards are worth hours; what is said of them is not.
+    manifest = stage.manifest(needs=("sha256",), redo=finished)
     mend = (
-        f"delete {stage.directory / 'manifest.json'} and run again: it is put together from the whole shards; student, "
+        f"delete {finished} and run again: it is put together from the whole shards; student, "
         "evaluation and export are then made anew"
     )
     try:
         if sha256_of(path) != manifest["sha256"]:
             raise RunDirectoryError(f"{path} is damaged (its SHA-256 is not the manifest's); {mend}")
         mapped = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and has_remedy(error):
+            mend = remedy(error)
         raise RunDirectoryError(f"{path} cannot be read ({error}); {mend}") from error
     # A plain array over the map: slices of np.memmap carry its class and its cost along.
     labels: Logits = mapped.view(np.ndarray)

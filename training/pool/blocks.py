@@ -79,10 +79,6 @@ class BlockStore:
         """Write a finished block."""
         self.save(block_name(number), **block._asdict())
 
-    def remove(self) -> None:
-        """Remove the folder, once the pool is finished."""
-        shutil.rmtree(self._directory)
-
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.npz"
 

@@ -7,6 +7,7 @@ draw was taken up, nor how large blocks are (but for products whose cosines diff
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
@@ -27,6 +28,8 @@ from training.run_directory import Stage
 QUERIES_PER_BLOCK = 1024
 PRODUCTS_PER_FILE = 2048
 REPORT = "report.md"
+DRAWING = "drawing"
+"""Folder of an unfinished draw."""
 
 Progress = Callable[[int], None]
 Bar = Callable[[str, int], AbstractContextManager[Progress]]
@@ -49,11 +52,16 @@ def draw_pool(
     queries = [*judged, *draw_queries(sources, settings)]
     if not queries or not sources.products:
         raise DataError("the pool has no query or no product to draw from; see [pool] in the settings")
-    store = BlockStore(stage.directory / "drawing", _digest(sources, queries, settings))
+    store = BlockStore(stage.directory / DRAWING, _digest(sources, queries, settings))
     draw = Draw(sources, queries, settings, encoder, store)
     _draw_blocks(draw, bar)
     _finish(draw, stage)
-    store.remove()
+    remove_drawing(stage)
+
+
+def remove_drawing(stage: Stage) -> None:
+    """Remove what a finished pool was made from: at its end, or later if a kill came before that."""
+    shutil.rmtree(stage.directory / DRAWING, ignore_errors=True)
 
 
 def _digest(sources: PoolSources, queries: Iterable[DrawnQuery], settings: DistillSettings) -> str:

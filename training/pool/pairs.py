@@ -143,7 +143,7 @@ def manifest_of(pool: Pool) -> dict[str, int]:
 
 def load_pool(stage: Stage) -> Pool:
     """Open a finished pool; RunDirectoryError if its files do not match its manifest."""
-    return open_pool(stage, stage.manifest())
+    return open_pool(stage, stage.manifest(needs=("queries", "pairs", "products", "catalogue")))
 
 
 def open_pool(stage: Stage, manifest: dict[str, Any]) -> Pool:

@@ -20,6 +20,8 @@ LONGEST_COUNTED = 8
 BINS = 10
 """Bins of the teacher's probability, of equal width."""
 GROUPS_AT_ONCE = 4096
+TEACHER = "## The teacher's scores"
+"""Heading of the part that is there once the pool is labelled."""
 
 Labels = npt.NDArray[np.float32]
 
@@ -30,6 +32,14 @@ def write_pool_report(pool: Pool, labels: Labels | None, path: Path) -> dict[str
     with whole_file(path) as partial:
         partial.write_text(report_markdown(report), encoding="utf-8")
     return report
+
+
+def tells_of_teacher(path: Path) -> bool:
+    """Whether the report there was written with the teacher's logits."""
+    try:
+        return TEACHER.encode() in path.read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def pool_report(pool: Pool, labels: Labels | None = None) -> dict[str, Any]:
@@ -83,7 +93,7 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     lines += ["", *_shares("origin of the query", "queries", report["queries_by_origin"])]
     lines += ["", *_shares("words of the query", "queries", report["words_per_query"])]
     if teacher := report.get("teacher"):
-        lines += ["", "## The teacher's scores", "", f"Logits: mean {teacher['mean']:.3f}, deviation "
+        lines += ["", TEACHER, "", f"Logits: mean {teacher['mean']:.3f}, deviation "
                   f"{teacher['deviation']:.3f}, from {teacher['least']:.3f} to {teacher['most']:.3f}."]  # fmt: skip
         lines += ["", *_shares("probability (uncalibrated)", "pairs", teacher["histogram"])]
         lines += ["", "| source | mean logit |", "| --- | --: |"]

@@ -14,6 +14,8 @@ from training.optimise.loss_log import LOSSES, read_losses
 from training.run_directory import FINGERPRINT, Stage
 
 POOL_REPORT = Path("pool") / "report.md"
+FIGURES = ("held_out", "general", "evaluated", "tests", "slices", "calibration_errors")
+"""Parts of the evaluation's manifest that a report shows."""
 TRAINED_STAGES = ("teacher", "student")
 
 
@@ -51,7 +53,7 @@ def read_run(directory: Path) -> RunData:
     return RunData(
         name=directory.resolve().name,
         settings=_settings(directory / FINGERPRINT),
-        figures=stage.manifest(),
+        figures=stage.manifest(needs=FIGURES),
         held_out=scores["held_out"],
         losses={name: read_losses(path) for name, path in logs.items()},
         pool_report=pool_report.read_text(encoding="utf-8") if pool_report.is_file() else None,

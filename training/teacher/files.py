@@ -14,7 +14,7 @@ from training.optimise.distributed import is_main, main_first
 from training.optimise.trainer import TrainingHooks
 from training.run_directory import Stage
 from training.teacher.ensemble import Member, Teacher, fit_cosine_scale
-from training.teacher.members import TeacherTask, load_member, save_member, train_member
+from training.teacher.members import TeacherTask, load_member, member_manifest, save_member, train_member
 
 HooksOf = Callable[[Stage, str], AbstractContextManager[TrainingHooks]]
 """Told a member's folder and title; gives the hooks to train it with."""
@@ -46,7 +46,7 @@ def _cosine_scale(task: TeacherTask, folders: Sequence[Stage]) -> Calibration:
     """The one scale that all members are held to: that of a finished one, else fitted to the judged pairs."""
     for folder in folders:
         if folder.finished:
-            return Calibration.model_validate(folder.manifest()["cosine_scale"])
+            return Calibration.model_validate(member_manifest(folder)["cosine_scale"])
     return fit_cosine_scale(task.judged[0], BiEncoder())
 
 
@@ -54,7 +54,7 @@ def save_teacher(settings: TeacherSettings, stage: Stage) -> None:
     """Write the ensemble's numbers, once all of its members lie in their folders."""
     stage.finish(
         {
-            "cosine_scale": member_stage(stage, 0).manifest()["cosine_scale"],
+            "cosine_scale": member_manifest(member_stage(stage, 0))["cosine_scale"],
             "cross_encoder_weight": settings.cross_encoder_weight,
             "template": settings.template.model_dump(),
             "classes": settings.classes,
@@ -65,11 +65,12 @@ def save_teacher(settings: TeacherSettings, stage: Stage) -> None:
 
 def load_teacher(stage: Stage) -> Teacher:
     """Read a finished teacher."""
-    manifest = stage.manifest()
+    manifest = stage.manifest(needs=("template", "cosine_scale", "cross_encoder_weight"))
     template = TeacherSettings.model_validate({"template": manifest["template"]}).template
     if "members" in manifest:
+        classes = stage.manifest(needs=("classes",))["classes"]
         folders = [member_stage(stage, number) for number in range(manifest["members"])]
-        members = [load_member(folder, template, manifest["classes"]) for folder in folders]
+        members = [load_member(folder, template, classes) for folder in folders]
     else:
         # A teacher from before there were several: one packaged MiniLM in the stage's own folder.
         members = [Member(load_checkpoint(stage.directory), EncoderInput(load_pair_encoder(template)))]

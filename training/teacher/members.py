@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -31,6 +32,7 @@ from training.teacher.lessons import (
     teacher_loss,
 )
 
+CONFIG = "backbone_config_sha256"
 WEIGHTS = "backbone_weights_sha256"
 
 _MEMBER: TypeAdapter[MemberSettings] = TypeAdapter(MemberSettings)
@@ -92,7 +94,7 @@ def save_member(member: Member, settings: MemberSettings, stage: Stage, scale: C
     stage.finish(
         {
             "member": settings.model_dump(mode="json"),
-            "backbone_config_sha256": config_digest(settings.backbone),
+            CONFIG: config_digest(settings.backbone),
             WEIGHTS: weights_digest(settings.backbone),
             "cosine_scale": scale.model_dump(),
             "sha256": model_digests(stage.directory),
@@ -102,7 +104,7 @@ def save_member(member: Member, settings: MemberSettings, stage: Stage, scale: C
 
 def load_member(stage: Stage, template: Template, classes: int) -> Member:
     """Read a finished member; RunDirectoryError if a file of it is damaged, or its adapters' model another one now."""
-    manifest = stage.manifest(redo=stage.directory.parent)
+    manifest = member_manifest(stage)
     settings = _MEMBER.validate_python(manifest["member"])
     check_digests(stage.directory, manifest, stage.directory.parent)
     if not isinstance(settings, DecoderMember):
@@ -112,9 +114,14 @@ def load_member(stage: Stage, template: Template, classes: int) -> Member:
     return saved_decoder(settings, template, classes, stage.directory)
 
 
+def member_manifest(stage: Stage) -> dict[str, Any]:
+    """What a finished member wrote of itself; its teacher is redone as a whole."""
+    return stage.manifest(needs=("member", "cosine_scale"), redo=stage.directory.parent)
+
+
 def _check_base_model(stage: Stage, backbone: str) -> None:
-    manifest = stage.manifest()
-    config, weights = manifest["backbone_config_sha256"], manifest.get(WEIGHTS)
+    manifest = stage.manifest(needs=(CONFIG,), redo=stage.directory.parent)
+    config, weights = manifest[CONFIG], manifest.get(WEIGHTS)
     # A manifest from before the weights were noted says nothing of them.
     for what, differs in (
         ("config.json differs", config_digest(backbone) != config),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from relevance.calibration import Calibration
 from tests.training.tiny import tiny_cross_encoder, tiny_pool
 from training.config import TEACHER_TEMPLATE, LabellingSettings
 from training.errors import DivergenceError, RunDirectoryError
-from training.labels import label_pool, load_labels
+from training.labels import label_pool, load_labels, shards
 from training.labels.shards import Shard, read_shard, shard_path
 from training.models.backbone import load_pair_encoder
 from training.models.pair_rule import EncoderInput
@@ -161,6 +162,31 @@ def test_damaged_labels_of_a_finished_run_are_an_error_until_they_are_put_togeth
     # What the message says to do needs no label again: a teacher without numbers would be noticed.
     label_pool(broken_teacher(), tiny_pool(), stage, settings=SMALL)
     np.testing.assert_array_equal(load_labels(stage), whole)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+def test_a_damaged_manifest_costs_no_label(stage: Stage, content: str) -> None:
+    label_pool(teacher(), tiny_pool(), stage, settings=SMALL)
+    manifest = stage.directory / "manifest.json"
+    manifest.write_text(content, encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match=rf"^{manifest} cannot be read \(.*\); delete {manifest} to redo it$"):
+        load_labels(stage)
+    unfinish(stage)
+    label_pool(broken_teacher(), tiny_pool(), stage, settings=SMALL)
+    assert len(load_labels(stage)) == len(tiny_pool())
+
+
+def test_labels_that_may_not_be_read_need_not_be_put_together_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label_pool(teacher(), tiny_pool(), stage, settings=SMALL)
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(shards, "sha256_of", refuse)
+    with pytest.raises(RunDirectoryError, match=r"logits\.npy cannot .*; let this user read and write there and run"):
+        load_labels(stage)
 
 
 @pytest.mark.parametrize(

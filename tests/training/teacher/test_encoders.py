@@ -133,6 +133,19 @@ def assert_changed_files_are_refused(stage: Stage) -> None:
             write_json(manifest, told)
 
 
+@pytest.mark.parametrize("lost", ["cosine_scale", "template", "classes", "member"])
+def test_a_manifest_without_what_is_read_of_it_is_one_line(tmp_path: Path, lost: str) -> None:
+    stage = Stage(tmp_path / "teacher")
+    folder = stage.directory / "member-0"
+    folder.mkdir(parents=True)
+    template = TEACHER_TEMPLATE.model_dump()
+    told = {"template": template, "cosine_scale": {}, "cross_encoder_weight": 0.5, "classes": 1, "members": 1}
+    stage.finish({key: value for key, value in told.items() if key != lost})
+    Stage(folder).finish({"cosine_scale": {}})
+    with pytest.raises(RunDirectoryError, match=rf"\(it lacks '{lost}'\); delete {stage.directory} to redo it$"):
+        load_teacher(stage)
+
+
 def test_a_tokenizer_that_the_pair_rule_can_not_use_is_refused(tmp_path: Path) -> None:
     backbone = encoder_backbone(tmp_path, special=("<s>", "</s>", "<pad>"))
     with pytest.raises(ConfigError, match=r"no \[CLS\] token"):
