@@ -11,12 +11,14 @@ from typing import Any
 
 from transformers import BertConfig
 
+from export.errors import ExportError
 from export.graph import Heads, export_fp32, fuse_cross_encoder, to_int8
 from export.half_precision import to_fp16
 from export.parity import JudgedList, check_parity
 from export.range_feeds import pair_feeds
 from relevance.bundle import CARD, GRAPH_FILES, TOKENIZER, Precision, save_bundle, sha256_of
 from relevance.calibration import Calibration, LabelBand
+from relevance.disk_errors import remedy
 from relevance.pair_encoding import EncodedPair
 from relevance.template import Template
 
@@ -25,6 +27,10 @@ LABELS = (
     LabelBand(name="partial", min_score=1 / 3),
     LabelBand(name="relevant", min_score=2 / 3),
 )
+
+
+BUILDING, BEFORE = "building", "before"
+"""Endings of the folders beside a bundle's: the one that becomes it, and the one that it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,19 @@ def export_bundle(
 @contextmanager
 def in_building(target: Path) -> Iterator[Path]:
     """An empty folder beside `target`, which is not touched until the bundle in it is finished."""
-    building = target.with_name(f"{target.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
+    building, before = (target.with_name(f"{target.name}.{ending}") for ending in (BUILDING, BEFORE))
+    for place in (target, building, before):
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise ExportError(f"{place} is a file or a link, where a folder is to be put; move it away and run again")
     try:
+        _put_back(before, target)
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
         yield building
+    except OSError as error:
+        raise ExportError(
+            f"{error.filename or building} cannot be used ({error.strerror or error}); {remedy(error)}"
+        ) from error
     finally:
         # After success there is none; graphs that were refused, or half of one, must not go on filling a full disk.
         shutil.rmtree(building, ignore_errors=True)
@@ -114,8 +128,26 @@ def finish_bundle(
     }
     (building / CARD).write_text(output.write_card(whole), encoding="utf-8")
     save_bundle(building, whole)
-    shutil.rmtree(output.directory, ignore_errors=True)
-    building.rename(output.directory)
+    _put_in_place(building, output.directory)
+
+
+def _put_in_place(building: Path, target: Path) -> None:
+    """Until the new bundle is there, the old one is, or lies beside it."""
+    before = target.with_name(f"{target.name}.{BEFORE}")
+    if target.exists():
+        target.rename(before)
+    try:
+        building.rename(target)
+    finally:
+        _put_back(before, target)
+
+
+def _put_back(before: Path, target: Path) -> None:
+    """What a new bundle was to replace: removed if it did, back in its place if it did not."""
+    if target.exists():
+        shutil.rmtree(before, ignore_errors=True)
+    elif before.exists():
+        before.rename(target)
 
 
 def _build_graphs(

@@ -78,7 +78,7 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
     # force: a library that is imported above has set its own format.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(options.threads or torch.get_num_threads())
+    torch.set_num_threads(getattr(options, "threads", None) or torch.get_num_threads())
     try:
         with process_group():
             if not is_main():
@@ -89,7 +89,8 @@ def run_command(options: argparse.Namespace, command: Callable[[argparse.Namespa
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if not has_remedy(error):
+        # What has no name and no remedy is a fault of ours.
+        if error.filename is None and not has_remedy(error):
             raise
         print(f"error: {error.filename or 'the disk'}: {error.strerror}; {remedy(error)}", file=sys.stderr)
         return 1

@@ -42,6 +42,15 @@ def reading(path: Path, folder: Path) -> Iterator[None]:
         raise RunDirectoryError(f"{path} cannot be read ({reason_of(error)}); {mend}") from error
 
 
+def text_of(path: Path) -> str:
+    """The text of a file that a report alone needs; RunDirectoryError if it can not be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        mend = remedy(error) if isinstance(error, OSError) and has_remedy(error) else "delete it and run again"
+        raise RunDirectoryError(f"{path} cannot be read ({reason_of(error)}); {mend}") from error
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """RunDirectoryError that names the place if the disk does not take what the block writes to `folder`."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
-from export.bundle import BundleOutput, BundleRequest, Source, export_bundle
-from export.errors import CheckpointError, ParityError
+from export.bundle import BundleOutput, BundleRequest, Source, export_bundle, finish_bundle, in_building
+from export.errors import CheckpointError, ExportError, ParityError
 from export.graph import export_fp32
 from export.parity import BOUNDS, Bounds, JudgedList, check_parity
 from relevance.bundle import Bundle, load_bundle
@@ -172,6 +173,63 @@ def test_a_failed_comparison_leaves_no_bundle(
             source(checkpoint), judged_lists(2), REQUEST, BundleOutput(tmp_path / "bundle", lambda fields: "x")
         )
     assert not (tmp_path / "bundle").exists()
+
+
+def put(target: Path) -> None:
+    with in_building(target) as building:
+        (building / "model").write_text("new", encoding="utf-8")
+        tokenizer = backbone_directory() / "tokenizer.json"
+        finish_bundle(building, tokenizer, REQUEST, {}, BundleOutput(target, lambda _: "x"))
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.building", "bundle.before"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_or_a_link_where_the_bundle_is_to_be_put_is_refused(tmp_path: Path, name: str, link: bool) -> None:
+    place = tmp_path / name
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model").touch()
+    place.symlink_to(tmp_path / "mine") if link else place.touch()
+    with (
+        pytest.raises(ExportError, match=rf"^{place} is a file or a link, .*; move it away"),
+        in_building(tmp_path / "bundle"),
+    ):
+        raise AssertionError("begun")
+    assert (tmp_path / "mine" / "model").exists()
+
+
+def test_a_bundle_that_is_there_is_replaced_when_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "model").write_text("old", encoding="utf-8")
+    rename = Path.rename
+    monkeypatch.setattr("export.bundle.save_bundle", lambda *_: None)
+
+    def refuse(path: Path, to: Path) -> Path:
+        if path.name == "bundle.building":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(ExportError, match=rf"^{target}\.building cannot be used \(Input/output error\); mend"):
+            put(target)
+    assert (target / "model").read_text(encoding="utf-8") == "old"
+    # As a kill between the two leaves it.
+    target.rename(tmp_path / "bundle.before")
+    with pytest.raises(ValueError, match="no graph"), in_building(target):
+        raise ValueError("no graph")
+    assert (target / "model").read_text(encoding="utf-8") == "old"
+    put(target)
+    assert (target / "model").read_text(encoding="utf-8") == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    told = rf"^{tmp_path}/bundle\.building cannot be used \(File too large\); free space there and run again$"
+    with pytest.raises(ExportError, match=told), in_building(tmp_path / "bundle"):
+        raise OSError(errno.EFBIG, "File too large")
 
 
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:

@@ -63,6 +63,20 @@ def test_what_this_user_may_not_touch_is_one_line(tmp_path: Path, capsys: pytest
     )
 
 
+def test_an_entry_of_the_wrong_kind_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "variants").touch()
+    assert run_command(parsed(), lambda _: (tmp_path / "variants" / "1x").mkdir(parents=True)) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/variants/1x: Not a directory; mend that and run again\n"
+
+
+def test_what_names_no_file_and_has_no_remedy_is_a_fault_of_ours() -> None:
+    def fail(_: argparse.Namespace) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"):
+        run_command(parsed(), fail)
+
+
 def test_ctrl_c_is_one_line_and_a_status_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     def stopped(_: argparse.Namespace) -> None:
         raise KeyboardInterrupt

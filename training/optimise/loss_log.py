@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from training.errors import RunDirectoryError
+from training.stage_files import text_of
 
 LOSSES = "losses.jsonl"
 
@@ -33,7 +34,7 @@ class LossLog:
 def read_losses(path: Path) -> list[tuple[int, float]]:
     """(step from 1, loss) in order of the steps; RunDirectoryError names a line that is none."""
     losses: dict[int, float] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
         try:
             row = json.loads(line)
             losses[int(row["step"])] = float(row["loss"])

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.errors import TrainingError
+from training.command_line import run_command
 from training.report.write import write_report
 
 
@@ -15,13 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, write the report, print where it lies."""
     parser = argparse.ArgumentParser(prog="python -m training.report", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=Path("runs/default"), help="a run whose evaluation is finished")
-    options = parser.parse_args(arguments)
-    try:
-        print(write_report(options.run_dir))
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(parser.parse_args(arguments), lambda options: print(write_report(options.run_dir)))
 
 
 if __name__ == "__main__":

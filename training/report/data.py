@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 from training.errors import RunDirectoryError
 from training.evaluation.scored_pairs import SCORES, ScoredPairs, load_scores
 from training.optimise.loss_log import LOSSES, read_losses
-from training.run_directory import FINGERPRINT, Stage
+from training.run_directory import FINGERPRINT, Stage, started_with
+from training.stage_files import text_of
 
 POOL_REPORT = Path("pool") / "report.md"
 FIGURES = ("held_out", "general", "evaluated", "tests", "slices", "calibration_errors")
@@ -52,17 +52,16 @@ def read_run(directory: Path) -> RunData:
     pool_report = directory / POOL_REPORT
     return RunData(
         name=directory.resolve().name,
-        settings=_settings(directory / FINGERPRINT),
+        settings=_settings(directory),
         figures=stage.manifest(needs=FIGURES),
         held_out=scores["held_out"],
         losses={name: read_losses(path) for name, path in logs.items()},
-        pool_report=pool_report.read_text(encoding="utf-8") if pool_report.is_file() else None,
+        pool_report=text_of(pool_report) if pool_report.exists() else None,
     )
 
 
-def _settings(path: Path) -> Mapping[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError) as error:
-        raise RunDirectoryError(f"{path} cannot be read ({error}); it belongs to every run directory") from error
+def _settings(run: Path) -> Mapping[str, Any]:
+    settings = started_with(run).get("settings")
+    if not isinstance(settings, dict):
+        raise RunDirectoryError(f"{run / FINGERPRINT} holds no settings, so {run} is no run directory")
     return settings

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -141,5 +142,42 @@ def test_an_evaluation_of_an_older_version_is_refused_in_one_line(
 def test_a_damaged_fingerprint_is_named(tmp_path: Path) -> None:
     run = finished_run(tmp_path / "run")
     (run / "run.json").write_text("{", encoding="utf-8")
-    with pytest.raises(RunDirectoryError, match=r"run\.json cannot be read"):
+    with pytest.raises(RunDirectoryError, match=r"run\.json is damaged"):
         write_report(run)
+
+
+def as_a_file(path: Path) -> None:
+    path.write_text("x", encoding="utf-8")
+
+
+def of_no_text(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"caf\xe9\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "told"),
+    [
+        ("report", as_a_file, "File exists; mend that"),
+        ("pool/report.md", of_no_text, "cannot be read (UnicodeDecodeError: "),
+        ("pool/report.md", lambda path: path.mkdir(parents=True), "cannot be read (Is a directory); delete it"),
+        ("student/losses.jsonl", of_no_text, "cannot be read (UnicodeDecodeError: "),
+        ("run.json", lambda path: path.write_text("[]"), "is damaged (it holds no settings)"),
+        ("run.json", lambda path: path.write_text("{}"), "holds no settings, so"),
+        (
+            "evaluation/manifest.json",
+            lambda path: path.write_text("{}"),
+            "(it lacks 'held_out'); delete",
+        ),
+    ],
+)
+def test_what_a_report_can_not_be_made_from_is_one_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, damage: Callable[[Path], object], told: str
+) -> None:
+    run = finished_run(tmp_path / "run")
+    damage(run / name)
+    assert main(["--run-dir", str(run)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {run / name}")
+    assert told in error
+    assert error.count("\n") == 1
