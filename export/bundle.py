@@ -128,11 +128,11 @@ def finish_bundle(
     }
     (building / CARD).write_text(output.write_card(whole), encoding="utf-8")
     save_bundle(building, whole)
-    _put_in_place(building, output.directory)
+    put_in_place(building, output.directory)
 
 
-def _put_in_place(building: Path, target: Path) -> None:
-    """Until the new bundle is there, the old one is, or lies beside it."""
+def put_in_place(building: Path, target: Path) -> None:
+    """Make a finished folder the bundle `target`. Until it is there, the old one is, or lies beside it."""
     before = target.with_name(f"{target.name}.{BEFORE}")
     if target.exists():
         target.rename(before)

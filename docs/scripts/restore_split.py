@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle
@@ -30,7 +29,7 @@ from transformers import BertConfig, BertModel
 
 from docs.scripts.requantise import copied
 from docs.scripts.rewrite_graphs import SAME_WEIGHTS
-from export.bundle import in_building
+from export.bundle import in_building, put_in_place
 from export.errors import ParityError
 from export.graph import Heads, to_int8
 from export.half_weights import halve_weights
@@ -275,8 +274,7 @@ def main() -> None:
         files = exported(bundle, student, scale, learnt, building)
         parity = compared(bundle, files, [judged for part in checked for judged in part], rule.pad_id)
         finish(bundle, building, files, parity, options.units_left)
-        shutil.rmtree(options.output, ignore_errors=True)
-        building.rename(options.output)
+        put_in_place(building, options.output)
     print(json.dumps(asdict(parity)))
 
 

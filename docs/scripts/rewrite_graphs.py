@@ -20,7 +20,7 @@ from typing import Final, get_args
 import onnx
 
 from docs.scripts.requantise import copied
-from export.bundle import in_building
+from export.bundle import in_building, put_in_place
 from export.errors import ExportError, GraphError, ParityError
 from export.last_layer import last_layer_for_cls
 from export.parity import Bounds, JudgedList, Parity, batch_drift, broken_bound, compare, graph_logits
@@ -98,8 +98,7 @@ def rewritten(bundle: Bundle, step: Step, lists: Sequence[JudgedList], target: P
             rewrite(step, before, after)
             compared[precision] = parity_of((before, after), step.bounds, lists)
         finish(bundle, building, step, compared)
-        shutil.rmtree(target, ignore_errors=True)
-        building.rename(target)
+        put_in_place(building, target)
     return {precision: asdict(parity) for precision, parity in compared.items()}
 
 

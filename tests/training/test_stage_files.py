@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from relevance.calibration import Calibration
 from tests.training.tiny import tiny_cross_encoder
 from tests.training.tiny_models import encoder_backbone
 from training.config import TEACHER_TEMPLATE, SplitSettings, StudentSettings
@@ -25,6 +26,7 @@ from training.stage_files import model_digests, reading, writing
 from training.student import load_student, save_student, student_rule, student_tokenizer
 from training.teacher import Member
 from training.teacher.encoders import save_encoder, saved_encoder
+from training.teacher.members import save_member
 
 CROSS_ENCODER, SPLIT = StudentSettings(), StudentSettings.model_validate({"kind": "split"})
 
@@ -170,6 +172,21 @@ def test_the_error_of_a_full_disk_names_the_folder(tmp_path: Path) -> None:
         writing(tmp_path),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "a"))
+
+
+def test_a_student_that_the_disk_does_not_take_names_where(tmp_path: Path) -> None:
+    # The kernel's own ENOSPC, without a file system that would have to be mounted.
+    (tmp_path / "config.json").symlink_to("/dev/full")
+    with pytest.raises(RunDirectoryError, match=rf"^{tmp_path}.* \(No space left .*\); free space there"):
+        save_cross_encoder(tmp_path)
+
+
+def test_a_member_that_the_disk_does_not_take_names_where(tmp_path: Path) -> None:
+    (tmp_path / "config.json").symlink_to("/dev/full")
+    member = Member(tiny_cross_encoder(), EncoderInput(load_pair_encoder(TEACHER_TEMPLATE)))
+    with pytest.raises(RunDirectoryError, match=rf"^{tmp_path}.* \(No space left .*\); free space there"):
+        save_member(member, EncoderMember(), Stage(tmp_path), Calibration())
+    assert not Stage(tmp_path).finished
 
 
 def test_the_student_is_read_with_the_tokenizer_that_it_learnt_with(tmp_path: Path) -> None:
