@@ -62,8 +62,12 @@ def test_some_of_the_students_are_chosen_by_name() -> None:
 
 
 def test_a_seed_at_which_another_command_is_at_work_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def begin(*_: object) -> None:
+        raise ConfigError("begun")
+
+    monkeypatch.setattr(command, "run_seed", begin)
     seed = tmp_path / "study" / "seed-0"
     with only_writer(seed):
         assert command.main(["losses", "--run-dir", str(tmp_path / "study"), "--seeds", "1"]) == 1
