@@ -29,7 +29,7 @@ LABELS = (
 )
 
 
-BUILDING, BEFORE = "building", "before"
+BUILDING, BEFORE = "{name}.building", ".{name}.aisle-replaced"
 """Endings of the folders beside a bundle's: the one that becomes it, and the one that it replaces."""
 
 
@@ -90,7 +90,7 @@ def export_bundle(
 @contextmanager
 def in_building(target: Path) -> Iterator[Path]:
     """An empty folder beside `target`, which is not touched until the bundle in it is finished."""
-    building, before = (target.with_name(f"{target.name}.{ending}") for ending in (BUILDING, BEFORE))
+    building, before = (target.with_name(form.format(name=target.name)) for form in (BUILDING, BEFORE))
     for place in (target, building, before):
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             raise ExportError(f"{place} is a file or a link, where a folder is to be put; move it away and run again")
@@ -133,7 +133,7 @@ def finish_bundle(
 
 def put_in_place(building: Path, target: Path) -> None:
     """Make a finished folder the bundle `target`. Until it is there, the old one is, or lies beside it."""
-    before = target.with_name(f"{target.name}.{BEFORE}")
+    before = target.with_name(BEFORE.format(name=target.name))
     if target.exists():
         target.rename(before)
     try:

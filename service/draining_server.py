@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,6 +32,7 @@ class DrainingServer(uvicorn.Server):
         self._service = service
         self._draining: asyncio.Task[None] | None = None
         self._giving_up: asyncio.Task[None] | None = None
+        self._asked_to_end = False
         open_now = self.server_state.connections
         service.stages.metrics.watch("aisle_connections", "Open connections.", lambda: len(open_now))
 
@@ -49,11 +49,16 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
 
         def heed(*_: object) -> None:
+            # Here, and by another signal: the loop may be what hangs.
+            if self._asked_to_end and not signal.getitimer(signal.ITIMER_REAL)[0]:
+                signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
+            self._asked_to_end = True
             loop.call_soon_threadsafe(self._on_signal)
 
         # Not by the loop's own means: a handler that it removes leaves a moment in which there is none.
         for number in SIGNALS:
             signal.signal(number, heed)
+        signal.signal(signal.SIGALRM, _exit_now)
         try:
             yield
         finally:
@@ -65,23 +70,19 @@ class DrainingServer(uvicorn.Server):
         elif self._giving_up is None:
             # Once the accepted requests are told so, none is left to wait for, and the end takes its usual course.
             self._giving_up = asyncio.create_task(self._service.give_up())
-            _exit_after(LAST_SECONDS)
 
     async def _drain_and_exit(self) -> None:
         await self._service.drain()
         self.should_exit = True
 
 
-def _exit_after(seconds: float) -> None:
-    """In a thread: the loop may be what hangs."""
-
-    def exit_now() -> None:
+def _exit_now(*_: object) -> None:
+    # A log that hangs may be what holds up the end.
+    os.set_blocking(2, False)
+    try:
         logger.warning("the end takes too long, the process exits now")
+    finally:
         os._exit(0)
-
-    timer = threading.Timer(seconds, exit_now)
-    timer.daemon = True
-    timer.start()
 
 
 def _config(service: Service, connections: int) -> uvicorn.Config:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from relevance.bundle import MANIFEST
 from relevance.catalogue.index_file import shard_path
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the directory is once links are followed; device and number of manifest and shards, None for no file."""
+    """Where the directory is once links are followed; device and number of the shards, None for no file."""
 
     directory: Path
     files: tuple[tuple[int, int] | None, ...]
@@ -29,7 +28,8 @@ class Identity:
 
 
 def _numbers(directory: Path, shards: int) -> Iterator[tuple[int, int] | None]:
-    for path in (directory / MANIFEST, *(shard_path(directory, number) for number in range(shards))):
+    # Not the manifest's, which is not kept open: its number may change by itself, and what it holds is compared.
+    for path in (shard_path(directory, number) for number in range(shards)):
         try:
             found = path.stat()
         except OSError:

@@ -182,7 +182,7 @@ def put(target: Path) -> None:
         finish_bundle(building, tokenizer, REQUEST, {}, BundleOutput(target, lambda _: "x"))
 
 
-@pytest.mark.parametrize("name", ["bundle", "bundle.building", "bundle.before"])
+@pytest.mark.parametrize("name", ["bundle", "bundle.building", ".bundle.aisle-replaced"])
 @pytest.mark.parametrize("link", [False, True])
 def test_a_file_or_a_link_where_the_bundle_is_to_be_put_is_refused(tmp_path: Path, name: str, link: bool) -> None:
     place = tmp_path / name
@@ -217,7 +217,7 @@ def test_a_bundle_that_is_there_is_replaced_when_the_new_one_is_whole(
             put(target)
     assert (target / "model").read_text(encoding="utf-8") == "old"
     # As a kill between the two leaves it.
-    target.rename(tmp_path / "bundle.before")
+    target.rename(tmp_path / ".bundle.aisle-replaced")
     with pytest.raises(ValueError, match="no graph"), in_building(target):
         raise ValueError("no graph")
     assert (target / "model").read_text(encoding="utf-8") == "old"

@@ -144,7 +144,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
         if settings.human_weight:
             pool = with_human_targets(pool, laboratory.split.train)
         part, labels = only_rows(pool, rows), laboratory.labels[rows]
-        with _told_of(variant, directory.parent.parent):
+        with _told_of(variant):
             train_student(student, StudentTask(part, labels, settings, laboratory.settings.seed), hooks)
         system = student_system(student, load_pair_encoder(settings.template, settings.backbone))
         readings = read(laboratory.split, lambda _: {"student": system})
@@ -155,15 +155,14 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
 
 
 @contextmanager
-def _told_of(variant: Variant, run: Path) -> Iterator[None]:
+def _told_of(variant: Variant) -> Iterator[None]:
     """Say of a loss that is no number whose it is, and how the others of its study and its labels are kept."""
     try:
         yield
     except DivergenceError as error:
         raise DivergenceError(
             f"{variant.name}: {error.found}",
-            f"A study keeps its students' settings: leave this one out with --only, or train it by others with another "
-            f"--run-dir and --labels-of {run}",
+            "A study keeps its students' settings: leave this one out with --only",
         ) from error
 
 

@@ -160,7 +160,7 @@ def test_a_finished_student_whose_marker_is_lost_is_not_deleted(laboratory: Labo
 
 def test_a_loss_that_is_no_number_is_said_to_be_the_students(laboratory: Laboratory, tmp_path: Path) -> None:
     broken = replace(laboratory, labels=np.full_like(laboratory.labels, np.nan))
-    told = rf"^0x: the loss of batch 0 .*leave this one out with --only, or .* --labels-of {tmp_path / 'seed-0'}$"
+    told = r"^0x: the loss of batch 0 .*leave this one out with --only$"
     with pytest.raises(DivergenceError, match=told):
         run_variant(broken, Variant("0x", 0), tmp_path / "seed-0" / "variants" / "0x")
 
