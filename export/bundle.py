@@ -30,7 +30,8 @@ LABELS = (
 
 
 BUILDING, BEFORE = "{name}.building", ".{name}.aisle-replaced"
-"""Endings of the folders beside a bundle's: the one that becomes it, and the one that it replaces."""
+"""The folders beside a bundle's: the one that becomes it, and, under a name that nobody else gives, the one that it
+replaces."""
 
 
 @dataclass(frozen=True, slots=True)

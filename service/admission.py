@@ -56,13 +56,7 @@ class Ticket:
 class Admission:
     """Keeps the admitted tokens within `capacity`, and predicts whether a deadline can be met."""
 
-    def __init__(
-        self,
-        template: Template,
-        capacity: int,
-        speed: EngineSpeed,
-        backlog: Backlog,
-    ) -> None:
+    def __init__(self, template: Template, capacity: int, speed: EngineSpeed, backlog: Backlog) -> None:
         self.outstanding = 0
         self.margin = LateMargin()
         self._template = template
@@ -113,7 +107,10 @@ class Admission:
         self._share.add(max(0, tokens - ticket.catalogue_tokens), ticket.guess)
 
     def is_hurried(self, tokens: int, seconds_left: float) -> bool:
-        """Whether so many tokens of work are not expected to be done in time, even with nothing ahead of them."""
+        """Whether so many tokens of work are not expected to be done in time, even with nothing ahead of them.
+
+        The whole margin counts here: this shuts nobody out.
+        """
         return self._slack(tokens, seconds_left) < self.margin.seconds
 
     def answered(self, ticket: Ticket, in_time: bool) -> None:

@@ -20,7 +20,8 @@ from service.signals import SIGNALS, exit_at_once
 logger = logging.getLogger(__name__)
 
 LAST_SECONDS = 5.0
-"""How long the end may take once it was asked for a second time. Without anything that hangs it takes three at most."""
+"""How long the end may take once it was asked for a second time: what is told of others then, as to Redis or to a
+collector of spans that are away, may be cut short."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -62,7 +63,10 @@ class DrainingServer(uvicorn.Server):
         try:
             yield
         finally:
-            exit_at_once("after its last answer")
+            if self.started:
+                exit_at_once("after its last answer")
+            else:
+                exit_at_once()
 
     def _on_signal(self) -> None:
         if self._draining is None:

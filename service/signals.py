@@ -20,8 +20,9 @@ def exit_at_once(when: str = "before it was ready") -> None:
     even notice the signal, become ready, and be killed in the middle of its requests."""
 
     def end(number: int, _: object) -> None:
-        # Past Python's own file object, which may be in the middle of another line.
+        # Past Python's own file object, which may be in the middle of another line; nor wait for who does not read.
         with suppress(OSError):
+            os.set_blocking(2, False)
             os.write(2, f"aisle was ended {when}: {signal.Signals(number).name}\n".encode())
         os._exit(0)
 

@@ -1,6 +1,7 @@
 """Offline: teacher → pool → soft labels → student → evaluation.
 
 distill.py    the command; stages.py: the stages in order, each in its folder of run_directory.py
+stage_files.py   what a stage leaves there, written whole and verified when it is read
 run_lock.py   one command at a time in a run directory
 config.py     every setting; config_file.py: how they are read; member_settings.py: those of a teacher's members
 datasets/     readers of judgements; splits.py: held-out queries

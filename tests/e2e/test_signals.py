@@ -85,8 +85,9 @@ def test_any_number_of_them_ends_an_idle_service_in_peace(bundle: Path) -> None:
     assert not any("Traceback" in line for line in server.log)
 
 
-def test_a_second_one_ends_a_service_whose_end_hangs(bundle: Path) -> None:
-    with serving(bundle, module="tests.e2e.endless_service") as server:
+@pytest.mark.parametrize("hangs", ["endless", "blocked"])
+def test_a_second_one_ends_a_service_whose_end_hangs(bundle: Path, hangs: str) -> None:
+    with serving(bundle, module=f"tests.e2e.{hangs}_service") as server:
         server.terminate()
         server.wait_until(lambda: "Waiting for application shutdown." in server.log[-1])
         server.terminate()

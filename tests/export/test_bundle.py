@@ -226,6 +226,17 @@ def test_a_bundle_that_is_there_is_replaced_when_the_new_one_is_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_a_copy_of_a_bundle_beside_it_is_nobodys_but_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.bundle.save_bundle", lambda *_: None)
+    for name in ("before", "old", "replaced"):
+        (tmp_path / f"bundle.{name}").mkdir()
+        (tmp_path / f"bundle.{name}" / "model").write_text(name, encoding="utf-8")
+    for _ in range(2):
+        put(tmp_path / "bundle")
+    kept = {path.name: (path / "model").read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert kept == {"bundle": "new", "bundle.before": "before", "bundle.old": "old", "bundle.replaced": "replaced"}
+
+
 def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
     told = rf"^{tmp_path}/bundle\.building cannot be used \(File too large\); free space there and run again$"
     with pytest.raises(ExportError, match=told), in_building(tmp_path / "bundle"):

@@ -156,7 +156,7 @@ def run_variant(laboratory: Laboratory, variant: Variant, directory: Path) -> di
 
 @contextmanager
 def _told_of(variant: Variant) -> Iterator[None]:
-    """Say of a loss that is no number whose it is, and how the others of its study and its labels are kept."""
+    """Say of a loss that is no number whose it is, and how the others of its study go on."""
     try:
         yield
     except DivergenceError as error:
