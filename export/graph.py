@@ -20,6 +20,8 @@ from optimum.exporters.onnx import main_export
 
 from export.errors import CheckpointError
 from export.last_layer import last_layer_for_cls
+from export.padding import mask_padding
+from export.product_biases import take_in_biases
 from export.range_feeds import Feed
 from export.residual_norms import split_residual_norms
 from export.smoothing import smooth
@@ -58,7 +60,9 @@ def export_fp32(checkpoint: Path, target: Path) -> None:
 def fuse(source: Path, target: Path, heads: Heads) -> None:
     """Fuse attention, layer norms, GELU and embeddings into ONNX Runtime's own operators; exact to rounding."""
     with quiet():
-        _optimised(source, heads).save_model_to_file(str(target))
+        optimised = _optimised(source, heads)
+        mask_padding(optimised.model)
+        optimised.save_model_to_file(str(target))
 
 
 def fuse_cross_encoder(source: Path, target: Path, heads: Heads) -> None:
@@ -97,6 +101,7 @@ def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
         )
         quantised = onnx.load(str(dynamic))
         fix_ranges(quantised, feeds)
+        take_in_biases(quantised)
         split_residual_norms(quantised)
         onnx.save(quantised, str(target))
 

@@ -16,12 +16,11 @@ from onnx import helper
 
 from export.errors import GraphError
 from export.onnx_graph import replace_nodes
+from export.product_biases import take_in
 
 DEFAULT_EPSILON: Final = 1e-12
 """Of a fused node that names none."""
 FUSED: Final = "SkipLayerNormalization"
-WITHOUT_BIAS: Final = 6
-"""Inputs of a MatMulIntegerToFloat with both zero points, after which a bias may come."""
 
 
 def split_residual_norms(graph: onnx.ModelProto) -> None:
@@ -45,21 +44,12 @@ def _apart(node: onnx.NodeProto, products: Sequence[onnx.NodeProto]) -> list[onn
         raise GraphError(f"{FUSED} {node.name} gives more than its norm; only the norm can be computed by itself")
     left, right, scale, shift, *bias = node.input
     (total, norm) = (f"{node.output[0]}_sum", node.output[0])
-    terms = [left, right, *(name for name in bias if not _taken_in(name, products))]
+    terms = [left, right, *(name for name in bias if not any(take_in(name, product) for product in products))]
     epsilon = next((item.f for item in node.attribute if item.name == "epsilon"), DEFAULT_EPSILON)
     return [
         _sum(terms, total),
         helper.make_node("LayerNormalization", [total, scale, shift], [norm], name=norm, axis=-1, epsilon=epsilon),
     ]
-
-
-def _taken_in(bias: str, products: Sequence[onnx.NodeProto]) -> bool:
-    """Give the bias to the integer product among these; False if none is one, or all have one."""
-    for product in products:
-        if product.op_type == "MatMulIntegerToFloat" and len(product.input) == WITHOUT_BIAS:
-            product.input.append(bias)
-            return True
-    return False
 
 
 def _sum(terms: list[str], total: str) -> onnx.NodeProto:

@@ -23,7 +23,9 @@ from docs.scripts.requantise import copied
 from export.bundle import in_building, put_in_place
 from export.errors import ExportError, GraphError, ParityError
 from export.last_layer import last_layer_for_cls
+from export.padding import mask_padding
 from export.parity import Bounds, JudgedList, Parity, batch_drift, broken_bound, compare, graph_logits
+from export.product_biases import take_in_biases
 from export.residual_norms import split_residual_norms
 from relevance.bundle import CARD, Bundle, Precision, load_bundle, save_bundle
 from training.checks import general_check
@@ -46,11 +48,21 @@ class Step:
 SAME_WEIGHTS: Final = Bounds(logit=0.5, ndcg=2e-3, tau=0.97, drift=1e-5, ties=0.01)
 """Of int8 graphs of the same weights: only an activation on the edge of a step of int8 may take the next one."""
 
+EXACT: Final = Bounds(logit=1e-5, ndcg=1e-4, tau=0.999, drift=1e-5, ties=0.0)
+"""To rounding."""
+
+
+def for_fewer_passes(graph: onnx.ModelProto) -> None:
+    """What the export does to the scores of padding and to biases, in place."""
+    mask_padding(graph)
+    take_in_biases(graph)
+
+
 STEPS: Mapping[str, Step] = {
     "last-layer": Step(
         last_layer_for_cls,
         get_args(Precision),
-        Bounds(logit=1e-5, ndcg=1e-4, tau=0.999, drift=1e-5, ties=0.0),
+        EXACT,
         "The last layer",
         "the last layer computed for [CLS] alone",
     ),
@@ -61,6 +73,13 @@ STEPS: Mapping[str, Step] = {
         SAME_WEIGHTS,
         "Sums and norms",
         "residual sums and layer norms computed by themselves, which is faster on a CPU",
+    ),
+    "fewer-passes": Step(
+        for_fewer_passes,
+        ("int8",),
+        EXACT,
+        "Padding and biases",
+        "a score for padding that processors do not stop at, and biases added by the products before them",
     ),
 }
 
