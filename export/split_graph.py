@@ -81,7 +81,7 @@ def _interface(joint_layers: int) -> dict[SplitPart, tuple[tuple[Sequence[str], 
     encoder: Axes = dict.fromkeys((*ENCODER_INPUTS, *ENCODER_OUTPUTS), texts)
     constants: Axes = {
         "own": {2: "query"},
-        "own_values": {1: "query"},
+        "own_values": {1: "values"},
         "reach": {0: "reach"},
         "query_weights": {0: "query"},
     }

@@ -25,7 +25,7 @@ QUERY_CONSTANTS: Final = (
     "reach",  # (…, D) what latents are multiplied by
     "own",  # (A, Q, Lq)
     "own_column_matched",  # (A, Q)
-    "own_values",  # (A, Lq, d)
+    "own_values",  # (A, Lq + 2, d)
     "query_weights",  # (Lq,)
     "query_pooled",  # (D,)
 )

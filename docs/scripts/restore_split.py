@@ -1,11 +1,11 @@
 """Exports a split student of one joint layer again from its bundle's int8 graphs, where its checkpoint is gone.
 
 `python -m docs.scripts.restore_split --run-dir RUN --units-left 96 --output NEW_BUNDLE` takes models/default: the
-encoder's graph stays but for `export.residual_norms`, the weights of the query's and the joint graph are dequantised,
-put into the student's modules and exported as these are today, with so many feed-forward units in the joint layer
-(`training.student.pruning`). Ranges come from the judged pairs that RUN learnt from, and what the units give also from
-its query logs and other products; the new graphs are compared with the old ones on its held-out pairs and the general
-check. A new export does not need this.
+encoder's graph stays but for what the export rewrites in one of int8. The weights of the query's and the joint graph
+are dequantised, put into the student's modules and exported as these are today, with so many feed-forward units in
+the joint layer (`training.student.pruning`). Ranges come from the judged pairs that RUN learnt from, and what the units
+give also from its query logs and other products; the new graphs are compared with the old ones on its held-out pairs
+and the general check. A new export does not need this.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from docs.scripts.requantise import copied
-from docs.scripts.rewrite_graphs import SAME_WEIGHTS
+from docs.scripts.rewrite_graphs import SAME_WEIGHTS, for_fewer_passes
 from export.bundle import in_building, put_in_place
 from export.errors import ParityError
 from export.graph import Heads, to_int8
@@ -80,7 +80,7 @@ class Graph:
     def weights(self, product: str) -> Tensor:
         """A product's weights (out, in) in fp32: dequantised, and without the smoothing of its input."""
         name = f"/{product}/MatMul_output_0"
-        (node,) = [node for node in self.nodes if node.output[0] == name]
+        (node,) = [node for node in self.nodes if node.name == name]
         whole, scale = self.constants[node.input[1]], self.constants[node.input[3]]
         factors = self.constants.get(f"{name}_inverse", np.ones(len(whole), np.float32))
         return tensor((whole.astype(np.float32) * scale * factors[:, None]).T)
@@ -125,6 +125,7 @@ def weights_of(query: Graph, joint: Graph, step: Tensor) -> Mapping[str, Tensor]
     products = {name: joint.weights(name) for name in ("attention_output/dense", "intermediate/dense", "output/dense")}
     for name, weights in products.items():
         own[f"joint.0.{name.replace('/', '.')}.weight"] = weights
+    match_value, value_bias = query.read_by("Expand", (heads, 2, size)).unbind(1)
     named = [name.removeprefix("student.") for name in joint.constants if name.startswith("student.joint.0")]
     return {
         **own,
@@ -133,9 +134,9 @@ def weights_of(query: Graph, joint: Graph, step: Tensor) -> Mapping[str, Tensor]
         "joint.0.product_key.weight": query.read_by("Einsum", (heads, size, width)) / step,
         "joint.0.product_key.bias": _other(query, "Einsum", ("match_query", "match_key"), (heads, size)),
         "joint.0.product_value.weight": joint.read_by("MatMul", (heads, width, size)).transpose(1, 2) / step,
-        "joint.0.product_value.bias": joint.read_by("Add", (heads, 1, size)),
+        "joint.0.product_value.bias": value_bias,
         "directions.weight": query.weights("directions"),
-        "match": _match(query.constant("match_key"), joint.read_by("Mul", (heads, 1, size)), own),
+        "match": _match(query.constant("match_key"), match_value, own),
         "head.weight": joint.constant("head.weight"),
         "head.bias": joint.constant("head.bias"),
         "features.weight": joint.read_by("MatMul", (3, 1)),
@@ -201,6 +202,7 @@ def exported(
     modules = SplitModules(*parts, heads, joint_layers=1, latent_width=len(scale))
     lowered = {part: building / bundle.split_path("int8", part).name for part in SPLIT_PARTS}
     graph = onnx.load(str(bundle.split_path("int8", "encoder")))
+    for_fewer_passes(graph)
     split_residual_norms(graph)
     onnx.save(graph, str(lowered["encoder"]))
     exact = {**lowered, **{part: building / f"{part}.onnx" for part in MADE_AGAIN}}

@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers.models.bert.modeling_bert import BertLayer
 
+from relevance.padding import PADDING_SCORE
+
 
 class QueryConstants(NamedTuple):
     """What the first joint layer needs of a query; each has a leading (b,), or none where there is one query."""
@@ -33,7 +35,7 @@ class QueryConstants(NamedTuple):
     reach: Tensor  # (A·Q, D) what latents are multiplied by to give scores
     own: Tensor  # (A, Q, Lq) scores among query tokens, less what all product tokens have; very low at padding
     own_column_matched: Tensor  # (A, Q) added where the column is
-    values: Tensor  # (A, Lq, d) less the product's value bias
+    values: Tensor  # (A, Lq + 2, d) less the product's value bias; then a match's value, then that bias
     own_row_matched: Tensor | None  # (A, Lq) added where the row is matched; may be None where [CLS] alone attends
 
 
@@ -102,13 +104,14 @@ class JointLayer(nn.Module):
         query = self._split(self.query(hidden[:, :rows])) * self._scale
         key, value = self._split(self.key(hidden)), self._split(self.value(hidden))
         bias = torch.einsum("baqd,ad->baq", query, self._key_bias)
+        others = torch.stack([match.value, self._value_bias], dim=1).to(value.dtype).expand(len(hidden), -1, -1, -1)
         return QueryConstants(
             rows=hidden[:, :rows],
             reach=torch.einsum("baqd,adw->baqw", query, self._key_of_latent).flatten(1, 2),
             # A softmax does not see what all its scores have in common: the bias of product tokens is taken from these.
             own=query @ key.transpose(-1, -2) + padding(mask, query.dtype)[:, None, None, :] - bias[..., None],
             own_column_matched=torch.einsum("baqd,ad->baq", query, match.key),
-            values=value - self._value_bias[:, None, :],
+            values=torch.cat([value - self._value_bias[:, None, :], others], dim=2),
             own_row_matched=torch.einsum("ad,bald->bal", match.query, key),
         )
 
@@ -127,10 +130,10 @@ class JointLayer(nn.Module):
             own = own + row_matches * (constants.own_row_matched[..., None, :] + both)
             hidden = hidden + matches[:, :rows, None] * match.row
         weights, mixed = self._attend((own, scores), product, alone)
-        mixed = mixed + per_head(weights, constants.values, alone)
         # Of one shape for every pair, however many there are.
         matched = apart(stacked(weights, alone) @ matches.to(weights.dtype)[..., None], self.heads, alone)
-        return self._finish(hidden, mixed + matched * match.value[:, None, :], alone)
+        weights = torch.cat([weights, matched, torch.ones_like(matched)], dim=-1)
+        return self._finish(hidden, mixed + per_head(weights, constants.values, alone), alone)
 
     def forward(self, hidden: Tensor, mask: Tensor, rows: int, product: ProductSide) -> Tensor:
         """Rows (n, Q, H) of a later joint layer from all query tokens' hidden states (n, Lq, H) of each pair."""
@@ -144,13 +147,13 @@ class JointLayer(nn.Module):
         )
         weights, mixed = self._attend((own, scores), product, alone)
         mixed = mixed + per_head(weights, value - self._value_bias[:, None, :], alone)
-        return self._finish(hidden[:, :rows], mixed, alone)
+        return self._finish(hidden[:, :rows], mixed + self._value_bias[:, None, :], alone)
 
     def _attend(self, both: tuple[Tensor, Tensor], product: ProductSide, alone: bool) -> tuple[Tensor, Tensor]:
         """Weights of the query's tokens (n, A, Q, Lq), and what comes from the product (n, A, Q, d).
 
-        `both`: scores of the query's tokens and of the product's. The product's value bias is in the result in full:
-        what the query's tokens give is less it.
+        `both`: scores of the query's tokens and of the product's. The product's value bias, which the result is to have
+        in full, is still to be added; what the query's tokens give is less it.
         """
         own, scores = both
         latents, length = product.latents, scores.shape[-1]
@@ -158,7 +161,7 @@ class JointLayer(nn.Module):
         own_weights, product_weights = weights[..., :-length], weights[..., -length:]
         means = apart(stacked(product_weights, alone).to(latents.dtype) @ latents, self.heads, alone)
         value = per_head(means, unflatten(self.product_value.weight, 0, (self.heads, -1)).transpose(-1, -2), alone)
-        return own_weights, value + self._value_bias[:, None, :]
+        return own_weights, value
 
     def _finish(self, rows: Tensor, mixed: Tensor, alone: bool) -> Tensor:
         """The layer's two residual blocks: `mixed` (n, A, Q, d) is the attention's result."""
@@ -224,7 +227,7 @@ def stacked(states: Tensor, alone: bool) -> Tensor:
 
 def padding(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """What is added to attention scores: 0 where `mask` is 1, very low where it is 0."""
-    return (1.0 - mask.to(dtype)) * -1e4
+    return (1.0 - mask.to(dtype)) * PADDING_SCORE
 
 
 def unflatten(tensor: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:

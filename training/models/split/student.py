@@ -164,7 +164,8 @@ class SplitStudent(Scorer):
 
     def dots(self, queries: Queries, looked_for: Tensor, products: Products) -> Dots:
         """Latents times `looked_for`."""
-        every = looked_for @ products.latents.transpose(-1, -2)
+        # This way round it is one product of matrices where all products have the same query; it would be one for each.
+        every = (products.latents @ looked_for.transpose(-1, -2)).transpose(-1, -2)
         heads = self._first.heads
         if self.cls_attends_alone:
             return Dots(every[:, :heads], None, every[:, heads:])
