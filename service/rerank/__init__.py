@@ -9,6 +9,6 @@ every request, and `writing.py` (our reply in the dialect's words). A refusal is
 | `/v2/rerank` | Cohere, version 2 | `results` of `relevance_score` |
 | `/v1/rerank`, `/openai/v1/rerank` | Cohere, version 1, and Jina: one path | the same, with `model` and `usage` |
 | `/rerank` | `texts`: Text Embeddings Inference | an array |
-| `/rerank` | `documents`: vLLM, Infinity | as `/v1/rerank` |
+| `/rerank` | `documents`: vLLM, Infinity | as `/v1/rerank`, with the `object` of Infinity |
 | `/tei/rerank` | `texts` or `documents` (Elasticsearch's `hugging_face` service) | an array |
 """

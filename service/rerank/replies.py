@@ -43,7 +43,7 @@ class RerankReply(_Reply):
     results: Annotated[list[RankedDocument], Field(description="Best first.")]
     meta: Annotated[dict[str, Any], Field(description="`warnings` names what has no effect; `aisle`: `degraded`, …")]
     model: str | None = None
-    object: Literal["list"] | None = None
+    object: Annotated[Literal["list", "rerank"] | None, Field(description="On `/rerank`: `rerank`.")] = None
     usage: RerankUsage | None = None
 
 

@@ -58,6 +58,13 @@ def write_results(asked: Reranking, reply: Json, scored: Scored) -> Written:
     return Written(content, _headers(warnings, scored))
 
 
+def write_infinity(asked: Reranking, reply: Json, scored: Scored) -> Written:
+    """The same under the name that Infinity's client takes alone for it; vLLM's have no name."""
+    content, headers = write_results(asked, reply, scored)
+    assert isinstance(content, dict)
+    return Written({**content, "object": "rerank"}, headers)
+
+
 def write_cohere_v2(asked: Reranking, reply: Json, scored: Scored) -> Written:
     """The same with what version 2 of Cohere has of it."""
     content, headers = write_results(asked, reply, scored)

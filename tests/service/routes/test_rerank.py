@@ -46,6 +46,13 @@ def test_cohere_1_and_jina_read_one_reply(client: AppClient) -> None:
     )
 
 
+def test_infinity_and_vllm_read_one_reply(client: AppClient) -> None:
+    reply, jina = (rerank(client, path, documents=TEXTS).json() for path in ("/rerank", "/v1/rerank"))
+    assert set(reply) == set(jina)
+    assert reply["results"] == jina["results"]
+    assert reply["object"] == "rerank", "Infinity's client takes no other"
+
+
 def test_cohere_2_has_its_own_frame(client: AppClient) -> None:
     reply = rerank(client, "/v2/rerank", documents=TEXTS, model="rerank-v3.5")
     body = reply.json()
