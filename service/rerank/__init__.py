@@ -10,5 +10,6 @@ every request, and `writing.py` (our reply in the dialect's words). A refusal is
 | `/v1/rerank`, `/openai/v1/rerank` | Cohere, version 1, and Jina: one path | the same, with `model` and `usage` |
 | `/rerank` | `texts`: Text Embeddings Inference | an array |
 | `/rerank` | `documents`: vLLM, Infinity | as `/v1/rerank`, with the `object` of Infinity |
+| `/infinity/rerank` | `documents` (LiteLLM's `infinity` provider) | as `/rerank`, a `document` is its text |
 | `/tei/rerank` | `texts` or `documents` (Elasticsearch's `hugging_face` service) | an array |
 """

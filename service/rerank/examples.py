@@ -51,6 +51,7 @@ EXAMPLES: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "/v1/rerank": {"cohere": COHERE_1, "jina": JINA},
     "/openai/v1/rerank": {"jina": JINA},
     "/rerank": {"tei": TEI, "jina": JINA},
+    "/infinity/rerank": {"infinity": JINA},
     "/tei/rerank": {"tei": TEI, "documents": JINA},
 }
 """Route → its examples."""

@@ -26,7 +26,10 @@ class RankedDocument(_Reply):
 
     index: int
     relevance_score: Relevance
-    document: Annotated[dict[str, Any] | None, Field(description="With `text`, if `return_documents` was true.")] = None
+    document: Annotated[
+        dict[str, Any] | str | None,
+        Field(description="If `return_documents` was true: with `text`; of `/infinity/rerank` the text itself."),
+    ] = None
 
 
 class RerankUsage(_Reply):
@@ -43,7 +46,7 @@ class RerankReply(_Reply):
     results: Annotated[list[RankedDocument], Field(description="Best first.")]
     meta: Annotated[dict[str, Any], Field(description="`warnings` names what has no effect; `aisle`: `degraded`, …")]
     model: str | None = None
-    object: Annotated[Literal["list", "rerank"] | None, Field(description="On `/rerank`: `rerank`.")] = None
+    object: Annotated[Literal["list", "rerank"] | None, Field(description="`list` of `/v1/rerank` alone.")] = None
     usage: RerankUsage | None = None
 
 

@@ -58,11 +58,21 @@ def write_results(asked: Reranking, reply: Json, scored: Scored) -> Written:
     return Written(content, _headers(warnings, scored))
 
 
-def write_infinity(asked: Reranking, reply: Json, scored: Scored) -> Written:
+def write_rerank(asked: Reranking, reply: Json, scored: Scored) -> Written:
     """The same under the name that Infinity's client takes alone for it; vLLM's have no name."""
     content, headers = write_results(asked, reply, scored)
     assert isinstance(content, dict)
     return Written({**content, "object": "rerank"}, headers)
+
+
+def write_infinity(asked: Reranking, reply: Json, scored: Scored) -> Written:
+    """The same with a document as its text alone, which vLLM's clients do not take."""
+    content, headers = write_rerank(asked, reply, scored)
+    assert isinstance(content, dict)
+    for item in content["results"]:
+        if "document" in item:
+            item["document"] = item["document"][TEXT]
+    return Written(content, headers)
 
 
 def write_cohere_v2(asked: Reranking, reply: Json, scored: Scored) -> Written:

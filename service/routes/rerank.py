@@ -18,7 +18,7 @@ from service.request import Body
 from service.rerank.reading import Reranking, RerankReader, no_list, parse_object
 from service.rerank.refusal import rerank_refusal
 from service.rerank.schemas import DocumentsRequest, TextsRequest
-from service.rerank.writing import write_array, write_cohere_v2, write_infinity, write_results
+from service.rerank.writing import write_array, write_cohere_v2, write_infinity, write_rerank, write_results
 from service.routes.answering import Answering, Read, Write, Written
 from service.served import Scored
 from service.settings import Settings
@@ -44,7 +44,7 @@ class Dialects:
             return _bound(self._reader.texts(sent), write_array)
         if sent.get("documents") is None:
             raise no_list()
-        return _bound(self._reader.documents(sent), write_infinity)
+        return _bound(self._reader.documents(sent), write_rerank)
 
     def array(self, raw: bytes) -> tuple[Body, Write]:
         """Either list, and an array."""
@@ -88,6 +88,7 @@ def rerank_router(reader: BodyReader, answering: Answering, refused: Callable[[s
     add("/v1/rerank", dialects.cohere(write_results), documents, "Rerank as Cohere, version 1, and Jina do.")
     add("/openai/v1/rerank", dialects.cohere(write_results), documents, "The same under another path.")
     add("/rerank", dialects.by_list, either, "Rerank as TEI (`texts`), or as vLLM and Infinity do (`documents`).")
+    add("/infinity/rerank", dialects.cohere(write_infinity), documents, "Rerank as Infinity does, documents as texts.")
     add("/tei/rerank", dialects.array, either, "Rerank either list, answered with TEI's array.")
     return router
 

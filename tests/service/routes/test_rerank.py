@@ -12,7 +12,7 @@ from tests.service.routes.test_score import sigmoid
 TEXTS = ["bad", "good good bad", "good"]
 """Logits −0.5, 1.0 and 0.75."""
 
-OBJECT_ROUTES = ["/v1/rerank", "/v2/rerank", "/openai/v1/rerank", "/rerank"]
+OBJECT_ROUTES = ["/v1/rerank", "/v2/rerank", "/openai/v1/rerank", "/rerank", "/infinity/rerank"]
 ARRAY_REQUESTS = [("/rerank", "texts"), ("/tei/rerank", "texts"), ("/tei/rerank", "documents")]
 
 
@@ -79,6 +79,9 @@ def test_texts_are_told_back_when_asked_for(client: AppClient) -> None:
         1: {"text": "good", "sku": 7},
         2: {"text": "fair", "title": "fair", "brand": "good"},
     }
+    bare = rerank(client, "/infinity/rerank", documents=documents, return_documents=True).json()
+    assert bare["object"] == "rerank"
+    assert {result["index"]: result["document"] for result in bare["results"]} == {0: "bad", 1: "good", 2: "fair"}
     array = rerank(client, "/rerank", texts=TEXTS, return_text=True).json()
     assert [item["text"] for item in array] == ["good good bad", "good", "bad"]
 
