@@ -12,13 +12,13 @@ from pydantic.json_schema import models_json_schema
 
 from service.errors import PROBLEM_MEDIA_TYPE
 from service.rerank.examples import EXAMPLES as RERANK_EXAMPLES
-from service.rerank.replies import RankedText, RerankRefusal, RerankReply
-from service.rerank.schemas import DocumentsRequest, TextsRequest
+from service.rerank.replies import RankedText, RerankRefusal, RerankReply, VoyageReply
+from service.rerank.schemas import DocumentsRequest, TextsRequest, VoyageRequest
 from service.schemas import DEADLINE_MS, Problem, ScoreRequest, ScoreRequests
 from service.validation import DEADLINE_HEADER
 
-READ: Sequence[type[BaseModel]] = (ScoreRequest, ScoreRequests, DocumentsRequest, TextsRequest)
-WRITTEN: Sequence[type[BaseModel]] = (Problem, RankedText, RerankReply, RerankRefusal)
+READ: Sequence[type[BaseModel]] = (ScoreRequest, ScoreRequests, DocumentsRequest, TextsRequest, VoyageRequest)
+WRITTEN: Sequence[type[BaseModel]] = (Problem, RankedText, RerankReply, VoyageReply, RerankRefusal)
 """Models that routes read and write by themselves, so that FastAPI does not see them."""
 
 _REF = "#/components/schemas/{model}"
@@ -68,7 +68,8 @@ _DEGRADED_HEADERS = {
 def rerank_responses(path: str) -> Responses:
     """The replies of a rerank route: objects, arrays, or (on `/rerank`, by the list's name) either."""
     array = {"type": "array", "items": _ref(RankedText)}
-    shapes = {"/rerank": [array, _ref(RerankReply)], "/tei/rerank": [array]}.get(path, [_ref(RerankReply)])
+    named = {"/rerank": [array, _ref(RerankReply)], "/tei/rerank": [array], "/voyage/v1/rerank": [_ref(VoyageReply)]}
+    shapes = named.get(path, [_ref(RerankReply)])
     responses: Responses = {
         status: {"description": told["description"], "content": _json(_ref(RerankRefusal))}
         for status, told in SCORE_RESPONSES.items()

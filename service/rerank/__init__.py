@@ -8,6 +8,7 @@ every request, and `writing.py` (our reply in the dialect's words). A refusal is
 | --- | --- | --- |
 | `/v2/rerank` | Cohere, version 2 | `results` of `relevance_score` |
 | `/v1/rerank`, `/openai/v1/rerank` | Cohere, version 1, and Jina: one path | the same, with `model` and `usage` |
+| `/voyage/v1/rerank` | Voyage | `data` in the place of `results`, a `document` is its text |
 | `/rerank` | `texts`: Text Embeddings Inference | an array |
 | `/rerank` | `documents`: vLLM, Infinity | as `/v1/rerank`, with the `object` of Infinity |
 | `/infinity/rerank` | `documents` (LiteLLM's `infinity` provider) | as `/rerank`, a `document` is its text |

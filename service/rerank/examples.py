@@ -34,6 +34,17 @@ JINA: Final[dict[str, Any]] = {
         "return_documents": True,
     },
 }
+VOYAGE: Final[dict[str, Any]] = {
+    "summary": "Voyage",
+    "value": {
+        "model": "rerank-2.5",
+        "query": "red running shoes",
+        "documents": _TITLES,
+        "top_k": 2,
+        "truncation": True,
+        "return_documents": True,
+    },
+}
 TEI: Final[dict[str, Any]] = {
     "summary": "Text Embeddings Inference",
     "value": {
@@ -50,6 +61,7 @@ EXAMPLES: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "/v2/rerank": {"cohere": COHERE},
     "/v1/rerank": {"cohere": COHERE_1, "jina": JINA},
     "/openai/v1/rerank": {"jina": JINA},
+    "/voyage/v1/rerank": {"voyage": VOYAGE},
     "/rerank": {"tei": TEI, "jina": JINA},
     "/infinity/rerank": {"infinity": JINA},
     "/tei/rerank": {"tei": TEI, "documents": JINA},

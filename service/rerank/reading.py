@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -66,9 +66,9 @@ class RerankReader:
     def __init__(self, reader: BodyReader) -> None:
         self._reader = reader
 
-    def documents(self, sent: Mapping[str, Any]) -> Reranking:
+    def documents(self, sent: Mapping[str, Any], kind: type[DocumentsRequest] = DocumentsRequest) -> Reranking:
         """A request with `documents`; raises EmptyInputError, InvalidInputError or TooLargeError."""
-        request = self._validated(DocumentsRequest, sent)
+        request = self._validated(kind, sent)
         assert isinstance(request, DocumentsRequest)
         # Typed clients send an empty list for one that is left out.
         rank_fields = request.rank_fields or None
@@ -84,8 +84,7 @@ class RerankReader:
         assert isinstance(request, TextsRequest)
         places = _with_text(request.texts)
         body = self._body(request, [request.texts[place] for place in places], places, 0)
-        asked = _reranking(request, body, places, bool(request.return_text))
-        return replace(asked, refuse_truncation=request.truncate is False)
+        return _reranking(request, body, places, bool(request.return_text))
 
     def _validated(self, kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequest:
         listed = sent.get(kind.list_name)
@@ -118,10 +117,11 @@ def _reranking(request: RerankRequest, body: Body, places: Sequence[int], return
         body=body,
         documents=request.listed,
         places=places,
-        top_n=request.top_n or None,
+        top_n=request.most or None,
         return_documents=return_documents,
         raw_scores=bool(request.raw_scores),
         notes=list(_notes(request)),
+        refuse_truncation=request.whole,
         list_name=request.list_name,
     )
 

@@ -28,7 +28,7 @@ class RankedDocument(_Reply):
     relevance_score: Relevance
     document: Annotated[
         dict[str, Any] | str | None,
-        Field(description="If `return_documents` was true: with `text`; of `/infinity/rerank` the text itself."),
+        Field(description="If `return_documents` was true: with `text`; of Infinity and Voyage the text itself."),
     ] = None
 
 
@@ -46,8 +46,19 @@ class RerankReply(_Reply):
     results: Annotated[list[RankedDocument], Field(description="Best first.")]
     meta: Annotated[dict[str, Any], Field(description="`warnings` names what has no effect; `aisle`: `degraded`, …")]
     model: str | None = None
-    object: Annotated[Literal["list", "rerank"] | None, Field(description="`list` of `/v1/rerank` alone.")] = None
+    object: Annotated[Literal["list", "rerank"] | None, Field(description="Jina's, Infinity's.")] = None
     usage: RerankUsage | None = None
+
+
+class VoyageReply(_Reply):
+    """What Voyage's clients get."""
+
+    id: str
+    object: Literal["list"]
+    data: Annotated[list[RankedDocument], Field(description="Best first.")]
+    model: str
+    usage: RerankUsage
+    meta: dict[str, Any]
 
 
 class RerankRefusal(_Reply):

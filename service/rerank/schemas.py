@@ -1,6 +1,6 @@
 """Requests in the words of other servers. Fields that are not known are taken, and told in the reply.
 
-Sources: the API references of Cohere (rerank, versions 1 and 2), Jina, and Text Embeddings Inference.
+Sources: the API references of Cohere (rerank, versions 1 and 2), Jina, Voyage, and Text Embeddings Inference.
 """
 
 from __future__ import annotations
@@ -37,6 +37,16 @@ class RerankRequest(BaseModel):
         found: Sequence[Document] = getattr(self, self.list_name)
         return found
 
+    @property
+    def most(self) -> int | None:
+        """How many to answer, by whatever name; None or 0: all."""
+        return self.top_n
+
+    @property
+    def whole(self) -> bool:
+        """Whether what does not fit is to be refused, by whatever name."""
+        return False
+
 
 class DocumentsRequest(RerankRequest):
     """As Cohere and Jina have it, and those who followed them."""
@@ -56,6 +66,25 @@ class DocumentsRequest(RerankRequest):
     max_tokens_per_doc: Annotated[int | None, Unused] = None
 
 
+class VoyageRequest(DocumentsRequest):
+    """As Voyage has it."""
+
+    top_k: Annotated[int | None, Field(ge=0, description="As `top_n`.")] = None
+    truncation: Annotated[
+        bool | None, Field(description="`false`: a document or query that does not fit is refused, not cut.")
+    ] = None
+
+    @property
+    def most(self) -> int | None:
+        """`top_k`, or `top_n` where that alone is sent."""
+        return self.top_k or self.top_n
+
+    @property
+    def whole(self) -> bool:
+        """By Voyage's name."""
+        return self.truncation is False
+
+
 class TextsRequest(RerankRequest):
     """As Text Embeddings Inference has it."""
 
@@ -69,3 +98,8 @@ class TextsRequest(RerankRequest):
     truncation_direction: Annotated[
         Literal["right", "Right"] | None, Field(description="The end is what is cut; `left` is refused.")
     ] = None
+
+    @property
+    def whole(self) -> bool:
+        """By the name of Text Embeddings Inference."""
+        return self.truncate is False

@@ -24,6 +24,9 @@ MOST_IN_HEADER = 8
 UNREAD_SCORE = 0.0
 """Of a document that is blank, or named by an id which the catalogue does not know; a warning tells that."""
 
+_CUTTING = {"texts": "truncate", "documents": "truncation"}
+"""What allows it, by the list's name."""
+
 
 def write_array(asked: Reranking, reply: Json, scored: Scored) -> Written:
     """`[{"index", "score", "text"?}, …]`, as Text Embeddings Inference has it."""
@@ -75,6 +78,15 @@ def write_infinity(asked: Reranking, reply: Json, scored: Scored) -> Written:
     return Written(content, headers)
 
 
+def write_voyage(asked: Reranking, reply: Json, scored: Scored) -> Written:
+    """The same with `data` in the place of `results`, as Voyage has it."""
+    _check_uncut(asked, reply)
+    content, headers = write_infinity(asked, reply, scored)
+    assert isinstance(content, dict)
+    data = content.pop("results")
+    return Written({**content, "object": "list", "data": data}, headers)
+
+
 def write_cohere_v2(asked: Reranking, reply: Json, scored: Scored) -> Written:
     """The same with what version 2 of Cohere has of it."""
     content, headers = write_results(asked, reply, scored)
@@ -89,9 +101,11 @@ def _check_uncut(asked: Reranking, reply: Json) -> None:
     if not asked.refuse_truncation:
         return
     cut = {_place(asked, r): r["debug"]["dropped"] for r in reply["results"] if r.get("debug", {}).get("dropped")}
-    errors = [FieldError("query", _too_long(dropped["query"])) for dropped in cut.values() if "query" in dropped][:1]
+    errors = [
+        FieldError("query", _too_long(asked, dropped["query"])) for dropped in cut.values() if "query" in dropped
+    ][:1]
     errors += [
-        FieldError(f"texts[{index}]", _too_long(tokens))
+        FieldError(f"{asked.list_name}[{index}]", _too_long(asked, tokens))
         for index, dropped in cut.items()
         if (tokens := sum(dropped.values()) - dropped.get("query", 0))
     ]
@@ -99,8 +113,8 @@ def _check_uncut(asked: Reranking, reply: Json) -> None:
         raise invalid_fields(errors)
 
 
-def _too_long(tokens: int) -> str:
-    return f"is {tokens} tokens too long for the model; with truncate it is cut"
+def _too_long(asked: Reranking, tokens: int) -> str:
+    return f"is {tokens} tokens too long for the model; with {_CUTTING[asked.list_name]} it is cut"
 
 
 def _best(asked: Reranking, reply: Json) -> Sequence[tuple[int, float]]:

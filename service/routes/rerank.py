@@ -17,8 +17,15 @@ from service.reply import Json
 from service.request import Body
 from service.rerank.reading import Reranking, RerankReader, no_list, parse_object
 from service.rerank.refusal import rerank_refusal
-from service.rerank.schemas import DocumentsRequest, TextsRequest
-from service.rerank.writing import write_array, write_cohere_v2, write_infinity, write_rerank, write_results
+from service.rerank.schemas import DocumentsRequest, TextsRequest, VoyageRequest
+from service.rerank.writing import (
+    write_array,
+    write_cohere_v2,
+    write_infinity,
+    write_rerank,
+    write_results,
+    write_voyage,
+)
 from service.routes.answering import Answering, Read, Write, Written
 from service.served import Scored
 from service.settings import Settings
@@ -35,6 +42,10 @@ class Dialects:
     def cohere(self, write: WriteDialect) -> Read:
         """`documents`, and a reply by `write`."""
         return lambda raw: _bound(self._reader.documents(parse_object(raw)), write)
+
+    def voyage(self, raw: bytes) -> tuple[Body, Write]:
+        """Voyage's names, in the request and in the reply."""
+        return _bound(self._reader.documents(parse_object(raw), VoyageRequest), write_voyage)
 
     def by_list(self, raw: bytes) -> tuple[Body, Write]:
         """By the name of the list: `texts` are answered with an array, `documents` with an object."""
@@ -87,6 +98,7 @@ def rerank_router(reader: BodyReader, answering: Answering, refused: Callable[[s
     add("/v2/rerank", dialects.cohere(write_cohere_v2), documents, "Rerank as Cohere does, version 2.")
     add("/v1/rerank", dialects.cohere(write_results), documents, "Rerank as Cohere, version 1, and Jina do.")
     add("/openai/v1/rerank", dialects.cohere(write_results), documents, "The same under another path.")
+    add("/voyage/v1/rerank", dialects.voyage, [VoyageRequest], "Rerank as Voyage does.")
     add("/rerank", dialects.by_list, either, "Rerank as TEI (`texts`), or as vLLM and Infinity do (`documents`).")
     add("/infinity/rerank", dialects.cohere(write_infinity), documents, "Rerank as Infinity does, documents as texts.")
     add("/tei/rerank", dialects.array, either, "Rerank either list, answered with TEI's array.")

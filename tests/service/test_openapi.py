@@ -93,9 +93,7 @@ def test_the_examples_of_the_rerank_routes_work_and_are_shown(
         assert "x-aisle-warnings" not in reply.headers
 
 
-@pytest.mark.parametrize(
-    "path", ["/v2/rerank", "/v1/rerank", "/openai/v1/rerank", "/rerank", "/infinity/rerank", "/tei/rerank"]
-)
+@pytest.mark.parametrize("path", RERANK_EXAMPLES)
 def test_the_rerank_routes_take_whatever_fits_their_schema(
     client: AppClient, document: dict[str, Any], path: str
 ) -> None:

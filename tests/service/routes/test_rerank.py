@@ -53,6 +53,18 @@ def test_infinity_and_vllm_read_one_reply(client: AppClient) -> None:
     assert reply["object"] == "rerank", "Infinity's client takes no other"
 
 
+def test_voyage_has_its_own_names(client: AppClient) -> None:
+    asked = {"documents": TEXTS, "top_k": 2, "truncation": True, "return_documents": True}
+    reply = rerank(client, "/voyage/v1/rerank", **asked).json()
+    assert set(reply) == {"id", "object", "model", "data", "usage", "meta"}
+    assert (reply["object"], reply["usage"]["total_tokens"], reply["meta"]["warnings"]) == ("list", 20, [])
+    assert [(item["index"], item["document"]) for item in reply["data"]] == [(1, TEXTS[1]), (2, TEXTS[2])]
+    assert len(rerank(client, "/voyage/v1/rerank", documents=TEXTS, top_k=None).json()["data"]) == 3
+    whole = rerank(client, "/voyage/v1/rerank", documents=["good", "good " * 14], truncation=False)
+    message = "is 2 tokens too long for the model; with truncation it is cut"
+    assert (whole.status_code, whole.json()["errors"]) == (422, [{"field": "documents[1]", "message": message}])
+
+
 def test_cohere_2_has_its_own_frame(client: AppClient) -> None:
     reply = rerank(client, "/v2/rerank", documents=TEXTS, model="rerank-v3.5")
     body = reply.json()
