@@ -29,14 +29,22 @@ _LOST = re.compile(
     r"|(?:CUDNN|CUBLAS)_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR)",
     re.IGNORECASE,
 )
+_LOST_NAME = re.compile(
+    r"cudaError(?:InitializationError|CudartUnloading|NoDevice|InvalidDevice|DeviceUninitialized|ECCUncorrectable"
+    r"|InvalidGraphicsContext|NvlinkUncorrectable|Contained|IllegalAddress|LaunchTimeout|ContextIsDestroyed|Assert"
+    r"|HardwareStackError|IllegalInstruction|MisalignedAddress|InvalidAddressSpace|InvalidPc|LaunchFailure"
+    r"|TensorMemoryLeak|Unknown)\b"
+)
+"""The same errors as `_LOST_CODES`: after an operator ONNX Runtime tells the name of an error, and not its code."""
 _CUDA_CODE = re.compile(r"CUDA (?:failure|error) (\d+)", re.IGNORECASE)
 
 _MEMORY_CODE = 2
-_LOST_CODES = frozenset({3, 4, 46, 100, 101, 201, 214, 219, 220, 226, 700, 702, 709, *range(714, 721), 721, 999})
+_LOST_CODES = frozenset({3, 4, 46, 100, 101, 201, 214, 219, 220, 226, 700, 702, 709, 710, *range(714, 720), 721, 999})
 """CUDA's errors after which no call of the process succeeds: device gone, context destroyed, kernels that crashed."""
 
 _DEVICE = re.compile(
     r"\b(?:CU[A-Z_]+|NCCL) (?:failure|error) -?\d+: [^;\n]*"
+    r"|CUDA error cudaError\w+:[^;\n]*"
     r"|Failed to allocate memory for requested buffer of size \d+"
     r"|Available memory of \d+ is smaller than requested bytes of \d+"
     r"|CUDA_PATH is set but CUDA wasn'?t able to be loaded"
@@ -50,7 +58,7 @@ def fault_of(error: BaseException) -> Fault:
     message = str(error)
     codes = {int(code) for code in _CUDA_CODE.findall(message)}
     # A device that was lost may also say that it has no memory: what can not be mended comes first.
-    if codes & _LOST_CODES or _LOST.search(message):
+    if codes & _LOST_CODES or _LOST.search(message) or _LOST_NAME.search(message):
         return Fault.LOST
     if _MEMORY_CODE in codes or _MEMORY.search(message):
         return Fault.MEMORY

@@ -4,6 +4,7 @@ import pytest
 
 from service.gpu.faults import Fault, fault_of, told_by_device, without_device
 
+FAILED = "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Cast node. Status Message: "
 RUNNING = "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Attention node. "
 
 
@@ -18,6 +19,14 @@ RUNNING = "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code ret
         ("CUDA failure 719: unspecified launch failure ; GPU=0", "lost"),
         ("CUDA failure 46: all CUDA-capable devices are busy or unavailable ; GPU=0", "lost"),
         ("CUDA failure 999: unknown error; the arena is out of memory", "lost"),
+        (FAILED + "CUDA error cudaErrorLaunchFailure:unspecified launch failure", "lost"),
+        (FAILED + "CUDA error cudaErrorIllegalAddress:an illegal memory access was encountered", "lost"),
+        (FAILED + "CUDA error cudaErrorAssert:device-side assert triggered", "lost"),
+        ("CUDA failure 710: device-side assert triggered ; GPU=0", "lost"),
+        (FAILED + "CUDA error cudaErrorMemoryAllocation:out of memory", "memory"),
+        (FAILED + "CUDA error cudaErrorNoKernelImageForDevice:no kernel image is available", "other"),
+        # A launch of too many blocks: the next one may work.
+        ("CUDA failure 720: too many blocks in cooperative launch ; GPU=0", "other"),
         (RUNNING + "indices element out of data bounds, idx=55 must be within the inclusive range", "other"),
         ("CUDA failure 900: operation not permitted when stream is capturing", "other"),
         ("", "other"),
@@ -61,6 +70,10 @@ def raised(said: str) -> str:
         (
             "[ONNXRuntimeError] : 1 : FAIL : " + raised("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"),
             "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+        ),
+        (
+            FAILED + "CUDA error cudaErrorNoKernelImageForDevice:no kernel image is available",
+            "CUDA error cudaErrorNoKernelImageForDevice:no kernel image is available",
         ),
         (
             ARENA + "Failed to allocate memory for requested buffer of size 46881792\n",
