@@ -76,7 +76,8 @@ def _libraries(provider: Provider, built_for_cuda: str) -> list[str]:
     if not built_for_cuda:
         return []
     cuda = [f"{name}.so.{_major(built_for_cuda)}" for name in ("libcudart", "libcublas", "libcublasLt")]
-    return [*cuda, "libcudnn.so.9", *(["libnvinfer.so.10"] if provider == "tensorrt" else [])]
+    tensorrt = ["libnvinfer.so.10", "libnvonnxparser.so.10"] if provider == "tensorrt" else []
+    return [*cuda, "libcurand.so.10", "libcudnn.so.9", *tensorrt]
 
 
 def _loads(name: str, load: LoadLibrary) -> bool:

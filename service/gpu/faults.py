@@ -42,14 +42,21 @@ _MEMORY_CODE = 2
 _LOST_CODES = frozenset({3, 4, 46, 100, 101, 201, 214, 219, 220, 226, 700, 702, 709, 710, *range(714, 720), 721, 999})
 """CUDA's errors after which no call of the process succeeds: device gone, context destroyed, kernels that crashed."""
 
+NO_CUDNN = "cuDNN is unavailable"
+"""CUDA starts without cuDNN, and the first operator that needs it fails."""
+CUDNN_ATTENTION = "Failed to build cuDNN graph for Flash Attention"
+"""On GPUs from Hopper on cuDNN computes attention in fp16, if its version can."""
+
 _DEVICE = re.compile(
     r"\b(?:CU[A-Z_]+|NCCL) (?:failure|error) -?\d+: [^;\n]*"
     r"|CUDA error cudaError\w+:[^;\n]*"
     r"|Failed to allocate memory for requested buffer of size \d+"
     r"|Available memory of \d+ is smaller than requested bytes of \d+"
     r"|CUDA_PATH is set but CUDA wasn'?t able to be loaded"
+    r"|Please install TensorRT libraries"
+    rf"|{NO_CUDNN}[^;\n]*|{CUDNN_ATTENTION}"
 )
-_ABSENT = re.compile(r"CUDA (?:failure|error) (?:35|100):|CUDA_PATH is set")
+_ABSENT = re.compile(r"CUDA (?:failure|error) (?:35|100):|CUDA_PATH is set|Please install TensorRT")
 """No driver that this CUDA can use, no GPU that the process may see, no libraries: a GPU's image on another machine."""
 
 

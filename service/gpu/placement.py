@@ -13,7 +13,7 @@ from relevance.bundle import SPLIT_PARTS, Bundle, Precision
 from relevance.runtime_errors import in_short
 from service.errors import BackendError, GpuFailedError, ProviderError
 from service.gpu.cuda_runtime import open_runtime
-from service.gpu.faults import Fault, fault_of, told_by_device
+from service.gpu.faults import CUDNN_ATTENTION, NO_CUDNN, Fault, fault_of, told_by_device
 from service.gpu.options import DEFAULT_OPTIONS, EXECUTION_PROVIDERS, GpuOptions, Provider
 from service.gpu.settings import AskedProvider, GpuSettings
 from service.sessions import Graph, open_session
@@ -90,12 +90,22 @@ def _refused(provider: Provider, error: BackendError) -> ProviderError:
     """The error as the provider's, without the traceback that holds what was opened; raises `error` where it is not."""
     if isinstance(error, ProviderError):
         return type(error)(str(error))
-    if provider == "cpu" or (told_by_device(error) is None and fault_of(error) is not Fault.LOST):
+    told = told_by_device(error)
+    if provider == "cpu" or (told is None and fault_of(error) is not Fault.LOST):
         raise error
     return GpuFailedError(
-        f"{EXECUTION_PROVIDERS[provider]} starts, but {in_short(error)}; nvidia-smi shows the GPU's state, and "
+        f"{EXECUTION_PROVIDERS[provider]} starts, but {in_short(error)}; {_remedy(told or '')}, and "
         "AISLE_PROVIDER=cpu does without it"
     )
+
+
+def _remedy(told: str) -> str:
+    """What helps a GPU that failed once it had started."""
+    if told.startswith(NO_CUDNN):
+        return "install cuDNN 9 for the CUDA of this ONNX Runtime (the extra 'gpu' brings it)"
+    if told.startswith(CUDNN_ATTENTION):
+        return "install another cuDNN 9, or set ORT_ENABLE_CUDNN_FLASH_ATTENTION=0 to take ONNX Runtime's own kernels"
+    return "nvidia-smi shows the GPU's state"
 
 
 def precision_for(bundle: Bundle, provider: Provider) -> Precision:

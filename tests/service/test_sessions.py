@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from service.errors import BackendError, GpuFailedError, ProviderError
+from service.gpu.options import EXECUTION_PROVIDERS, Provider
 from service.sessions import Graph, open_session
 from tests.service.gpu.test_faults import ARENA, raised
 
@@ -46,15 +47,15 @@ def test_integer_products_are_exact_on_every_machine(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sums, np.full((ROWS, COLUMNS), 255 * 127 * DEPTH, dtype=np.float32))
 
 
-def opened_where_cuda_says(message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open a graph for CUDA on a machine where ONNX Runtime raises that."""
+def opened_where_cuda_says(message: str, monkeypatch: pytest.MonkeyPatch, provider: Provider = "cuda") -> None:
+    """Open a graph for a GPU's provider on a machine where ONNX Runtime raises that."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError(message)
 
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(EXECUTION_PROVIDERS.values()))
     monkeypatch.setattr(ort, "InferenceSession", refuse)
-    open_session(Graph(Path("m.onnx"), "cuda"), 1, diagnose=lambda provider: f"mend {provider}")
+    open_session(Graph(Path("m.onnx"), provider), 1, diagnose=lambda provider: f"mend {provider}")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,18 @@ def test_a_machine_without_a_gpu_has_none_that_fails(monkeypatch: pytest.MonkeyP
     with pytest.raises(ProviderError, match="failure 100: no CUDA-capable device is detected; mend cuda") as caught:
         opened_where_cuda_says(raised("CUDA failure 100: no CUDA-capable device is detected"), monkeypatch)
     assert not isinstance(caught.value, GpuFailedError)
+
+
+def test_tensorrt_without_its_libraries_is_a_provider_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    # ONNX Runtime raises this before it looks for its provider.
+    message = (
+        "/onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:729 void onnxruntime::python::"
+        "RegisterTensorRTPluginsAsCustomOps(PySessionOptions&, const onnxruntime::ProviderOptions&) Please install "
+        "TensorRT libraries as mentioned in the GPU requirements page, make sure they're in the PATH.\n"
+    )
+    with pytest.raises(ProviderError, match="does not start: Please install TensorRT libraries; mend tensorrt") as told:
+        opened_where_cuda_says(message, monkeypatch, "tensorrt")
+    assert not isinstance(told.value, GpuFailedError)
 
 
 def test_a_graph_that_does_not_load_is_broken_for_every_provider(monkeypatch: pytest.MonkeyPatch) -> None:

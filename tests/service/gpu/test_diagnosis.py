@@ -55,7 +55,14 @@ def test_the_driver_is_asked(devices: int, monkeypatch: pytest.MonkeyPatch) -> N
 
     facts = read_facts("tensorrt", load)
     assert (facts.driver_cuda, facts.devices) == ("12.4", devices)
-    assert facts.missing_libraries == ("libcublas.so.13", "libcublasLt.so.13", "libcudnn.so.9", "libnvinfer.so.10")
+    assert facts.missing_libraries == (
+        "libcublas.so.13",
+        "libcublasLt.so.13",
+        "libcurand.so.10",
+        "libcudnn.so.9",
+        "libnvinfer.so.10",
+        "libnvonnxparser.so.10",
+    )
 
 
 def test_a_machine_without_a_driver_is_no_error() -> None:

@@ -232,6 +232,28 @@ def test_a_gpu_that_was_asked_for_and_fails_while_it_is_warmed_stops_the_service
         open_placed(both, settings(provider="cuda"), Failing(message), Machine("cuda", "cpu"))
 
 
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        (
+            "the model fails on 8 pairs of 96 tokens: cuDNN is unavailable or disabled for CUDA Execution Provider: "
+            "dlopen failed for libcudnn.so",
+            "install cuDNN 9 for the CUDA of this ONNX Runtime",
+        ),
+        (
+            'the model fails on 8 pairs of 96 tokens: Failed to build cuDNN graph for Flash Attention:{"context":{}}',
+            "ORT_ENABLE_CUDNN_FLASH_ATTENTION=0",
+        ),
+    ],
+)
+def test_a_cudnn_that_lacks_something_is_the_gpus_fault_and_has_a_remedy(
+    both: Bundle, message: str, remedy: str
+) -> None:
+    fallback = open_placed(both, settings(), Failing(message), Machine("cuda", "cpu")).fallback
+    assert fallback is not None
+    assert remedy in fallback
+
+
 def test_a_model_that_fails_by_itself_is_no_reason_to_take_another_provider(
     both: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
