@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from relevance.pair_encoding import IntArray
 from service.errors import GpuFailedError, ProviderError
-from service.gpu.diagnosis import LoadLibrary
+from service.gpu.diagnosis import LoadLibrary, explain, read_facts
 from service.gpu.faults import without_device
 
 _NON_BLOCKING = 1
@@ -30,20 +30,23 @@ class CudaRuntime:
         """Lock the array's memory, which must own it, until it is freed: the device then reads it without a copy."""
         address = ctypes.c_void_p(array.ctypes.data)
         status = self._library.cudaHostRegister(address, ctypes.c_size_t(array.nbytes), ctypes.c_uint(_PORTABLE))
-        self._check(status, f"cannot lock {array.nbytes} bytes of host memory; see `ulimit -l`")
+        self._check(status, f"cannot lock {array.nbytes} bytes of host memory", "see `ulimit -l`")
         weakref.finalize(array, self._library.cudaHostUnregister, address)
 
     def open_stream(self) -> int:
         """Address of a new stream that does not wait for CUDA's default one. It lives as long as the process."""
         stream = ctypes.c_void_p()
         status = self._library.cudaStreamCreateWithFlags(ctypes.byref(stream), ctypes.c_uint(_NON_BLOCKING))
-        self._check(status, "cannot open a CUDA stream; set AISLE_GPU_STREAM=false to do without")
+        self._check(status, "cannot open a CUDA stream", "set AISLE_GPU_STREAM=false to do without")
         return int(stream.value or 0)
 
-    def _check(self, status: int, message: str) -> None:
-        if status:
-            told = f"CUDA error {status}: {message}"
-            raise (ProviderError if without_device(told) else GpuFailedError)(told)
+    def _check(self, status: int, message: str, remedy: str) -> None:
+        if not status:
+            return
+        told = f"CUDA error {status}: {message}"
+        if without_device(told):
+            raise ProviderError(f"{told}; {explain('cuda', read_facts('cuda'))}")
+        raise GpuFailedError(f"{told}; {remedy}")
 
 
 def open_runtime(load: LoadLibrary = ctypes.CDLL) -> CudaRuntime:

@@ -8,6 +8,7 @@ import pytest
 
 from service.errors import GpuFailedError, ProviderError
 from service.gpu.cuda_runtime import CudaRuntime, open_runtime
+from service.gpu.diagnosis import GpuFacts
 
 
 class FakeLibrary:
@@ -59,10 +60,19 @@ def test_the_runtime_is_that_of_onnx_runtimes_cuda(monkeypatch: pytest.MonkeyPat
         open_runtime(nothing)
 
 
-def test_a_stream_without_a_gpu_is_no_gpu_that_fails() -> None:
-    with pytest.raises(ProviderError, match="CUDA error 100: cannot open a CUDA stream") as caught:
+def test_a_stream_without_a_gpu_is_no_gpu_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = GpuFacts(("CUDAExecutionProvider",), "13.0", driver_cuda=None)
+    monkeypatch.setattr("service.gpu.cuda_runtime.read_facts", lambda _: facts)
+    # No stream of any kind would open there, so the setting is not what helps.
+    told = r"^CUDA error 100: cannot open a CUDA stream; there is no NVIDIA driver .*give the container the GPU$"
+    with pytest.raises(ProviderError, match=told) as caught:
         CudaRuntime(FakeLibrary(status=100)).open_stream()
     assert not isinstance(caught.value, GpuFailedError)
+
+
+def test_a_stream_that_a_gpu_refuses_can_be_done_without() -> None:
+    with pytest.raises(GpuFailedError, match="CUDA error 2: cannot open a CUDA stream; set AISLE_GPU_STREAM=false"):
+        CudaRuntime(FakeLibrary(status=2)).open_stream()
 
 
 def test_the_wheels_libraries_are_loaded_before_the_runtime_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
