@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from relevance.disk_errors import has_remedy, remedy
-from training.errors import RunDirectoryError
+from training.errors import ProcessError, RunDirectoryError
+from training.optimise.distributed import is_main, process
 
 FINGERPRINT = "run.json"
 MANIFEST = "manifest.json"
@@ -88,14 +89,34 @@ class RunDirectory:
 
     def _take_up(self) -> None:
         path, marker = self.path, self.path / FINGERPRINT
+        if not is_main():
+            self._check_same_as_main(marker)
+            return
         if marker.exists():
             if _read_json(marker) == self.fingerprint:
-                # Written by an earlier start, or by the first of several processes.
+                # Written by an earlier start.
                 return
             self._refuse_changes(self.changed_since(path))
         elif any(entry.name not in (f"{FINGERPRINT}.partial", LOCK) for entry in path.iterdir()):
             raise RunDirectoryError(f"{path} is not empty and is no run directory; choose another --run-dir")
         write_json(marker, self.fingerprint)
+
+    def _check_same_as_main(self, marker: Path) -> None:
+        """ProcessError if this process would go on with another run than process 0, which has taken it up already.
+
+        Nothing later would tell: each goes through its share of its own batches, and all gradients are summed.
+        """
+        if not marker.exists():
+            raise ProcessError(
+                f"process {process()} does not see {marker}, which process 0 wrote: put the run directory on a file "
+                "system that all processes share"
+            )
+        # What process 0 took up may lack settings that did not exist when it was written.
+        if changed := self.changed_since(self.path):
+            raise ProcessError(
+                f"process {process()} was given other settings or data than process 0 (they differ in "
+                f"{', '.join(changed)}): give all processes the same command and the same files"
+            )
 
     def changed_since(self, earlier: Path) -> list[str]:
         """Dotted names of the settings and data in which the run in `earlier` was started otherwise."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.errors import RunDirectoryError
+from training.errors import ProcessError, RunDirectoryError
 from training.run_directory import STAGES, RunDirectory, StageName, write_json
 
 
@@ -194,3 +194,19 @@ def test_a_file_in_the_directorys_place_is_refused(tmp_path: Path, within: str) 
     (tmp_path / "notes").write_text("x", encoding="utf-8")
     with pytest.raises(RunDirectoryError, match=r"can not be made a run directory .* choose another --run-dir"):
         RunDirectory(tmp_path / "notes" / within, {})
+
+
+def test_another_process_does_not_go_on_with_other_data_than_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {"settings": {}, "data": {"a.csv": "x"}}
+    RunDirectory(tmp_path / "run", old)
+    monkeypatch.setattr("training.run_directory.is_main", lambda: False)
+    new = {"settings": {"seed": 0}, "data": {"a.csv": "x"}}
+    RunDirectory(tmp_path / "run", new, {"settings": {"seed": 0}})
+    with pytest.raises(ProcessError, match=r"other settings or data than process 0 \(they differ in data\.a\.csv\)"):
+        RunDirectory(tmp_path / "run", {**old, "data": {"a.csv": "y"}})
+    with pytest.raises(ProcessError, match=r"does not see .*run\.json.*that all processes share"):
+        RunDirectory(tmp_path / "elsewhere", old)
+    # It has taken nothing for its own.
+    assert RunDirectory(tmp_path / "run", old).changed_since(tmp_path / "run") == []
