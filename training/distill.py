@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     settings = settings_from(options)
     if options.dry_run:
-        print(estimate(settings))
+        # Several processes would slow each other's trials down, and say it all several times.
+        if is_main():
+            print(estimate(settings))
         return
     wanted = _stages(options.stages)
     if options.labels_of is not None:

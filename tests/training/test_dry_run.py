@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from training import distill
 from training.config import DistillSettings
 from training.dry_run import Plan, Speeds, describe, plan_run
 from training.pool.sources import gather_sources
@@ -30,3 +33,13 @@ def test_the_plan_counts_what_the_stages_will_go_through() -> None:
     # Warm-up, then two epochs of the judged pairs with as many retention pairs beside them.
     assert plan.teacher_pairs == 50 + 4 * 120
     assert plan.student_pairs == 200
+
+
+@pytest.mark.parametrize(("main", "told"), [(True, "the estimate\n"), (False, "")])
+def test_of_several_processes_one_tries_and_tells(
+    main: bool, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(distill, "is_main", lambda: main)
+    monkeypatch.setattr(distill, "estimate", lambda settings: "the estimate")
+    assert distill.main(["--dry-run"]) == 0
+    assert capsys.readouterr().out == told
