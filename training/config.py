@@ -17,6 +17,8 @@ Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""torch takes 64 bits, and stages count a little up from it."""
 DistillationLoss = Literal["margin_mse", "pointwise_mse", "ranknet", "listwise_kl"]
 
 STUDENT_FIELDS = (
@@ -299,14 +301,14 @@ class DistillSettings(StrictSettings):
     data: str = "synthetic"
     query_logs: tuple[Path, ...] = ()
     """Files of queries that nobody judged, for the pool (`training/datasets/query_log.py`)."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("int8",)
     """Of the graphs in the bundle."""
     held_out_fraction: Fraction = 0.25
     """Share of the queries that no stage learns from; not for data with a split of its own."""
     fold: Annotated[int, Field(ge=0)] = 0
     """Which `held_out_fraction` of the shuffled queries is held out; 0, 1, 2 ... for cross-validation."""
-    split_seed: Annotated[int, Field(ge=0)] | None = None
+    split_seed: Seed | None = None
     """Shuffles the queries before the split; None: `seed`. Folds of one cross-validation share it."""
     synthetic_judged_queries: Annotated[int, Field(ge=0)] = 300
     """How many judged queries are made up where `data` is synthetic."""

@@ -36,6 +36,7 @@ def test_the_command_line_overrides_one_setting_of_a_table(tmp_path: Path) -> No
         ("[teacher]\nlearning_rate = -1", r"teacher\.learning_rate"),
         ("seed = ", "not valid TOML"),
         ("seed = -1", "seed"),
+        ("seed = 18446744073709551616", "seed: .*less than"),
         ("[student]\ninitial_share = 0.5", "initial_share needs all layers"),
         ("[student]\nlayers = [0, 2]\nfrozen_layers = 2", "frozen_layers is 2"),
         ('[student]\nloss = "hinge"', r"student\.loss"),
