@@ -54,9 +54,11 @@ def joint_inputs(
     in any case: matrices of a single row are multiplied by other code, which adds in another order, and the product's
     logit would not be the one that it has among others.
     """
-    rows, longest = shape or (len(records), max(map(len, records)))
-    records = [*records, *[records[-1]] * (max(rows, 2) - len(records))]
-    lengths = np.array([len(record) for record in records], dtype=np.int64)
+    counts = [len(record.token_ids) for record in records]
+    rows, longest = shape or (len(records), max(counts))
+    left_over = max(rows, 2) - len(records)
+    records = [*records, *[records[-1]] * left_over]
+    lengths = np.array(counts + counts[-1:] * left_over, dtype=np.int64)
     latents = _padded([record.latents for record in records], longest, np.zeros_like(records[0].latents[:1]))
     filler = np.full(1, NO_PRODUCT_TOKEN, dtype=np.int32)
     product_ids = _padded([record.token_ids for record in records], longest, filler).astype(np.int64)
@@ -76,9 +78,6 @@ def _padded(rows: Sequence[npt.NDArray[Any]], longest: int, filler: npt.NDArray[
     Joined as bytes: for each copy by itself numpy lets go of the interpreter's lock and has to wait for it again,
     which is most of what making the inputs takes under load.
     """
-    padding = filler.tobytes() * longest
-    parts: list[memoryview | bytes] = []
-    for row in rows:
-        parts += (row.data, padding[row.nbytes :])
-    joined = np.frombuffer(b"".join(parts), dtype=filler.dtype)
-    return joined.reshape(len(rows), longest, *filler.shape[1:])
+    padding = memoryview(filler.tobytes() * longest)
+    joined = b"".join([part for row in rows for part in (row.data, padding[row.nbytes :])])
+    return np.frombuffer(joined, dtype=filler.dtype).reshape(len(rows), longest, *filler.shape[1:])
