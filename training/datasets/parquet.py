@@ -17,9 +17,11 @@ from training.datasets.rows import require_file
 from training.errors import DataError
 
 LFS_POINTER = b"version https://git-lfs"
-BATCHES_AHEAD = 2
-"""Batches that are decoded before they are asked for: few, because a batch of long texts is tens of megabytes."""
 ROWS_AT_ONCE = 8192
+SCANNED_AT_ONCE = 1 << 15
+"""Rows: of long texts tens of megabytes. What is `chosen` by may be a long list, which each batch makes a table of."""
+BYTES_AT_ONCE = 1 << 20
+"""What is read of a column's pages at a time."""
 
 Columns = Mapping[str, arrow.Expression]
 Chosen = Callable[[Columns], arrow.Expression]
@@ -48,10 +50,14 @@ def scan_parquet(
             raise DataError(f"{path}: columns {missing} are missing, found {there}")
         if repeated := sorted({name for name in there if there.count(name) > 1}):
             raise DataError(f"{path}: columns {repeated} are there more than once; keep one of each")
-        table = arrow.dataset(path, format="parquet")
-        read = {name: _plain(table.schema.field(name)) for name in others}
-        read |= {name: _text(table.schema.field(name)) for name in texts}
-        yield from table.to_batches(columns=read, filter=chosen(read), batch_readahead=BATCHES_AHEAD)
+        # A dataset's scan of the file, or a reader that buffers ahead, holds whole row groups: of ESCI, a million rows.
+        with pq.ParquetFile(path, buffer_size=BYTES_AT_ONCE, pre_buffer=False) as parquet:
+            schema = parquet.schema_arrow
+            read = {name: _plain(schema.field(name)) for name in others}
+            read |= {name: _text(schema.field(name)) for name in texts}
+            wanted = chosen(read)
+            for batch in parquet.iter_batches(SCANNED_AT_ONCE, columns=columns):
+                yield from arrow.dataset(batch).to_batches(columns=read, filter=wanted)
 
 
 def _plain(field: pa.Field) -> arrow.Expression:

@@ -8,7 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.training.datasets.esci_files import EXAMPLES_MADE, PRODUCTS_MADE, example, product, write_esci
+from tests.training.datasets.esci_files import (
+    EXAMPLES_MADE,
+    PRODUCT_SCHEMA,
+    PRODUCTS_MADE,
+    example,
+    product,
+    write_esci,
+)
+from training.datasets import parquet
 from training.datasets.esci import EXAMPLES, PRODUCTS, EsciOptions, esci_options, read_esci
 from training.errors import ConfigError, DataError
 from training.splits import split_by_query
@@ -249,3 +257,16 @@ def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
     pq.write_table(table.append_column("query", table["query"]), tmp_path / EXAMPLES)
     with pytest.raises(DataError, match=r"examples\.parquet: columns \['query'\] are there more than once"):
         read_esci(tmp_path, US)
+
+
+def test_no_whole_row_group_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of ESCI's products is a million rows of long texts, most of them of no interest."""
+    monkeypatch.setattr(parquet, "SCANNED_AT_ONCE", 1000)
+    text = "x" * 1000
+    rows = [product(f"P{number}", "title", product_description=f"{number} {text}") for number in range(30_000)]
+    pq.write_table(pa.Table.from_pylist(rows, PRODUCT_SCHEMA), tmp_path / PRODUCTS)
+    names = ["product_id", "product_description", "product_locale"]
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in parquet.scan_parquet(tmp_path / PRODUCTS, names, lambda column: column["product_locale"] == "us"):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 10_000 * len(text)
