@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from training.config import DistillSettings, StudentSettings
-from training.datasets.loading import load_dataset
+from training.datasets.loading import data_digests, load_dataset
 from training.datasets.schema import Dataset
 from training.errors import ConfigError, DataError, RunDirectoryError
 from training.evaluation.evaluate import System
 from training.finish import student_system
 from training.pool import load_pool
-from training.run_directory import VARIANTS, Stage
+from training.run_directory import VARIANTS, Stage, started_with
 from training.splits import without_queries
 from training.stages import judged_for_teacher, split_of
 from training.student import load_student, student_rule
@@ -58,11 +58,24 @@ def _system(directory: Path, settings: StudentSettings) -> System:
 
 
 def data_of_run(run: Path, settings: DistillSettings) -> Dataset:
-    """The run's own judgements; ConfigError if they are gone."""
+    """The run's own judgements; an error if they are gone, or others than it was started with."""
     try:
-        return load_dataset(settings)
+        dataset = load_dataset(settings)
     except ConfigError as error:
         raise ConfigError(f"what {run} has learnt from must still be there, to leave it out: {error}") from error
+    # The pool has the queries of the logs, which may be gone.
+    there = data_digests(settings.model_copy(update={"query_logs": ()}))
+    # Another set of queries is split otherwise: some that were learnt from would count as held out.
+    if there and (changed := _changed(there, started_with(run).get("data", {}))):
+        raise DataError(
+            f"{settings.data} is no longer what {run} was started with (changed: {', '.join(changed)}), so what it has "
+            "learnt from is not known; put that back, and name newer judgements, in a folder of their own, as --data"
+        )
+    return dataset
+
+
+def _changed(there: Mapping[str, str], started: Mapping[str, str]) -> list[str]:
+    return sorted(name for name, digest in there.items() if started.get(name) != digest)
 
 
 def learnt_queries(run: Path, settings: DistillSettings, judged: Dataset) -> set[str]:

@@ -7,11 +7,12 @@ import pytest
 from relevance.product import Product
 from tests.training.tiny import save_pool, tiny_cross_encoder, tiny_pool
 from training.config import DistillSettings, StudentSettings
+from training.datasets.loading import data_digests
 from training.datasets.schema import Dataset, Judgement
 from training.datasets.synthetic import SyntheticSize, build_synthetic
 from training.errors import ConfigError, DataError, RunDirectoryError
 from training.finished import data_of_run, learnt_queries, students_of, teacher_of, unseen
-from training.run_directory import VARIANTS, Stage
+from training.run_directory import FINGERPRINT, VARIANTS, Stage, write_json
 from training.stages import load_split
 from training.student import save_student
 
@@ -88,6 +89,7 @@ def test_what_the_teacher_learnt_of_the_rest_of_the_shop_counts(tmp_path: Path) 
     (tmp_path / "data" / "judgements.jsonl").write_text(rows, encoding="utf-8")
     teacher = {"synthetic_judged_queries": 5}
     settings = DistillSettings.model_validate({"data": f"jsonl:{tmp_path / 'data'}", "teacher": teacher, "seed": 3})
+    write_json(tmp_path / FINGERPRINT, {"data": data_digests(settings)})
     of_the_shop = build_synthetic(4, SyntheticSize(queries=5, log_queries=0)).by_query()
     learnt = learnt_queries(tmp_path, settings, data_of_run(tmp_path, settings))
     assert set(of_the_shop) < learnt
@@ -97,6 +99,22 @@ def test_what_the_teacher_learnt_of_the_rest_of_the_shop_counts(tmp_path: Path) 
 def test_a_run_whose_own_data_is_gone_says_that_it_is_the_runs(tmp_path: Path) -> None:
     settings = DistillSettings(data=f"jsonl:{tmp_path / 'moved'}")
     with pytest.raises(ConfigError, match=r"has learnt from must still be there, to leave it out: data is 'jsonl:"):
+        data_of_run(tmp_path, settings)
+
+
+def test_a_run_whose_own_data_has_grown_is_not_split_anew(tmp_path: Path) -> None:
+    (tmp_path / "products.jsonl").write_text('{"id": "1", "title": "blue lamp"}\n', encoding="utf-8")
+    judgements = tmp_path / "judgements.jsonl"
+    lines = ['{"query": "lamp", "product_id": 1, "grade": 1}\n', '{"query": "sofa", "product_id": 1, "grade": 0}\n']
+    judgements.write_text("".join(lines), encoding="utf-8")
+    log = tmp_path / "log.txt"
+    log.write_text("tent\n", encoding="utf-8")
+    settings = DistillSettings(data=f"jsonl:{tmp_path}", query_logs=(log,))
+    write_json(tmp_path / FINGERPRINT, {"data": data_digests(settings)})
+    log.unlink()
+    assert len(data_of_run(tmp_path, settings).judgements) == 2, "a log has no judgements"
+    judgements.write_text("".join([*lines, lines[0].replace("lamp", "rug")]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"no longer what .* was started with \(changed: judgements\.jsonl\), so "):
         data_of_run(tmp_path, settings)
 
 

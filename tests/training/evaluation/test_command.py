@@ -12,11 +12,12 @@ from relevance.calibration import Calibration
 from tests.training.tiny import tiny_cross_encoder
 from tests.training.tiny_models import KINDS, tiny_dataset
 from training.config import STUDENT_TEMPLATE, DistillSettings
+from training.datasets.loading import data_digests
 from training.evaluation import __main__ as command
 from training.models.backbone import load_pair_encoder
 from training.models.bi_encoder import BiEncoder
 from training.models.pair_rule import EncoderInput
-from training.run_directory import Stage, write_json
+from training.run_directory import FINGERPRINT, Stage, write_json
 from training.stages import SETTINGS, load_split
 from training.student import save_student
 from training.teacher import Member, Teacher
@@ -46,7 +47,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "teacher": {"synthetic_judged_queries": 0},
         "student": {"layers": (0, 1)},
     }
-    write_json(folder / SETTINGS, DistillSettings.model_validate(own).model_dump(mode="json"))
+    settings = DistillSettings.model_validate(own)
+    write_json(folder / SETTINGS, settings.model_dump(mode="json"))
+    write_json(folder / FINGERPRINT, {"data": data_digests(settings)})
     save_student(tiny_cross_encoder(), folder / "student")
     Stage(folder / "student").finish({"layers": [0, 1]})
     member = Member(tiny_cross_encoder(seed=1), EncoderInput(load_pair_encoder(STUDENT_TEMPLATE)))
