@@ -37,7 +37,7 @@ class UsageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """A process of this machine."""
+    """A process of this machine, with those that it has started: the replicas of a service that has several."""
 
     pid: int
 
@@ -46,17 +46,38 @@ class ProcessUsage:
 
     def read(self) -> Usage:
         """From /proc."""
-        folder = Path(f"/proc/{self.pid}")
-        try:
-            # The name before the last bracket may hold anything, blanks as well.
-            numbers = (folder / "stat").read_text().rpartition(")")[2].split()
-            pages = (folder / "statm").read_text().split()[1]
-        except OSError as error:
-            raise UsageError(f"process {self.pid} cannot be read: {error.strerror}") from error
-        state, user, system = numbers[0], numbers[11], numbers[12]
-        if state in "ZX":
-            raise UsageError(f"process {self.pid} has ended")
-        return Usage((int(user) + int(system)) / TICKS, int(pages) * PAGE_BYTES)
+        every = [_of_process(self.pid), *map(_of_started, _children(self.pid))]
+        return Usage(sum(one.cpu_seconds for one in every), sum(one.resident_bytes for one in every))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        # It has ended meanwhile, or the kernel was built without that file.
+        return []
+
+
+def _of_process(pid: int) -> Usage:
+    folder = Path(f"/proc/{pid}")
+    try:
+        # The name before the last bracket may hold anything, blanks as well.
+        numbers = (folder / "stat").read_text().rpartition(")")[2].split()
+        pages = (folder / "statm").read_text().split()[1]
+    except OSError as error:
+        raise UsageError(f"process {pid} cannot be read: {error.strerror}") from error
+    state, user, system = numbers[0], numbers[11], numbers[12]
+    if state in "ZX":
+        raise UsageError(f"process {pid} has ended")
+    return Usage((int(user) + int(system)) / TICKS, int(pages) * PAGE_BYTES)
+
+
+def _of_started(pid: int) -> Usage:
+    try:
+        return _of_process(pid)
+    except UsageError:
+        # It has ended meanwhile.
+        return Usage(0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +92,15 @@ class MetricsUsage:
         return "the service's /metrics"
 
     def read(self) -> Usage:
-        """From the two series that Prometheus clients share."""
-        values = dict(line.split()[:2] for line in self._text().splitlines() if line.startswith("process_"))
+        """From the two series that Prometheus clients share, added up where several replicas tell theirs."""
+        values: dict[str, float] = {}
         try:
-            return Usage(float(values[CPU_METRIC]), int(float(values[MEMORY_METRIC])))
-        except (KeyError, ValueError) as error:
+            for line in self._text().splitlines():
+                if line.startswith((CPU_METRIC, MEMORY_METRIC)):
+                    name, _, value = line.replace("{", " ").partition(" ")
+                    values[name] = values.get(name, 0.0) + float(value.split()[-1])
+            return Usage(values[CPU_METRIC], int(values[MEMORY_METRIC]))
+        except (KeyError, ValueError, IndexError) as error:
             raise UsageError(f"/metrics does not tell {CPU_METRIC} and {MEMORY_METRIC}") from error
 
     def _text(self) -> str:

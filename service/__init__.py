@@ -1,7 +1,8 @@
 """The online service: scores a query's candidates over HTTP, inside a latency budget.
 
 The start
-  __main__.py, start.py  settings → bundle checked → backend warmed → port opened → ready
+  __main__.py, start.py, serving.py   settings → bundle checked → backend warmed → port opened → ready
+  group/                 several replicas behind one port: who starts them, and hands them their connections
   signals.py             what ends it, from its first line on               draining_server.py   how it ends
   app.py                 the stages of a request around a loaded engine     engine.py      the bundle, opened and warm
   environment.py         what libraries must not read of the environment, before they are imported

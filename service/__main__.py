@@ -1,5 +1,7 @@
 """`python -m service`: signals heeded → settings → bundle checked → backend warmed → port opened → ready.
 
+With `AISLE_REPLICAS` all that happens in processes of their own (`service/group/`).
+
 Anything that fails before the port opens is told in one line, with exit code 1. SIGTERM, SIGINT or
 SIGHUP drains: not ready at once, accepted requests are answered, then exit code 0. At a second one those that are
 left are answered 503. One that comes before the port opens exits now.

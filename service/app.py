@@ -26,6 +26,8 @@ from service.engine import Engine
 from service.engine_speed import EngineSpeed
 from service.errors import ServiceError, SettingsError, error_response, http_error_response
 from service.gpu.bucket_runner import BucketRunner
+from service.group.member import Member
+from service.group.siblings import Siblings
 from service.health import Health
 from service.job import Job
 from service.lifecycle import Lifecycle
@@ -60,6 +62,8 @@ class Service:
     reader: BodyReader
     stages: Stages
     observer: RequestObserver | None = None
+    member: Member | None = None
+    """Its place among the replicas behind one port, if it is one of them."""
 
     async def drain(self) -> None:
         """Refuse new requests, wait for accepted ones; fail those that are left after `drain_seconds`."""
@@ -88,7 +92,7 @@ class Service:
             self.observer.close()
 
 
-def create_service(engine: Engine) -> Service:
+def create_service(engine: Engine, member: Member | None = None) -> Service:
     """Wire the stages of a request; raises SettingsError where tracing is asked for and cannot work."""
     settings, manifest, backend = engine.settings, engine.bundle.manifest, engine.backend
     metrics, lifecycle = Metrics(), Lifecycle()
@@ -112,7 +116,7 @@ def create_service(engine: Engine) -> Service:
     watch_service(metrics, engine, lifecycle, queue, admission)
     limits = Limits(settings.max_candidates, settings.max_text_chars, catalogue=settings.catalogue is not None)
     reader = BodyReader(limits, manifest.template, texts.candidates)
-    return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None)
+    return Service(engine, lifecycle, reader, stages, _open_tracing() if settings.tracing else None, member)
 
 
 def batch_limits(engine: Engine) -> BatchLimits:
@@ -192,7 +196,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(rerank_router(service.reader, answering, stages.metrics.refused))
     app.include_router(info_router(service.engine.bundle.manifest, settings))
     app.include_router(health_router(health, placement))
-    app.include_router(metrics_router(stages.metrics))
+    app.include_router(metrics_router(stages.metrics, Siblings(service.member) if service.member else None))
 
     def refuse(error: ServiceError) -> Response:
         stages.metrics.refused(error.code)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 
 
-def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Whole cores, at least 1. A quota of 2.5 cores counts as 2: a third busy thread would be throttled."""
-    allowed = len(os.sched_getaffinity(0))
+def usable_cores(most: int | None = None, cgroup: Path = CGROUP) -> int:
+    """Whole cores, at least 1 and at `most` so many. A quota of 2.5 is 2: a third busy thread would be throttled."""
+    allowed = min(len(os.sched_getaffinity(0)), most or sys.maxsize)
     quota = _quota(cgroup)
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 

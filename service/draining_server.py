@@ -9,12 +9,16 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
 
 from service.address import listen
 from service.app import Service, create_app
-from service.connection import ConnectionRules, connection_class
+from service.connection import Connection, ConnectionRules, connection_class
+from service.group.handed import HandedConnections, counted_class
+from service.group.member import Member
 from service.signals import SIGNALS, exit_at_once
 
 logger = logging.getLogger(__name__)
@@ -39,10 +43,23 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, now that all is ready; SettingsError where that is not possible any more."""
+        if self._service.member is not None:
+            await self._join(self._service.member)
+            return
         listening = sockets or listen(self.config.host, self.config.port, self.config.backlog)
         await super().startup(listening)
         # Of sockets that it was given uvicorn says nothing.
         self._log_started_message(listening)
+
+    async def _join(self, member: Member) -> None:
+        """Take connections of the parent's, and of the other replicas."""
+        channel = member.take_channel()
+        await super().startup([member.listen()])
+        kind = counted_class(cast(type[Connection], self.config.http_protocol_class), channel)
+        make = partial(
+            kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+        )
+        HandedConnections(channel, make, parent_gone=self._on_signal).start()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

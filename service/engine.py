@@ -134,7 +134,7 @@ def _open_split(bundle: Bundle, settings: Settings, placement: Placement) -> Eng
     encoder = _pair_encoder(bundle)
     on_gpu = placement.provider != "cpu"
     _check_sessions(settings, on_gpu)
-    tuning = split_tuning(settings, usable_cores(), on_gpu)
+    tuning = split_tuning(settings, usable_cores(settings.cores), on_gpu)
     split = open_split(bundle, placement, tuning, settings)
     check_vocabulary(split.backend, encoder.largest_id)
     speed = warm_up(split.backend, bundle.manifest.template.max_length, tuning.micro_batch_tokens)

@@ -60,6 +60,10 @@ class Settings(GpuSettings, BaseSettings):
     default_deadline_ms: Milliseconds | None = None
     """Deadline of a request that names none; None: it waits for as long as it takes."""
 
+    replicas: Count = 1
+    """Processes behind the one port, each with its share of the cores, of the caches and of `max_connections`."""
+    cores: Count | None = None
+    """Most cores to use; None: those of the process' affinity and of its container's quota."""
     autotune: bool = True
     """Measure at start-up what the next settings leave open. False: one thread a session, a session for each usable
     core, and 256 tokens."""

@@ -1,9 +1,8 @@
-"""One replica on all cores, or one on each: pairs/s and latency side by side.
+"""A service of one replica, or of one on each core (`AISLE_REPLICAS`): pairs/s and latency side by side.
 
-`python -m docs.scripts.replicas` starts the service once on all cores and once on each of them, by its affinity, on the
-bundled split student with all products known (`full`, `ids`) and on the cross-encoder without caches. All are driven in
-interleaved rounds by as many client processes as there are cores, each with an equal share of the clients; medians
-over the rounds.
+`python -m docs.scripts.replicas` starts both on the bundled split student with all products known, and on the
+cross-encoder without caches. They are driven in interleaved rounds by as many client processes as there are cores, each
+with an equal share of the clients and requests of its own; medians over the rounds.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -36,6 +34,7 @@ WARM_UP_SECONDS = 1.5
 SPLIT, CROSS_ENCODER = Path("models/default"), Path("models/cross-encoder")
 
 Settings = dict[str, Any]
+Shares = Sequence[Sequence[Call]]
 Way = Callable[[float], Measured]
 """Drives the replicas for so many seconds."""
 
@@ -47,47 +46,42 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--clients", type=int, default=8)
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
     bodies = shop(CANDIDATES, PRODUCTS).bodies(BODIES)
     full, ids = ([Aisle().call(body) for body in kind] for kind in (bodies, as_ids(bodies)))
-    with ProcessPoolExecutor(len(cores)) as clients, tempfile.TemporaryDirectory() as directory:
+    with ProcessPoolExecutor(cores) as clients, tempfile.TemporaryDirectory() as directory:
         catalogue = write_catalogue(load_bundle(SPLIT), bodies, Path(directory))
         for bundle, settings, loads in (
             (SPLIT, NO_SCORES | {"catalogue": catalogue}, {"split, known, full JSON": full, "split, known, ids": ids}),
             (CROSS_ENCODER, NO_CACHES, {"cross-encoder, caches off": full}),
         ):
-            with replicas(bundle, settings, cores) as groups:
+            with services(bundle, settings, cores) as targets:
                 for load, calls in loads.items():
+                    shares = [calls[number::cores] for number in range(cores)]
                     ways: dict[str, Way] = {
-                        name: partial(driven, clients, targets, calls, options.clients)
-                        for name, targets in groups.items()
+                        name: partial(driven, clients, target, shares, options.clients)
+                        for name, target in targets.items()
                     }
                     show(load, ways, options.rounds, options.seconds)
 
 
 @contextmanager
-def replicas(bundle: Path, settings: Settings, cores: Sequence[int]) -> Iterator[dict[str, list[Target]]]:
-    """The replicas of either way, ready: for each core the one that its client process asks."""
+def services(bundle: Path, settings: Settings, cores: int) -> Iterator[dict[str, Target]]:
+    """Both services, ready, one started after the other."""
     with ExitStack() as stack:
-
-        def target(own: Sequence[int]) -> Target:
-            launch = launch_aisle(bundle.resolve(), **settings)
-            pinned = ("taskset", "--cpu-list", ",".join(map(str, own)), *launch.command)
-            server = stack.enter_context(started(replace(launch, command=pinned)))
+        targets = {}
+        for name, replicas in (("one replica", 1), ("one on each core", cores)):
+            launch = launch_aisle(bundle.resolve(), replicas=replicas, **settings)
+            server = stack.enter_context(started(launch))
             server.wait_until_ready()
-            return Target("aisle", server.host, server.port, Aisle().path)
-
-        wide = target(cores)
-        yield {"one on all cores": [wide] * len(cores), "one on each core": [target([core]) for core in cores]}
+            targets[name] = Target("aisle", server.host, server.port, Aisle().path)
+        yield targets
 
 
-def driven(
-    pool: ProcessPoolExecutor, targets: Sequence[Target], calls: Sequence[Call], clients: int, seconds: float
-) -> Measured:
-    """Each target driven by a process of its own, all at once, with requests of its own: identical ones are shared."""
-    shares = [calls[number :: len(targets)] for number in range(len(targets))]
-    one = partial(driven_once, clients=clients // len(targets), seconds=seconds)
-    parts = list(pool.map(one, targets, shares))
+def driven(pool: ProcessPoolExecutor, target: Target, shares: Shares, clients: int, seconds: float) -> Measured:
+    """By a process for each of the shares, all at once: identical requests would be computed once."""
+    one = partial(driven_once, target, clients=clients // len(shares), seconds=seconds)
+    parts = list(pool.map(one, shares))
     latencies = [latency for part in parts for latency in part.latencies]
     return Measured(sum(part.pairs for part in parts), max(part.seconds for part in parts), latencies)
 

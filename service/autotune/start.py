@@ -36,7 +36,7 @@ def autotune(bundle: Bundle, graph: Graph, pad_id: int, settings: Settings) -> T
     sessions = 1 if settings.use_buckets(graph.on_gpu) else settings.sessions
     fixed = Fixed(sessions, settings.threads, settings.micro_batch_tokens)
     room = Room(
-        cores=usable_cores(),
+        cores=usable_cores(settings.cores),
         cuda=graph.on_gpu,
         layouts=max(1, WEIGHTS_BYTES // max(1, graph.path.stat().st_size)),
         queue_tokens=settings.queue_tokens,
@@ -48,7 +48,7 @@ def autotune(bundle: Bundle, graph: Graph, pad_id: int, settings: Settings) -> T
         return _told(_unmeasured(plan.default), "settings", reason="TensorRT builds an engine for minutes")
     if len(plan.candidates) == 1:
         return _told(_unmeasured(plan.default), "settings", reason="nothing is left to choose")
-    cache = TuningCache(bundle.directory, _key(bundle, graph, plan), plan.candidates)
+    cache = TuningCache(bundle.directory, _key(bundle, graph, plan, room.cores), plan.candidates)
     if (kept := cache.load()) is not None:
         return _told(kept, "cache", reason="measured at an earlier start")
     started = time.monotonic()
@@ -62,7 +62,7 @@ def autotune(bundle: Bundle, graph: Graph, pad_id: int, settings: Settings) -> T
     return _told(tuning, "measured", seconds=seconds, **_figures(measured, measured.verdict))
 
 
-def _key(bundle: Bundle, graph: Graph, plan: Plan) -> dict[str, Any]:
+def _key(bundle: Bundle, graph: Graph, plan: Plan, cores: int) -> dict[str, Any]:
     """All that a tuning depends on. The candidates stand for the cores, and for what settings fix or bound."""
     return {
         "format_version": FORMAT_VERSION,
@@ -70,7 +70,7 @@ def _key(bundle: Bundle, graph: Graph, plan: Plan) -> dict[str, Any]:
         "onnxruntime": ort.__version__,
         "provider": graph.provider,
         "processor": processor_name(graph.on_gpu),
-        "cores": usable_cores(),
+        "cores": cores,
         "candidates": [[*candidate.layout, candidate.micro_batch_tokens] for candidate in plan.candidates],
         "lengths": list(plan.lengths),
     }

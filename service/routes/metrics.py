@@ -6,17 +6,27 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from service.exposition import expose
+from service.group.siblings import Siblings
 from service.metrics import Metrics
 
 
-def metrics_router(metrics: Metrics) -> APIRouter:
-    """The route."""
+def metrics_router(metrics: Metrics, siblings: Siblings | None = None) -> APIRouter:
+    """The route. With `siblings` it tells of all replicas, but for one of them that asks over its own socket."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def read_metrics(request: Request) -> Response:
         """Counters, histograms by stage, and the quantiles of the last minute."""
-        exposition = expose(metrics.registry, request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        exposition = expose(metrics.registry, accept)
+        if siblings is not None and not _comes_from_sibling(request):
+            exposition = await siblings.complete(exposition, accept)
         return Response(exposition.text, media_type=exposition.content_type)
 
     return router
+
+
+def _comes_from_sibling(request: Request) -> bool:
+    """A socket of a file has no port."""
+    _, port = request.scope["server"]
+    return port is None

@@ -20,6 +20,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[2]
+RUNNING = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
+"""In the line that tells of an open port."""
 SECONDS = 60.0
 """Longest wait for anything here; reached only when something is broken."""
 
@@ -66,8 +68,7 @@ class ServerProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._running.wait(SECONDS), self.log
-        (line,) = [line for line in self.log if "Uvicorn running on" in line]
-        (self.port,) = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", line)]
+        (self.port,) = [int(port) for line in self.log for port in RUNNING.findall(line)]
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=SECONDS)
 
     def _read(self) -> None:
@@ -75,7 +76,7 @@ class ServerProcess:
         with self._process.stderr as lines:
             for line in lines:
                 self.log.append(line)
-                if "Uvicorn running on" in line:
+                if RUNNING.search(line):
                     self._running.set()
         self._running.set()
 
@@ -105,6 +106,11 @@ class ServerProcess:
     def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send SIGTERM, or another signal."""
         self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     @property
     def running(self) -> bool:

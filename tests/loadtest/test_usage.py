@@ -25,9 +25,28 @@ def test_a_process_of_this_machine_tells_its_own() -> None:
     assert usage.resident_bytes > 10_000_000
 
 
+def test_what_a_process_has_started_counts_with_it() -> None:
+    alone = ProcessUsage(os.getpid()).read().resident_bytes
+    waiting = (sys.executable, "-c", "held = bytes(range(256)) * 400_000; print(flush=True); input()")
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert ProcessUsage(os.getpid()).read().resident_bytes > alone + 100_000_000
+        process.communicate(b"\n")
+
+
 def test_a_service_tells_on_its_metrics() -> None:
     with stub(pages={"/metrics": METRICS}) as target:
         assert MetricsUsage(target.host, target.port).read() == Usage(12.5, 250_000_000)
+
+
+def test_replicas_behind_one_port_are_added_up() -> None:
+    page = b"".join(
+        b'process_cpu_seconds_total{replica="%d"} %d.5\nprocess_resident_memory_bytes{replica="%d"} 1e+08\n' % (n, n, n)
+        for n in range(3)
+    )
+    with stub(pages={"/metrics": page}) as target:
+        assert MetricsUsage(target.host, target.port).read() == Usage(4.5, 300_000_000)
 
 
 def test_what_cannot_be_read_is_an_error() -> None:

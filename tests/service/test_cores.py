@@ -12,7 +12,12 @@ ALLOWED = len(os.sched_getaffinity(0))
 
 
 def test_without_a_quota_the_affinity_counts(tmp_path: Path) -> None:
-    assert usable_cores(tmp_path) == ALLOWED
+    assert usable_cores(cgroup=tmp_path) == ALLOWED
+
+
+def test_it_can_be_told_to_use_fewer(tmp_path: Path) -> None:
+    assert usable_cores(1, tmp_path) == 1
+    assert usable_cores(ALLOWED + 5, tmp_path) == ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,7 @@ def test_without_a_quota_the_affinity_counts(tmp_path: Path) -> None:
 )
 def test_a_quota_of_cgroup_2_bounds_it(tmp_path: Path, content: str, cores: int) -> None:
     (tmp_path / "cpu.max").write_text(content)
-    assert usable_cores(tmp_path) == cores
+    assert usable_cores(cgroup=tmp_path) == cores
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("-1", ALLOWED), ("100000", 1)])
@@ -36,7 +41,7 @@ def test_a_quota_of_cgroup_1_bounds_it(tmp_path: Path, quota: str, cores: int) -
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n")
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
-    assert usable_cores(tmp_path) == cores
+    assert usable_cores(cgroup=tmp_path) == cores
 
 
 def test_the_processor_is_named_as_the_kernel_names_it(tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+"""The parent: starts the replicas, one after the other, and hands each connection to one of them.
+
+It serves as long as one replica does. One that ends is started again; what it was connected to is lost. Signals are
+passed on: at the first the replicas drain, and go on getting connections, so that who comes now is told 503.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from service.address import check_address, listen
+from service.cores import usable_cores
+from service.errors import SettingsError
+from service.group.channel import CLOSED, READY, events, hand_over, open_channel
+from service.group.member import Member, environment_of
+from service.settings import PREFIX, Settings
+from service.signals import SIGNALS
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 2048
+"""Connections that wait to be accepted; uvicorn's own number."""
+LONGEST_REST = 30.0
+"""Seconds before a replica that does not come up is started again; the first time it is one."""
+END_SECONDS = 5.0
+"""How long a replica whose channel is closed may take to be gone."""
+
+
+@dataclass(slots=True, eq=False)
+class Replica:
+    """A started process, and the connections that it has."""
+
+    member: Member
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    ready: bool = False
+    connections: int = 0
+
+
+@dataclass(slots=True)
+class Restart:
+    """A replica that is to be started again, at a time of the clock."""
+
+    number: int
+    due: float
+
+
+def by_connections(replicas: Iterable[Replica]) -> Sequence[Replica]:
+    """Those that are ready, the one with the fewest connections first."""
+    return sorted((one for one in replicas if one.ready), key=lambda one: (one.connections, one.member.number))
+
+
+def run_group(settings: Settings) -> int:
+    """Serve until asked to end; the exit code. SettingsError where that many replicas cannot be."""
+    cores = usable_cores(settings.cores)
+    if settings.replicas > cores:
+        raise SettingsError(
+            f"{PREFIX}REPLICAS ({settings.replicas}) are more than the cores that this process may use ({cores}); "
+            "give it more of them, or start fewer replicas"
+        )
+    check_address(settings.host, settings.port)
+    with tempfile.TemporaryDirectory(prefix="aisle-") as folder:
+        return Parent(settings, cores, folder).run()
+
+
+def _url(listening: socket.socket) -> str:
+    host, port, *_ = listening.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@dataclass(slots=True)
+class Parent:
+    """All that happens, one thing after the other: signals, connections, and what the replicas tell."""
+
+    settings: Settings
+    cores: int
+    folder: str
+    replicas: list[Replica] = field(default_factory=list)
+    _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+    _listening: Sequence[socket.socket] = ()
+    _accepting: bool = False
+    _restarts: list[Restart] = field(default_factory=list)
+    _failures: dict[int, int] = field(default_factory=dict)
+    _ending: bool = False
+    _exit_code: int = 0
+
+    def run(self) -> int:
+        """Return the exit code once all replicas are gone."""
+        self._heed_signals()
+        self._start(0)
+        while self.replicas or not self._ending:
+            for key, _ in self._selector.select(self._until_restart()):
+                key.data()
+            self._start_again()
+        return self._exit_code
+
+    def _heed_signals(self) -> None:
+        heard, wake = socket.socketpair()
+        for end in (heard, wake):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno())
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+
+        def pass_on() -> None:
+            for number in heard.recv(64):
+                self._end(signal.Signals(number))
+            # The pair lives as long as this handler.
+            assert wake.fileno() >= 0
+
+        self._on(heard, pass_on)
+
+    def _on(self, readable: socket.socket, then: Callable[[], None]) -> None:
+        self._selector.register(readable, selectors.EVENT_READ, then)
+
+    def _end(self, number: signal.Signals) -> None:
+        self._ending = True
+        self._restarts.clear()
+        for replica in self.replicas:
+            replica.process.send_signal(number)
+
+    def _start(self, number: int) -> None:
+        ours, theirs = open_channel()
+        member = Member(number, self.settings.replicas, theirs.fileno(), self.folder)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "service"],
+                env=environment_of(member, self.settings, self.cores, os.environ),
+                pass_fds=[theirs.fileno()],
+                # A terminal's Ctrl-C reaches the parent alone, which passes it on once.
+                process_group=0,
+            )
+        replica = Replica(member, process, ours)
+        self.replicas.append(replica)
+        self._on(ours, lambda: self._hear(replica))
+
+    def _hear(self, replica: Replica) -> None:
+        told = events(replica.channel)
+        if told is None:
+            self._gone(replica)
+            return
+        replica.connections -= told[CLOSED]
+        if told[READY]:
+            replica.ready = True
+            self._failures.pop(replica.member.number, None)
+            self._next_is_due()
+
+    def _next_is_due(self) -> None:
+        """The next replica once one is ready, so that each is tuned by itself; then the port."""
+        if not self._listening and len(self.replicas) < self.settings.replicas:
+            if not self._ending:
+                self._start(len(self.replicas))
+            return
+        if not self._listening:
+            self._listening = listen(self.settings.host, self.settings.port, BACKLOG)
+            for one in self._listening:
+                one.setblocking(False)
+            logger.info("%d replicas running on %s", len(self.replicas), ", ".join(map(_url, self._listening)))
+        self._accept_connections(True)
+
+    def _accept_connections(self, wanted: bool) -> None:
+        if wanted != self._accepting:
+            for one in self._listening:
+                if wanted:
+                    self._on(one, lambda one=one: self._accept(one))  # type: ignore[misc]  # bound at once
+                else:
+                    self._selector.unregister(one)
+            self._accepting = wanted
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            # It was given up before it was accepted.
+            return
+        with connection:
+            for replica in by_connections(self.replicas):
+                if hand_over(replica.channel, connection):
+                    replica.connections += 1
+                    return
+        # The others wait in the backlog until a replica is ready again.
+        self._accept_connections(False)
+
+    def _gone(self, replica: Replica) -> None:
+        self._selector.unregister(replica.channel)
+        replica.channel.close()
+        self.replicas.remove(replica)
+        try:
+            code = replica.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            replica.process.kill()
+            code = replica.process.wait()
+        if self._ending:
+            return
+        number = replica.member.number
+        if not self._listening:
+            # It has told why.
+            self._exit_code = code or 1
+            self._end(signal.SIGTERM)
+            return
+        failures = self._failures[number] = self._failures.get(number, -1) + 1
+        rest = min(LONGEST_REST, 2.0**failures)
+        logger.error("a replica has ended", extra={"fields": {"replica": number, "code": code, "again_in": rest}})
+        self._restarts.append(Restart(number, time.monotonic() + rest))
+
+    def _until_restart(self) -> float | None:
+        due = min((one.due for one in self._restarts), default=None)
+        return None if due is None else max(0.0, due - time.monotonic())
+
+    def _start_again(self) -> None:
+        now = time.monotonic()
+        for restart in [one for one in self._restarts if one.due <= now]:
+            self._restarts.remove(restart)
+            self._start(restart.number)

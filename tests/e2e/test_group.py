@@ -1,0 +1,135 @@
+"""Several replicas behind one port, as real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.cores import usable_cores
+from tests.e2e.server_process import MANY, SECONDS, SLOW, ServerProcess, failing_start, serving, titles
+from tests.e2e.test_sigterm import ask_until_refused
+
+REPLICAS = 2
+pytestmark = pytest.mark.skipif(usable_cores() < REPLICAS, reason="a group needs a core for each replica")
+
+
+@pytest.fixture
+def group(bundle: Path) -> Iterator[ServerProcess]:
+    with serving(bundle, replicas=REPLICAS, **SLOW) as started:
+        yield started
+
+
+def pids_of(server: ServerProcess) -> list[int]:
+    """The processes of the replicas."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_each_connection_goes_to_the_replica_with_the_fewest_and_the_metrics_are_of_all(group: ServerProcess) -> None:
+    def asked(path: str) -> list[float]:
+        metrics = group.metrics()
+        return [metrics.get(f"aisle_responses_total|{number}|{path}|200", 0) for number in range(REPLICAS)]
+
+    def connect(stack: ExitStack, path: str) -> httpx.Client:
+        client = stack.enter_context(httpx.Client(base_url=group.http.base_url))
+        assert client.get(path).status_code == 200
+        return client
+
+    # The connection that asks for the metrics is the first, and so the first replica's.
+    assert asked("/readyz") == [0, 0]
+    with ExitStack() as stack:
+        _, second, _, fourth, _ = (connect(stack, "/readyz") for _ in range(5))
+        assert asked("/readyz") == [2, 3]
+        for of_first in (second, fourth):
+            of_first.close()
+        # The other replica's own question is one of its connections.
+        group.wait_until(lambda: group.metrics()["aisle_connections|0"] == 1)
+        for _ in range(2):
+            connect(stack, "/livez")
+        assert asked("/livez") == [2, 0]
+    metrics = group.metrics()
+    assert metrics["aisle_tuned_sessions|0"] == metrics["aisle_tuned_sessions|1"] == 1
+
+
+def test_a_replica_that_is_killed_comes_again_and_the_other_serves_meanwhile(group: ServerProcess) -> None:
+    before = pids_of(group)
+    assert len(before) == REPLICAS
+    os.kill(before[0], signal.SIGKILL)
+    group.wait_until(lambda: is_gone(before[0]))
+    group.wait_until(lambda: any("a replica has ended" in line for line in group.log))
+    for _ in range(4):
+        assert group.score("red", ["good"]).status_code == 200
+    group.wait_until(lambda: len(pids_of(group)) == REPLICAS)
+    # What the new one tells of itself is in the metrics once it serves.
+    group.wait_until(lambda: {f"aisle_tuned_sessions|{number}" for number in range(REPLICAS)} <= set(group.metrics()))
+    assert set(pids_of(group)) & set(before) == {before[1]}
+    for _ in range(4):
+        assert group.score("red", ["good"]).status_code == 200
+
+
+def test_under_load_sigterm_leaves_nobody_without_an_answer(group: ServerProcess) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        large = [pool.submit(group.score, "red", titles(MANY, start=MANY * number)) for number in range(4)]
+        group.wait_until(
+            lambda: sum(v for k, v in group.metrics().items() if k.startswith("aisle_in_flight_requests")) >= 4
+        )
+        small = [pool.submit(ask_until_refused, group, number, True) for number in range(8)]
+        group.wait_until(
+            lambda: sum(v for k, v in group.metrics().items() if k.startswith("aisle_scored_pairs_total")) >= 16
+        )
+        group.terminate()
+        refused = [future.result()[-1] for future in small]
+        whole = [future.result() for future in large]
+    assert group.exit_code() == 0
+    assert [(reply.status_code, reply.json()["scored"]) for reply in whole] == [(200, MANY)] * 4
+    assert {(reply.status_code, reply.json()["code"]) for reply in refused} == {(503, "draining")}
+
+
+def test_a_parent_that_is_killed_takes_its_replicas_with_it(group: ServerProcess) -> None:
+    replicas = pids_of(group)
+    group.terminate(signal.SIGKILL)
+    for pid in replicas:
+        group.wait_until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]  # bound at once
+
+
+def test_what_keeps_a_replica_from_starting_is_told_once_and_ends_the_group(tmp_path: Path) -> None:
+    code, lines = failing_start(tmp_path / "none", replicas=REPLICAS)
+    told = [line for line in lines if "does not start" in line]
+    assert code == 1
+    assert len(told) == 1
+    assert "none" in told[0]
+
+
+def test_a_port_that_is_taken_is_told_before_any_replica_starts(bundle: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, lines = failing_start(bundle, replicas=REPLICAS, port=taken.getsockname()[1])
+    assert code == 1
+    assert len(lines) == 1
+    assert "nothing can listen" in lines[0]
+
+
+def test_more_replicas_than_cores_are_refused(bundle: Path) -> None:
+    code, (line,) = failing_start(bundle, replicas=10_000)
+    assert code == 1
+    assert "AISLE_REPLICAS (10000)" in line
+
+
+def test_a_signal_while_replicas_start_ends_all(bundle: Path) -> None:
+    with serving(bundle, replicas=REPLICAS) as server:
+        server.terminate(signal.SIGINT)
+        assert server.exit_code() == 0
+    assert SECONDS
