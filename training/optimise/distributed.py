@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import numpy as np
@@ -68,7 +68,9 @@ def main_first() -> Iterator[None]:
         try:
             yield
         except Exception:
-            _all_well(False)
+            # Who is gone already need not be told, and this process has an error of its own.
+            with suppress(ProcessError):
+                _all_well(False)
             raise
         _all_well(True)
     else:
@@ -82,8 +84,9 @@ def check_same(number: int, what: str) -> None:
     if processes() == 1:
         return
     lowest, highest = torch.tensor(number), torch.tensor(number)
-    dist.all_reduce(lowest, dist.ReduceOp.MIN)
-    dist.all_reduce(highest, dist.ReduceOp.MAX)
+    with _all_there():
+        dist.all_reduce(lowest, dist.ReduceOp.MIN)
+        dist.all_reduce(highest, dist.ReduceOp.MAX)
     if lowest != highest:
         raise ProcessError(
             f"{what} is {number} in process {process()}, but {int(lowest)} to {int(highest)} in all: "
@@ -95,7 +98,8 @@ def copy_from_main(model: Module) -> None:
     """Give every process process 0's weights and buffers."""
     if processes() > 1:
         for tensor in model.state_dict().values():
-            dist.broadcast(tensor, src=0)
+            with _all_there():
+                dist.broadcast(tensor, src=0)
 
 
 def sum_over_processes(parameters: Sequence[Parameter], loss: Tensor) -> Tensor:
@@ -107,7 +111,8 @@ def sum_over_processes(parameters: Sequence[Parameter], loss: Tensor) -> Tensor:
         return loss
     missing = [parameter.grad is None for parameter in parameters]
     status = torch.cat([loss.reshape(1), 1.0 - torch.tensor(missing, dtype=loss.dtype, device=loss.device)])
-    dist.all_reduce(status)
+    with _all_there():
+        dist.all_reduce(status)
     gradients = []
     for parameter, holders in zip(parameters, status[1:].tolist(), strict=True):
         if holders:
@@ -115,7 +120,8 @@ def sum_over_processes(parameters: Sequence[Parameter], loss: Tensor) -> Tensor:
             gradients.append(parameter.grad)
     for bucket in _buckets(gradients):
         flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
-        dist.all_reduce(flat)
+        with _all_there():
+            dist.all_reduce(flat)
         for gradient, part in zip(bucket, torch.split(flat, [gradient.numel() for gradient in bucket]), strict=True):
             gradient.copy_(part.view_as(gradient))
     return status[0]
@@ -135,8 +141,26 @@ def _all_well(well: bool) -> bool:
     if processes() == 1:
         return well
     failures = torch.tensor(int(not well))
-    dist.all_reduce(failures)
+    with _all_there():
+        dist.all_reduce(failures)
     return not failures
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    """ProcessError if a message between the processes fails: one has ended, most likely with an error of its own."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    # What the transports raise has no class in common but this.
+    except RuntimeError as error:
+        # Its first sentence: gloo goes on with advice.
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise ProcessError(
+            f"process {process()} lost the others ({reason}); one of them ended, and its message says why, or the "
+            "network between them failed: run again, to go on from what is finished"
+        ) from error
 
 
 def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -91,6 +91,15 @@ def test_an_error_stops_all_processes_and_is_told_once(reports: list[dict[str, A
     assert all("loss of batch 0 of 6 is nan" in report["not_finite"] for report in reports)
 
 
+def test_a_process_that_the_others_left_says_so_in_one_line(reports: list[dict[str, Any]]) -> None:
+    *lost, own = reports[0]["alone"]
+    assert len(lost) == 2
+    for message in lost:
+        assert message.startswith("ProcessError: process 0 lost the others (")
+        assert "\n" not in message
+    assert own == "TrainingError: the disk is full"
+
+
 def test_each_process_draws_its_own_numbers_again_after_a_resume(reports: list[dict[str, Any]]) -> None:
     first, second = (report["random"] for report in reports)
     assert first[0] == first[2] != first[1]

@@ -94,6 +94,19 @@ def not_finite() -> None:
     train(double_cross_encoder(), batches, loss_named("margin_mse"), Optimisation(1e-3), TrainingHooks())
 
 
+def main_fails_alone() -> None:
+    with distributed.main_first():
+        raise TrainingError("the disk is full")
+
+
+def train_a_step() -> None:
+    train(double_cross_encoder(), Batches()[:1], loss_named("margin_mse"), Optimisation(1e-3), TrainingHooks())
+
+
+def sum_gradients() -> None:
+    distributed.sum_over_processes([], torch.zeros(()))
+
+
 def work(process: int, folder: Path, port: str) -> None:
     names = {
         "RANK": process,
@@ -124,6 +137,9 @@ def work(process: int, folder: Path, port: str) -> None:
         report["check_same"] = message_of(lambda: distributed.check_same(process, "the first step"))
         report["not_finite"] = message_of(not_finite)
         report["random"] = [_random(step) for step in (0, 1, 0)]
+        if distributed.is_main():
+            # The other leaves the group now, as one that fails does.
+            report["alone"] = [message_of(action) for action in (sum_gradients, train_a_step, main_fails_alone)]
     torch.save(results, folder / f"results-{process}.pt")
     (folder / f"report-{process}.json").write_text(json.dumps(report), encoding="utf-8")
 
