@@ -18,7 +18,7 @@ from training.labels import label_pool, load_labels
 from training.models.bi_encoder import BiEncoder
 from training.models.cross_encoder import Logits
 from training.optimise.checkpoint import CheckpointStore
-from training.optimise.distributed import is_main, main_first
+from training.optimise.distributed import as_main_says, is_main, main_first
 from training.optimise.loss_log import LOSSES, LossLog
 from training.optimise.scorers import CrossEncoder
 from training.optimise.trainer import TrainingHooks
@@ -155,9 +155,7 @@ def pool_stage(run: Run) -> Pool:
 
 def teacher_stage(run: Run, pool: Pool | None) -> Teacher:
     """Fine-tune the teacher's members one after another, or load them; no pool if `needs_pool` is false."""
-    with main_first():
-        stage = run.directory.stage("teacher")
-        finished = stage.finished
+    stage, finished = _trained_together(run, "teacher")
     if not finished:
         judged = judged_for_teacher(run.settings, run.split)
         train_teacher(TeacherTask(judged, pool, run.settings.teacher, run.settings.seed), stage, training_hooks)
@@ -180,9 +178,7 @@ def labels_stage(run: Run, pool: Pool, teacher: Teacher) -> Logits:
 
 def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> CrossEncoder:
     """Distil the student, or load it."""
-    with main_first():
-        stage = run.directory.stage("student")
-        finished = stage.finished
+    stage, finished = _trained_together(run, "student")
     if not finished:
         settings = run.settings.student
         student = initial_student(teacher, run.settings, pool.products)
@@ -195,6 +191,18 @@ def student_stage(run: Run, pool: Pool, teacher: Teacher, labels: Logits) -> Cro
                     digests = model_digests(stage.directory)
                     stage.finish({**shape_of(settings), "pool_pairs": len(pool), "sha256": digests})
     return load_student(stage.directory, run.settings.student)
+
+
+def _trained_together(run: Run, name: StageName) -> tuple[Stage, bool]:
+    """The folder of a stage that all processes make together, and whether it is finished: the same answer in all.
+
+    Were each to look for itself, process 0 might have finished the stage before a slow one looks, which then leaves it
+    out.
+    """
+    with main_first():
+        stage = run.directory.stage(name)
+        finished = stage.finished
+    return stage, as_main_says(finished)
 
 
 @contextmanager

@@ -94,6 +94,19 @@ def check_same(number: int, what: str) -> None:
         )
 
 
+def as_main_says(flag: bool) -> bool:
+    """Process 0's flag, in all processes, and no earlier than all have come here.
+
+    What each reads of a file for itself may have changed since process 0 read it: that may have gone on and written it.
+    """
+    if processes() == 1:
+        return flag
+    said = torch.tensor(int(flag and is_main()))
+    with _all_there():
+        dist.all_reduce(said)
+    return bool(said)
+
+
 def copy_from_main(model: Module) -> None:
     """Give every process process 0's weights and buffers."""
     if processes() > 1:

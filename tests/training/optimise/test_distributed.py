@@ -84,6 +84,10 @@ def test_process_0_goes_first_and_the_others_find_its_files(reports: list[dict[s
     assert [report["marker"] for report in reports] == [False, True]
 
 
+def test_what_process_0_sees_of_a_stage_holds_for_the_slower_ones(reports: list[dict[str, Any]]) -> None:
+    assert [report["teacher_trained"] for report in reports] == [True, True]
+
+
 def test_an_error_stops_all_processes_and_is_told_once(reports: list[dict[str, Any]]) -> None:
     assert reports[0]["main_fails"] == "TrainingError: the disk is full"
     assert reports[1]["main_fails"].startswith("ProcessError: process 0 failed")

@@ -14,17 +14,22 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
+from unittest.mock import PropertyMock, patch
 
 import torch
 from torch import Tensor
 
 from tests.training.tiny import double_cross_encoder, random_batches
-from training.config import StudentSettings
+from training import stages
+from training.config import DistillSettings, StudentSettings
+from training.datasets.schema import Dataset
 from training.errors import TrainingError
 from training.optimise import distributed
 from training.optimise.batches import Batch
 from training.optimise.checkpoint import CheckpointStore
 from training.optimise.trainer import Optimisation, TrainingHooks, train
+from training.run_directory import RunDirectory, Stage
+from training.splits import Split
 from training.student import distillation_loss
 
 PROCESSES = 2
@@ -32,6 +37,7 @@ PROCESSES = 2
 SIZES = ([3, 1, 4, 2, 5], [4], [2, 2, 2], [1, 6], [3, 3], [5, 2, 1])
 LOSSES = ("margin_mse", "pointwise_mse", "ranknet", "listwise_kl")
 KILLED_AT = 3
+NO_DATA = Split(Dataset("none", {}, []), Dataset("none", {}, []))
 
 
 class Killed(Exception):
@@ -94,6 +100,16 @@ def not_finite() -> None:
     train(double_cross_encoder(), batches, loss_named("margin_mse"), Optimisation(1e-3), TrainingHooks())
 
 
+def teacher_trained(folder: Path) -> bool:
+    """Whether this process trains the teacher, of which the others see the manifest that process 0 writes next."""
+    with distributed.main_first():
+        run = stages.Run(DistillSettings(), NO_DATA, RunDirectory(folder / "run", {}))
+    sees = patch.object(Stage, "finished", new_callable=PropertyMock, return_value=not distributed.is_main())
+    with sees, patch.object(stages, "train_teacher") as trained, patch.object(stages, "load_teacher"):
+        stages.teacher_stage(run, None)
+    return trained.called
+
+
 def main_fails_alone() -> None:
     with distributed.main_first():
         raise TrainingError("the disk is full")
@@ -136,6 +152,7 @@ def work(process: int, folder: Path, port: str) -> None:
         report["main_fails"] = message_of(main_fails)
         report["check_same"] = message_of(lambda: distributed.check_same(process, "the first step"))
         report["not_finite"] = message_of(not_finite)
+        report["teacher_trained"] = teacher_trained(folder)
         report["random"] = [_random(step) for step in (0, 1, 0)]
         if distributed.is_main():
             # The other leaves the group now, as one that fails does.
