@@ -26,6 +26,9 @@ from training.stages import SETTINGS
 OF_THE_RUN = ("config", "data", "query_log", "seed", "student")
 """Options that `--resume` takes from the run instead."""
 
+MOST_THREADS = 1024
+"""About the most cores that a machine has. Of a great many more, torch or OpenMP fails before any work is done."""
+
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options that say which data, which settings and where."""
@@ -38,7 +41,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--student", choices=("cross-encoder", "split"), help="split: the product side is computed once, offline"
     )
-    parser.add_argument("--threads", type=from_one_on, help="CPU threads for torch")
+    parser.add_argument("--threads", type=thread_count, help="CPU threads for torch")
 
 
 def from_one_on(text: str) -> int:
@@ -46,18 +49,24 @@ def from_one_on(text: str) -> int:
     return _whole_number(text, 1)
 
 
+def thread_count(text: str) -> int:
+    """How many threads torch is to start: a whole number from 1 to MOST_THREADS."""
+    return _whole_number(text, 1, MOST_THREADS)
+
+
 def from_zero_on(text: str) -> int:
     """A whole number that an option takes, 0 at the least."""
     return _whole_number(text, 0)
 
 
-def _whole_number(text: str, least: int) -> int:
+def _whole_number(text: str, least: int, most: int | None = None) -> int:
     try:
         count = int(text)
     except ValueError:
         count = least - 1
-    if count < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, got {text!r}")
+    if count < least or (most is not None and count > most):
+        bounds = f"from {least} on" if most is None else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, got {text!r}")
     return count
 
 

@@ -12,6 +12,8 @@ from relevance.template import FieldBudget, Template
 from training.member_settings import EncoderMember, MemberSettings, Name, StrictSettings
 
 BACKBONE_LAYERS = 6
+ARRAY_LIMIT = 2**31
+"""What is drawn in one go is counted below it: lists and arrays take no number of any size."""
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -86,9 +88,9 @@ class TeacherSettings(StrictSettings):
 class PoolSettings(StrictSettings):
     """Size and composition of the unlabelled pool."""
 
-    pairs: Positive = 24_000
+    pairs: Annotated[int, Field(ge=1, lt=ARRAY_LIMIT)] = 24_000
     """Pairs that are drawn beside the judged ones, rounded up to whole queries."""
-    candidates_per_query: Annotated[int, Field(ge=2)] = 16
+    candidates_per_query: Annotated[int, Field(ge=2, lt=ARRAY_LIMIT)] = 16
     """Products that a drawn query is paired with, each time that it is drawn."""
     retrieval_depth: Positive = 100
     """Products that each retriever ranks for a query; lexical, dense and disagreeing candidates are of these."""

@@ -20,7 +20,7 @@ from export.packing import to_packed
 from export.split_bundle import export_split_bundle
 from relevance.bundle import GRAPH_FILES, Precision
 from relevance.calibration import Calibration
-from training.command_line import from_one_on, run_command
+from training.command_line import run_command, thread_count
 from training.config import STUDENT_TEMPLATE, DistillSettings, StudentSettings
 from training.finish import judged_lists
 from training.models.backbone import load_pair_encoder, tokenizer_file
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--precisions", nargs="+", choices=get_args(Precision), help="default: int8; of a shape: fp32 fp16"
     )
     parser.add_argument("--packed", type=Path, metavar="FILE.onnx", help="of a shape: write it in packing mode, too")
-    parser.add_argument("--threads", type=from_one_on, help="CPU threads for torch")
+    parser.add_argument("--threads", type=thread_count, help="CPU threads for torch")
     options = parser.parse_args(arguments)
     if options.packed and options.kind == SPLIT:
         parser.error("--packed is for a cross-encoder's shape; a split student has none")

@@ -20,11 +20,11 @@ def parsed(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-@pytest.mark.parametrize("count", ["0", "-1", "two"])
-def test_fewer_than_one_thread_is_refused(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("count", ["0", "-1", "two", "1025", "99999999999"])
+def test_a_number_of_threads_that_can_not_be_is_refused(count: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parsed("--threads", count)
-    assert f"--threads: must be a whole number from 1 on, got '{count}'" in capsys.readouterr().err
+    assert f"--threads: must be a whole number from 1 to 1024, got '{count}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

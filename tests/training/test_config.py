@@ -31,6 +31,8 @@ def test_the_command_line_overrides_one_setting_of_a_table(tmp_path: Path) -> No
     [
         ("sede = 4", "sede"),
         ("[pool]\npairs = 0", r"pool\.pairs"),
+        ("[pool]\npairs = 99999999999999999999999999", r"pool\.pairs: .*less than 2147483648"),
+        ("[pool]\ncandidates_per_query = 99999999999999999999999999", r"pool\.candidates_per_query: .*less than"),
         ("[pool]\nlexical_share = 0.5\ndense_share = 0.5", "must not exceed 1 together, they are 1.3"),
         ("[student]\nlayers = [2, 0]", "layers must be distinct and ascending"),
         ("[teacher]\nlearning_rate = -1", r"teacher\.learning_rate"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relevance.product import Product
-from training.command_line import from_one_on, run_command, settings_of_run
+from training.command_line import from_one_on, run_command, settings_of_run, thread_count
 from training.config import DistillSettings
 from training.config_file import load_settings
 from training.datasets.loading import FORMS, load_dataset
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--queries", type=from_one_on, help="how many judged queries the embedded catalogue has")
     parser.add_argument("--seed", type=int, help="of another embedded catalogue; default: the run's own")
     parser.add_argument("--only", nargs="+", metavar="STUDENT", help="`student`, or some of a study's, by name")
-    parser.add_argument("--threads", type=from_one_on, help="CPU threads for torch")
+    parser.add_argument("--threads", type=thread_count, help="CPU threads for torch")
     return parser
 
 

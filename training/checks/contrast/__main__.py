@@ -16,7 +16,7 @@ from pathlib import Path
 
 from training.checks.contrast import SLICES
 from training.checks.contrast.accuracy import as_json, contrast_accuracies, table
-from training.command_line import from_one_on, run_command, settings_of_run
+from training.command_line import run_command, settings_of_run, thread_count
 from training.config import DistillSettings, StudentSettings
 from training.config_file import load_settings
 from training.errors import ConfigError
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-dir", type=Path, help="a run, or one seed of a study: its settings and its teacher")
     parser.add_argument("--config", type=Path, help="TOML file with the students' settings, instead of the run's")
     parser.add_argument("--list", action="store_true", help="print the cases and score nothing")
-    parser.add_argument("--threads", type=from_one_on, help="CPU threads for torch")
+    parser.add_argument("--threads", type=thread_count, help="CPU threads for torch")
     return parser
 
 
