@@ -16,8 +16,8 @@ GRADE_OF_TARGET_ONE = 3.0
 """The top grade of the usual four levels 0 to 3, which a soft target of 1 stands for."""
 LEAST_APART = 1e-4
 """Logits that differ by more are of two pairs, and not of one that was computed twice."""
-SIGNS_AT_ONCE = 1 << 20
-"""Random signs held in memory at once by the randomisation test."""
+DRAWN_AT_ONCE = 1 << 20
+"""Random numbers held in memory at once by the bootstrap and the randomisation test."""
 
 
 class Interval(NamedTuple):
@@ -132,7 +132,12 @@ def bootstrap_interval(per_query: npt.ArrayLike, level: float = 0.95, resamples:
     if values.size == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, values.size, size=(resamples, values.size))].mean(axis=1)
+    means = np.concatenate(
+        [
+            values[rng.integers(0, values.size, size=(rows, values.size))].mean(axis=1)
+            for rows in _blocks(resamples, values.size)
+        ]
+    )
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return Interval(float(values.mean()), float(low), float(high))
@@ -157,10 +162,15 @@ def randomisation_p_value(differences: npt.ArrayLike, permutations: int = 10_000
     if 2**values.size <= permutations:
         return float(np.mean(np.abs(_every_flip(values)) >= seen))
     rng = np.random.default_rng(seed)
-    block = max(1, SIGNS_AT_ONCE // values.size)
-    sizes = [min(block, permutations - start) for start in range(0, permutations, block)]
+    sizes = _blocks(permutations, values.size)
     extreme = sum(int(np.count_nonzero(np.abs(_random_flips(values, size, rng)) >= seen)) for size in sizes)
     return (1 + extreme) / (1 + permutations)
+
+
+def _blocks(rows: int, width: int) -> list[int]:
+    """How many of the rows of `width` random numbers are drawn at a time."""
+    block = max(1, DRAWN_AT_ONCE // width)
+    return [min(block, rows - start) for start in range(0, rows, block)]
 
 
 def _every_flip(values: FloatArray) -> FloatArray:

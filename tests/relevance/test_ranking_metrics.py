@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -108,6 +109,17 @@ def test_the_bootstrap_is_seeded_and_leaves_undefined_queries_out() -> None:
     assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
     assert bootstrap_interval(values).mean == pytest.approx(0.5)
     assert math.isnan(bootstrap_interval([float("nan")]).mean)
+
+
+def test_the_bootstrap_of_many_queries_is_the_same_to_the_bit_in_bounded_memory() -> None:
+    values = np.random.default_rng(4).uniform(size=4001)
+    tracemalloc.start()
+    interval = bootstrap_interval(values, resamples=1999, seed=5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    at_once = values[np.random.default_rng(5).integers(0, 4001, size=(1999, 4001))].mean(axis=1)
+    assert interval[1:] == tuple(np.quantile(at_once, [(1 - 0.95) / 2, 1 - (1 - 0.95) / 2]))
+    assert peak < at_once.size * values.size * 8 / 2
 
 
 @pytest.mark.parametrize(("grades", "scores"), [([], []), ([1, 2], [1]), ([1, 2], [1, float("nan")])])
