@@ -36,9 +36,10 @@ MAX_NAME_TOLD = 64
 INVISIBLE = frozenset({"Cc", "Cf", "Mn"})
 """Unicode's categories of control characters, format characters and marks without width: a tokenizer drops them."""
 
+REQUIRED = "is required"
 # Pydantic's words where they would puzzle somebody who has never seen our classes.
 _MESSAGES = {
-    "missing": "is required",
+    "missing": REQUIRED,
     "extra_forbidden": "is not a known field",
     "model_type": "must be a JSON object",
     "string_type": "must be a string",

@@ -15,7 +15,7 @@ from service.reading import BodyReader
 from service.request import Body
 from service.rerank.documents import Document, candidate_of, is_blank_text, read_as_title
 from service.rerank.schemas import DocumentsRequest, RerankRequest, TextsRequest
-from service.validation import check_count, field_name, invalid_fields, locate_bad_json, message_of
+from service.validation import REQUIRED, check_count, field_name, invalid_fields, locate_bad_json, message_of
 
 MOST_FIELDS: Final = 100
 """Of a request, beside its documents; those without a meaning are told back one by one."""
@@ -145,6 +145,9 @@ def _validated(kind: type[RerankRequest], sent: Mapping[str, Any]) -> RerankRequ
 _PATH = re.compile(r"(?P<quote>`?)candidates(\[(?P<index>\d+)\](?P<field>\.title(?![^`\s]))?)?")
 
 _DOCUMENT = "must be a text or an object"
+_NOTHING_TO_READ = (
+    f"{REQUIRED}: give the document a string `text` or `title`, or name its fields to read in `rank_fields`"
+)
 
 
 def _notes(request: RerankRequest) -> Sequence[str]:
@@ -156,8 +159,17 @@ def _notes(request: RerankRequest) -> Sequence[str]:
 
 def _in_words_of(request: RerankRequest, places: Sequence[int], error: ServiceError) -> ServiceError:
     """The same error with the names that the caller knows."""
-    errors = [FieldError(_as_called(request, places, one.field), one.message) for one in error.errors]
-    return type(error)(_as_called(request, places, error.detail), errors)
+    errors = [FieldError(_as_called(request, places, one.field), _advice(one)) for one in error.errors]
+    detail = _as_called(request, places, error.detail)
+    if errors:
+        detail = detail.replace(f"` {error.errors[0].message}", f"` {errors[0].message}", 1)
+    return type(error)(detail, errors)
+
+
+def _advice(error: FieldError) -> str:
+    """Its message; of an object without a title, what else may be read of it."""
+    place = _PATH.match(error.field)
+    return _NOTHING_TO_READ if place and place["field"] and error.message == REQUIRED else error.message
 
 
 def _as_called(request: RerankRequest, places: Sequence[int], told: str) -> str:

@@ -116,6 +116,18 @@ def test_objects_are_products_or_what_rank_fields_name(client: AppClient) -> Non
     assert {r["index"]: r["relevance_score"] for r in chosen["results"]} == {0: 1.0, 1: -0.5, 2: 1.5}
 
 
+@pytest.mark.parametrize(
+    ("document", "more"), [({"content": "good"}, " (and 1 more)"), ({"text": 7}, " (and 1 more)"), ({}, "")]
+)
+def test_an_object_with_nothing_to_read_is_told_what_it_may_have(
+    client: AppClient, document: dict[str, Any], more: str
+) -> None:
+    reply = rerank(client, "/v1/rerank", documents=["good", document]).json()
+    told = "is required: give the document a string `text` or `title`, or name its fields to read in `rank_fields`"
+    assert reply["errors"][0] == {"field": "documents[1].title", "message": told}
+    assert reply["message"] == f"`documents[1].title` {told}{more}."
+
+
 def test_an_empty_list_of_rank_fields_is_none(client: AppClient) -> None:
     request = {"documents": [{"text": "good", "note": "bad"}, {"title": "fair", "brand": "good"}], "raw_scores": True}
     without = rerank(client, "/v1/rerank", **request).json()["results"]
