@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from export.bundle import BundleOutput, BundleRequest, finish_bundle, in_building
+from export.errors import ParityError
 from export.graph import to_int8
 from export.half_precision import to_fp16
 from export.half_weights import halve_weights
 from export.parity import BATCH_SIZES, INT8_BOUNDS, Bounds, checked, compare, largest_drift
 from export.range_feeds import Feed, sample
+from export.sessions import cpu_session
 from export.split_graph import SplitModules, export_part
-from export.split_runner import Logits, SplitList, SplitRunner, in_parts
+from export.split_runner import Ids, Logits, SplitList, SplitRunner, in_parts
 from relevance.bundle import SPLIT_PARTS, Precision, SplitPart, sha256_of
 from relevance.split_inputs import encoder_inputs
 
@@ -30,6 +32,8 @@ BOUNDS: dict[Precision, Bounds] = {
     # Each product by itself (`in_parts` mixes their lengths): no bit depends on the batch, so no rounding does.
     "int8": INT8_BOUNDS,
 }
+PADDING_DRIFT = 1e-4
+"""How far padding may move a number of the encoder's states in fp32: ten times what rounding does."""
 LISTS_TO_LEARN_FROM = 60
 """Each gives one query and some dozen products to the ranges."""
 
@@ -62,6 +66,7 @@ def export_split_bundle(
         exact: Files = {part: building / f"{part}.onnx" for part in SPLIT_PARTS}
         for part in SPLIT_PARTS:
             export_part(source.modules, part, exact[part], longest)
+        check_padding(exact["encoder"], [ids for judged in lists for ids in judged.products], source.pad_id, longest)
         parity = {"fp32": _parity(source, exact, "fp32", lists)}
         graphs: dict[Precision, Files] = {"fp32": exact}
         lowering: dict[Precision, Callable[[SplitSource, Files], Files]] = {"int8": _to_int8, "fp16": _to_fp16}
@@ -127,6 +132,26 @@ def _parity(source: SplitSource, files: Files, precision: Precision, lists: Sequ
     targets = [judged.targets for judged in lists]
     parity = compare(targets, reference, measured, drift_of(runner, lists, measured))
     return checked(parity, files["joint"].name, precision, BOUNDS[precision])
+
+
+def check_padding(encoder: Path, texts: Sequence[Ids], pad_id: int, longest: int) -> None:
+    """ParityError if a text's states move when it is padded to `longest`; all other comparisons encode each text alone.
+
+    A service encodes texts of many lengths together, and a record must not depend on those beside it.
+    """
+    session = cpu_session(encoder)
+    drift = 0.0
+    for ids in sample(texts):
+        feeds = encoder_inputs([ids], pad_id), encoder_inputs([ids], pad_id, (1, longest))
+        alone, padded = (session.run(["hidden"], feed)[0][:, : len(ids)] for feed in feeds)
+        # Not the larger of two: that would leave out nan.
+        drift = float(np.maximum(drift, np.abs(alone - padded).max()))
+    if not drift <= PADDING_DRIFT:
+        raise ParityError(
+            f"{encoder.name}: a text's states move by {drift:.4g} with the padding behind it (bound: at most "
+            f"{PADDING_DRIFT:g}): attention scores are so large that padding has a weight among them; train the "
+            "student anew at a lower learning rate, or from another backbone"
+        )
 
 
 def drift_of(runner: SplitRunner, lists: Sequence[SplitList], in_batches: Sequence[Logits]) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, numpy_helper
 
 from export.bundle import BundleOutput
@@ -14,6 +15,7 @@ from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
 from relevance.template import FieldBudget
 from tests.conftest import SplitBundles
 from tests.tiny_split import TEMPLATE, split_parts, write_split_bundle
+from training.models.split.graphs import EncoderGraph
 
 
 @pytest.mark.parametrize("joint_layers", [1, 2, 3])
@@ -54,6 +56,18 @@ def test_graphs_of_another_student_are_refused(tmp_path: Path) -> None:
             request,
             BundleOutput(tmp_path / "bundle", lambda _: "# x\n"),
         )
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_student_whose_attention_sees_padding_is_refused(tmp_path: Path) -> None:
+    source, lists, request = split_parts(tmp_path / "checkpoint")
+    encoder = source.modules.encoder
+    assert isinstance(encoder, EncoderGraph)
+    with torch.no_grad():
+        for layer in encoder.student.model.encoder.layer:
+            layer.attention.self.query.weight.mul_(100.0)
+    with pytest.raises(ParityError, match=r"encoder\.onnx: a text's states move by .* with the padding behind it"):
+        export_split_bundle(source, lists, request, BundleOutput(tmp_path / "bundle", lambda _: "# x\n"))
     assert not (tmp_path / "bundle").exists()
 
 
