@@ -12,6 +12,7 @@ from export.bundle import BundleOutput
 from export.errors import ParityError
 from export.split_bundle import export_split_bundle
 from relevance.bundle import SPLIT_PARTS, Bundle, load_bundle
+from relevance.padding import PADDING_SCORE
 from relevance.template import FieldBudget
 from tests.conftest import SplitBundles
 from tests.tiny_split import TEMPLATE, split_parts, write_split_bundle
@@ -69,6 +70,18 @@ def test_a_student_whose_attention_sees_padding_is_refused(tmp_path: Path) -> No
     with pytest.raises(ParityError, match=r"encoder\.onnx: a text's states move by .* with the padding behind it"):
         export_split_bundle(source, lists, request, BundleOutput(tmp_path / "bundle", lambda _: "# x\n"))
     assert not (tmp_path / "bundle").exists()
+
+
+def test_encoder_and_products_of_a_bundle_are_made_for_a_cpu(split_bundles: SplitBundles) -> None:
+    """Padding has the score that processors do not stop at, and biases are added by the products before them."""
+    for part in SPLIT_PARTS:
+        nodes = onnx.load(str(split_bundles().split_path("int8", part))).graph.node
+        attentions = [node for node in nodes if node.op_type == "QAttention"]
+        assert bool(attentions) == (part == "encoder")
+        for node in attentions:
+            scores = [item.f for item in node.attribute if item.name == "mask_filter_value"]
+            assert scores == [PADDING_SCORE]
+        assert "BiasGelu" not in {node.op_type for node in nodes}
 
 
 def test_a_student_without_late_interaction_has_the_same_graphs(tmp_path: Path) -> None:
