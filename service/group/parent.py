@@ -89,6 +89,8 @@ class Parent:
     _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
     _listening: Sequence[socket.socket] = ()
     _accepting: bool = False
+    _waiting: socket.socket | None = None
+    """A connection that was accepted and that no replica can take yet."""
     _restarts: list[Restart] = field(default_factory=list)
     _failures: dict[int, int] = field(default_factory=dict)
     _ending: bool = False
@@ -154,6 +156,8 @@ class Parent:
             replica.ready = True
             self._failures.pop(replica.member.number, None)
             self._next_is_due()
+        if self._waiting is not None:
+            self._place(self._waiting)
 
     def _next_is_due(self) -> None:
         """The next replica once one is ready, so that each is tuned by itself; then the port."""
@@ -166,30 +170,48 @@ class Parent:
             for one in self._listening:
                 one.setblocking(False)
             logger.info("%d replicas running on %s", len(self.replicas), ", ".join(map(_url, self._listening)))
-        self._accept_connections(True)
+            self._accept_connections(True)
 
     def _accept_connections(self, wanted: bool) -> None:
-        if wanted != self._accepting:
-            for one in self._listening:
-                if wanted:
-                    self._on(one, lambda one=one: self._accept(one))  # type: ignore[misc]  # bound at once
-                else:
-                    self._selector.unregister(one)
-            self._accepting = wanted
+        if wanted == self._accepting:
+            return
+        for one in self._listening:
+            if wanted:
+                self._on(one, lambda one=one: self._accept(one))  # type: ignore[misc]  # bound at once
+            else:
+                self._selector.unregister(one)
+        self._accepting = wanted
 
     def _accept(self, listening: socket.socket) -> None:
+        if self._waiting is not None:
+            # Of two addresses that had one each the other's was first, and waits.
+            return
         try:
             connection, _ = listening.accept()
         except OSError:
             # It was given up before it was accepted.
             return
-        with connection:
-            for replica in by_connections(self.replicas):
-                if hand_over(replica.channel, connection):
-                    replica.connections += 1
-                    return
-        # The others wait in the backlog until a replica is ready again.
-        self._accept_connections(False)
+        self._place(connection)
+
+    def _place(self, connection: socket.socket) -> None:
+        """Hand it over. Where none is ready, or every channel is full, it waits, and those after it in the backlog."""
+        placed = self._hand_over(connection)
+        if placed:
+            connection.close()
+        self._waiting = None if placed else connection
+        self._accept_connections(placed)
+        for replica in self.replicas:
+            room = selectors.EVENT_WRITE if replica.ready and not placed else 0
+            key = self._selector.get_key(replica.channel)
+            if key.events != selectors.EVENT_READ | room:
+                self._selector.modify(replica.channel, selectors.EVENT_READ | room, key.data)
+
+    def _hand_over(self, connection: socket.socket) -> bool:
+        for replica in by_connections(self.replicas):
+            if hand_over(replica.channel, connection):
+                replica.connections += 1
+                return True
+        return False
 
     def _gone(self, replica: Replica) -> None:
         self._selector.unregister(replica.channel)

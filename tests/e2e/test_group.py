@@ -79,6 +79,20 @@ def test_a_replica_that_is_killed_comes_again_and_the_other_serves_meanwhile(gro
         assert group.score("red", ["good"]).status_code == 200
 
 
+def test_connections_that_replicas_cannot_take_now_wait_for_them(group: ServerProcess) -> None:
+    for pid in pids_of(group):
+        os.kill(pid, signal.SIGSTOP)
+    with ExitStack() as stack:
+        address = ("127.0.0.1", group.port)
+        # More than both channels hold.
+        clients = [stack.enter_context(socket.create_connection(address, SECONDS)) for _ in range(700)]
+        for pid in pids_of(group):
+            os.kill(pid, signal.SIGCONT)
+        for client in clients:
+            client.sendall(b"GET /livez HTTP/1.1\r\nhost: aisle\r\n\r\n")
+        assert {client.recv(12) for client in clients} == {b"HTTP/1.1 200"}
+
+
 def test_under_load_sigterm_leaves_nobody_without_an_answer(group: ServerProcess) -> None:
     with ThreadPoolExecutor(16) as pool:
         large = [pool.submit(group.score, "red", titles(MANY, start=MANY * number)) for number in range(4)]
