@@ -17,6 +17,7 @@ import uvicorn
 from service.address import listen
 from service.app import Service, create_app
 from service.connection import Connection, ConnectionRules, connection_class
+from service.group.channel import Teller
 from service.group.handed import HandedConnections, counted_class
 from service.group.member import Member
 from service.signals import SIGNALS, exit_at_once
@@ -54,12 +55,14 @@ class DrainingServer(uvicorn.Server):
     async def _join(self, member: Member) -> None:
         """Take connections of the parent's, and of the other replicas."""
         channel = member.take_channel()
+        channel.setblocking(False)
+        teller = Teller(channel)
         await super().startup([member.listen()])
-        kind = counted_class(cast(type[Connection], self.config.http_protocol_class), channel)
+        kind = counted_class(cast(type[Connection], self.config.http_protocol_class), teller)
         make = partial(
             kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
         )
-        HandedConnections(channel, make, parent_gone=self._on_signal).start()
+        HandedConnections(channel, teller, make, parent_gone=self._on_signal).start()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import Counter
-from contextlib import suppress
 from typing import Final
 
 READY: Final = b"R"
@@ -44,10 +44,35 @@ def take_over(channel: socket.socket) -> list[socket.socket] | None:
     return [socket.socket(fileno=handle) for handle in handles] if data else None
 
 
-def tell(channel: socket.socket, event: bytes) -> None:
-    """Send an event. A parent that is gone is noticed where connections are taken over."""
-    with suppress(OSError):
-        channel.send(event)
+class Teller:
+    """Sends events from the running event loop; those that the channel has no room for go once it has.
+
+    None may be lost: the parent would count a closed connection for ever. A parent that is gone is noticed where
+    connections are taken over.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._untold = b""
+
+    def tell(self, event: bytes) -> None:
+        """Send an event behind all earlier ones."""
+        first = not self._untold
+        self._untold += event
+        if first:
+            self._send()
+
+    def _send(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(self._channel)
+        try:
+            self._untold = self._untold[self._channel.send(self._untold) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._untold = b""
+        if self._untold:
+            loop.add_writer(self._channel, self._send)
 
 
 def events(channel: socket.socket) -> Counter[bytes] | None:

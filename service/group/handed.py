@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 
 from service.connection import Connection
-from service.group.channel import CLOSED, READY, take_over, tell
+from service.group.channel import CLOSED, READY, Teller, take_over
 
 MakeConnection = Callable[[], asyncio.Protocol]
 
@@ -15,17 +15,19 @@ MakeConnection = Callable[[], asyncio.Protocol]
 class HandedConnections:
     """Takes connections from a channel, from `start` on; `parent_gone` is called when there is no parent any more."""
 
-    def __init__(self, channel: socket.socket, make: MakeConnection, parent_gone: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: socket.socket, teller: Teller, make: MakeConnection, parent_gone: Callable[[], None]
+    ) -> None:
         self._channel = channel
+        self._teller = teller
         self._make = make
         self._parent_gone = parent_gone
         self._taking: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
         """Tell the parent that it is ready, and take what comes."""
-        self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self._take)
-        tell(self._channel, READY)
+        self._teller.tell(READY)
 
     def stop(self) -> None:
         """Take no more."""
@@ -50,15 +52,15 @@ class HandedConnections:
         except OSError:
             # The client has left meanwhile.
             connection.close()
-            tell(self._channel, CLOSED)
+            self._teller.tell(CLOSED)
 
 
-def counted_class(base: type[Connection], channel: socket.socket) -> type[Connection]:
+def counted_class(base: type[Connection], teller: Teller) -> type[Connection]:
     """Connections that tell the parent of their end."""
 
     class Counted(base):  # type: ignore[valid-type, misc]
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            tell(channel, CLOSED)
+            teller.tell(CLOSED)
 
     return Counted
