@@ -60,6 +60,12 @@ def by_connections(replicas: Iterable[Replica]) -> Sequence[Replica]:
     return sorted((one for one in replicas if one.ready), key=lambda one: (one.connections, one.member.number))
 
 
+def rest_after(failures: int) -> float:
+    """Seconds to wait where a replica has ended so many times more without having been ready."""
+    # A power that is far past the longest rest is one that no float can hold, in the end.
+    return min(LONGEST_REST, 2.0 ** min(failures, 10))
+
+
 def run_group(settings: Settings) -> int:
     """Serve until asked to end; the exit code. SettingsError where that many replicas cannot be."""
     cores = usable_cores(settings.cores)
@@ -231,7 +237,7 @@ class Parent:
             self._end(signal.SIGTERM)
             return
         failures = self._failures[number] = self._failures.get(number, -1) + 1
-        rest = min(LONGEST_REST, 2.0**failures)
+        rest = rest_after(failures)
         logger.error("a replica has ended", extra={"fields": {"replica": number, "code": code, "again_in": rest}})
         self._restarts.append(Restart(number, time.monotonic() + rest))
 
