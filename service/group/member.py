@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 from service.settings import PREFIX, Settings
@@ -28,12 +27,12 @@ SHARED_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of `replicas`, by its number; the descriptor of its channel; the folder of all replicas' own sockets."""
+    """One of `replicas`, by its number; the descriptor of its channel; a name that no other group has."""
 
     number: int
     replicas: int
     channel: int
-    folder: str
+    group: str
 
     def take_channel(self) -> socket.socket:
         """Its end of the channel, for the one who hears what comes over it."""
@@ -41,20 +40,18 @@ class Member:
 
     def listen(self) -> socket.socket:
         """Listen where the other replicas find this one."""
-        place = self.place_of(self.number)
-        place.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX)
-        listening.bind(str(place))
+        listening.bind(self.place_of(self.number))
         listening.listen()
         return listening
 
-    def others(self) -> dict[int, Path]:
+    def others(self) -> dict[int, str]:
         """Where the other replicas listen, by number."""
         return {number: self.place_of(number) for number in range(self.replicas) if number != self.number}
 
-    def place_of(self, number: int) -> Path:
-        """The socket of a replica."""
-        return Path(self.folder) / f"{number}.sock"
+    def place_of(self, number: int) -> str:
+        """The address of a replica: an abstract one, as no folder may be writable, and nothing is to be left in it."""
+        return f"\0aisle-{self.group}-{number}"
 
 
 def member_of_group() -> Member | None:

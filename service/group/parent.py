@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import selectors
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -75,8 +75,7 @@ def run_group(settings: Settings) -> int:
             "give it more of them, or start fewer replicas"
         )
     check_address(settings.host, settings.port)
-    with tempfile.TemporaryDirectory(prefix="aisle-") as folder:
-        return Parent(settings, cores, folder).run()
+    return Parent(settings, cores).run()
 
 
 def _url(listening: socket.socket) -> str:
@@ -90,8 +89,8 @@ class Parent:
 
     settings: Settings
     cores: int
-    folder: str
     replicas: list[Replica] = field(default_factory=list)
+    _group: str = field(default_factory=secrets.token_hex)
     _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
     _listening: Sequence[socket.socket] = ()
     _accepting: bool = False
@@ -139,7 +138,7 @@ class Parent:
 
     def _start(self, number: int) -> None:
         ours, theirs = open_channel()
-        member = Member(number, self.settings.replicas, theirs.fileno(), self.folder)
+        member = Member(number, self.settings.replicas, theirs.fileno(), self._group)
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-m", "service"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
+import socket
 from typing import Final
 
 from service.exposition import Exposition
@@ -26,28 +26,41 @@ class Siblings:
 
     async def complete(self, own: Exposition, accept: str) -> Exposition:
         """The metrics of all replicas that answer, in the format of `own`, which `accept` has led to."""
-        asked = [self._ask(place, accept) for place in self._places.values()]
+        asked = [self._ask(number, place, accept) for number, place in self._places.items()]
         answers = dict(zip(self._places, await asyncio.gather(*asked), strict=True))
         texts = {number: text for number, text in answers.items() if text is not None} | {
             self._number: own.text.decode()
         }
         return own._replace(text=merged(dict(sorted(texts.items()))).encode())
 
-    async def _ask(self, place: Path, accept: str) -> str | None:
+    async def _ask(self, number: int, place: str, accept: str) -> str | None:
         """A replica's own metrics; None if it does not answer: it may be starting again."""
         try:
             async with asyncio.timeout(SECONDS):
-                reader, writer = await asyncio.open_unix_connection(str(place))
+                reader, writer = await asyncio.open_unix_connection(sock=_connected(place))
                 try:
                     writer.write(_request(accept))
                     reply = await reader.read(-1)
                 finally:
                     writer.close()
         except (OSError, TimeoutError) as error:
-            logger.warning("a replica tells no metrics", extra={"fields": {"place": str(place), "error": repr(error)}})
+            logger.warning("a replica tells no metrics", extra={"fields": {"replica": number, "error": repr(error)}})
             return None
         head, _, body = reply.partition(b"\r\n\r\n")
         return body.decode() if head.split(b" ")[1:2] == [b"200"] else None
+
+
+def _connected(place: str) -> socket.socket:
+    """Here and not by the loop: uvloop takes an abstract address for an empty one."""
+    connecting = socket.socket(socket.AF_UNIX)
+    try:
+        # It waits in the other's backlog or is refused, both at once.
+        connecting.setblocking(False)
+        connecting.connect(place)
+    except OSError:
+        connecting.close()
+        raise
+    return connecting
 
 
 def _request(accept: str) -> bytes:

@@ -27,6 +27,5 @@ def metrics_router(metrics: Metrics, siblings: Siblings | None = None) -> APIRou
 
 
 def _comes_from_sibling(request: Request) -> bool:
-    """A socket of a file has no port."""
-    _, port = request.scope["server"]
-    return port is None
+    """What comes over TCP has come to an address."""
+    return request.scope["server"] is None

@@ -118,6 +118,16 @@ def test_a_parent_that_is_killed_takes_its_replicas_with_it(group: ServerProcess
         group.wait_until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]  # bound at once
 
 
+def test_no_temporary_folder_is_needed(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with serving(bundle, replicas=REPLICAS) as server:
+        assert {f"aisle_tuned_sessions|{number}" for number in range(REPLICAS)} <= set(server.metrics())
+        server.terminate(signal.SIGKILL)
+    assert list(folder.glob("aisle*")) == []
+
+
 def test_what_keeps_a_replica_from_starting_is_told_once_and_ends_the_group(tmp_path: Path) -> None:
     code, lines = failing_start(tmp_path / "none", replicas=REPLICAS)
     told = [line for line in lines if "does not start" in line]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +8,8 @@ from service.group.member import VARIABLE, Member, environment_of, member_of_gro
 from service.settings import Settings
 
 
-def member(number: int = 0, replicas: int = 2, folder: str = "/none") -> Member:
-    return Member(number, replicas, channel=7, folder=folder)
+def member(number: int = 0, replicas: int = 2, group: str = "none") -> Member:
+    return Member(number, replicas, channel=7, group=group)
 
 
 @given(cores=st.integers(1, 200), replicas=st.integers(1, 200))
@@ -42,9 +40,9 @@ def test_a_process_by_itself_is_no_member(monkeypatch: pytest.MonkeyPatch) -> No
     assert member_of_group() is None
 
 
-def test_a_replica_listens_where_the_others_find_it_also_when_started_again(tmp_path: Path) -> None:
-    first, second = (member(number, folder=str(tmp_path)) for number in range(2))
+def test_a_replica_listens_where_the_others_find_it_also_when_started_again() -> None:
+    first, second = (member(number, group="test-of-listening") for number in range(2))
     assert second.others() == {0: first.place_of(0)}
     for _ in range(2):
         with first.listen() as listening:
-            assert listening.getsockname() == str(second.others()[0])
+            assert listening.getsockname() == second.others()[0].encode()
