@@ -230,14 +230,17 @@ class Parent:
         if self._ending:
             return
         number = replica.member.number
+        fields = {"replica": number, "code": code}
         if not self._listening:
-            # It has told why.
-            self._exit_code = code or 1
+            if code < 0:
+                # Otherwise it has told why.
+                logger.error("a replica was killed before it was ready", extra={"fields": fields})
+            self._exit_code = max(code, 1)
             self._end(signal.SIGTERM)
             return
         failures = self._failures[number] = self._failures.get(number, -1) + 1
         rest = rest_after(failures)
-        logger.error("a replica has ended", extra={"fields": {"replica": number, "code": code, "again_in": rest}})
+        logger.error("a replica has ended", extra={"fields": fields | {"again_in": rest}})
         self._restarts.append(Restart(number, time.monotonic() + rest))
 
     def _until_restart(self) -> float | None:

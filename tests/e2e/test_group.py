@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from service.cores import usable_cores
-from tests.e2e.server_process import MANY, SECONDS, SLOW, ServerProcess, failing_start, serving, titles
+from tests.e2e.server_process import MANY, ROOT, SECONDS, SLOW, ServerProcess, command, failing_start, serving, titles
 from tests.e2e.test_sigterm import ask_until_refused
 
 REPLICAS = 2
@@ -134,6 +135,18 @@ def test_what_keeps_a_replica_from_starting_is_told_once_and_ends_the_group(tmp_
     assert code == 1
     assert len(told) == 1
     assert "none" in told[0]
+
+
+def test_a_replica_that_is_killed_before_it_is_ready_is_told_and_ends_the_group(bundle: Path) -> None:
+    arguments, environment = command(bundle, replicas=REPLICAS)
+    with subprocess.Popen(arguments, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        while not (started := children.read_text().split()):
+            assert parent.poll() is None
+        os.kill(int(started[0]), signal.SIGKILL)
+        _, told = parent.communicate(timeout=SECONDS)
+    assert parent.returncode == 1
+    assert '"a replica was killed before it was ready", "replica": 0, "code": -9' in told
 
 
 def test_a_port_that_is_taken_is_told_before_any_replica_starts(bundle: Path) -> None:
