@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 
-import service.environment  # noqa: F401  # before what reads the environment when it is imported
 from service.address import check_address
 from service.app import create_service
 from service.draining_server import DrainingServer

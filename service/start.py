@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+import service.environment  # noqa: F401  # before what reads the environment when it is imported
 from relevance.bundle import BundleError
 from service.errors import StartupError
 from service.logs import configure_logging

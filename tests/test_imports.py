@@ -55,6 +55,6 @@ def test_what_is_deployed_names_no_training_library(floor: str) -> None:
 
 def test_starting_the_service_loads_no_training_library() -> None:
     # Through any chain of imports, in a fresh interpreter.
-    code = "import sys, service.app, service.start; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = "import sys, service.start, service.serving; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not HEAVY & set(loaded.stdout.split())

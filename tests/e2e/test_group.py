@@ -35,7 +35,10 @@ def pids_of(server: ServerProcess) -> list[int]:
 
 
 def is_gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text()
+    try:
+        return " Z " in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_each_connection_goes_to_the_replica_with_the_fewest_and_the_metrics_are_of_all(group: ServerProcess) -> None:

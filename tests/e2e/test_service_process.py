@@ -236,12 +236,12 @@ def test_a_taken_port_stops_the_start(bundle: Path, server: ServerProcess) -> No
 
 def test_a_port_that_is_taken_while_the_model_is_loaded_stops_the_start(bundle: Path) -> None:
     script = (
-        "import socket, sys, service.start as start\n"
-        "load, taken = start.load, []\n"
+        "import socket, sys, service.start as start, service.serving as serving\n"
+        "load, taken = serving.load, []\n"
         "def load_and_lose_the_port(settings):\n"
         "    taken.append(socket.create_server((settings.host, settings.port)))\n"
         "    return load(settings)\n"
-        "start.load = load_and_lose_the_port\n"
+        "serving.load = load_and_lose_the_port\n"
         "sys.exit(start.run())"
     )
     with socket.socket() as free:
@@ -265,8 +265,8 @@ def json_level(line: str) -> str | None:
 def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
     # By a handler of its own: for process 1 of a container there is no other.
     script = (
-        "import os, time, service.__main__ as command, service.start\n"
-        f"service.start.load = lambda settings: (os.kill(os.getpid(), {number:d}), time.sleep(60))\n"
+        "import os, time, service.__main__ as command, service.start, service.serving\n"
+        f"service.serving.load = lambda settings: (os.kill(os.getpid(), {number:d}), time.sleep(60))\n"
         "command.main()"
     )
     arguments = [sys.executable, "-c", script]
@@ -276,13 +276,14 @@ def test_a_signal_before_the_port_opens_ends_it(number: signal.Signals) -> None:
 
 def test_a_propagator_that_is_not_installed_is_no_matter_of_ours() -> None:
     environment = {**os.environ, "OTEL_PROPAGATORS": "tracecontext,b3"}
-    arguments = [sys.executable, "-c", "import service.start"]
+    arguments = [sys.executable, "-c", "import service.start, service.serving"]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_serving_never_imports_what_only_training_needs() -> None:
-    script = "import sys, service.start; print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    imported = "import sys, service.start, service.serving"
+    script = f"{imported}; print(sorted({{'torch', 'transformers', 'onnx'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -102,6 +102,7 @@ def test_without_the_packages_the_start_fails_in_one_line(bundle: Path) -> None:
 
 
 def test_starting_without_tracing_loads_none_of_it() -> None:
-    script = "import sys, service.start; print([name for name in sys.modules if 'otel' in name or '.sdk' in name])"
+    imported = "import sys, service.start, service.serving"
+    script = f"{imported}; print([name for name in sys.modules if 'otel' in name or '.sdk' in name])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
