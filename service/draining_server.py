@@ -20,7 +20,7 @@ from service.connection import Connection, ConnectionRules, connection_class
 from service.group.channel import Teller
 from service.group.handed import HandedConnections, counted_class
 from service.group.member import Member
-from service.signals import SIGNALS, exit_at_once
+from service.signals import ASKED_AGAIN, SIGNALS, exit_at_once
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class DrainingServer(uvicorn.Server):
         make = partial(
             kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
         )
-        HandedConnections(channel, teller, make, parent_gone=self._on_signal).start()
+        HandedConnections(channel, teller, make, parent_gone=self._drain).start()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -76,9 +76,15 @@ class DrainingServer(uvicorn.Server):
             self._asked_to_end = True
             loop.call_soon_threadsafe(self._on_signal)
 
+        def heed_once(*_: object) -> None:
+            if not self._asked_to_end:
+                heed()
+
         # Not by the loop's own means: a handler that it removes leaves a moment in which there is none.
         for number in SIGNALS:
-            signal.signal(number, heed)
+            signal.signal(number, heed if self._service.member is None else heed_once)
+        if self._service.member is not None:
+            signal.signal(ASKED_AGAIN, heed)
         signal.signal(signal.SIGALRM, _exit_now)
         try:
             yield
@@ -88,9 +94,13 @@ class DrainingServer(uvicorn.Server):
             else:
                 exit_at_once()
 
-    def _on_signal(self) -> None:
+    def _drain(self) -> None:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain_and_exit())
+
+    def _on_signal(self) -> None:
+        if self._draining is None:
+            self._drain()
         elif self._giving_up is None:
             # Once the accepted requests are told so, none is left to wait for, and the end takes its usual course.
             self._giving_up = asyncio.create_task(self._service.give_up())

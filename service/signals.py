@@ -13,6 +13,9 @@ _HUNG_UP = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.
 """Its terminal is gone; nohup and its like have that ignored, and so it stays."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, *_HUNG_UP)
+ASKED_AGAIN = signal.SIGUSR1
+"""The second one, as the parent of a group tells its replicas. Theirs may be the first one twice: systemd, for one,
+signals all processes of a service, and the parent passes on what it got."""
 
 
 def exit_at_once(when: str = "before it was ready") -> None:

@@ -24,7 +24,7 @@ from service.errors import SettingsError
 from service.group.channel import CLOSED, READY, events, hand_over, open_channel
 from service.group.member import Member, environment_of
 from service.settings import PREFIX, Settings
-from service.signals import SIGNALS
+from service.signals import ASKED_AGAIN, SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -131,10 +131,11 @@ class Parent:
         self._selector.register(readable, selectors.EVENT_READ, then)
 
     def _end(self, number: signal.Signals) -> None:
+        passed_on = ASKED_AGAIN if self._ending else number
         self._ending = True
         self._restarts.clear()
         for replica in self.replicas:
-            replica.process.send_signal(number)
+            replica.process.send_signal(passed_on)
 
     def _start(self, number: int) -> None:
         ours, theirs = open_channel()

@@ -115,6 +115,25 @@ def test_under_load_sigterm_leaves_nobody_without_an_answer(group: ServerProcess
     assert {(reply.status_code, reply.json()["code"]) for reply in refused} == {(503, "draining")}
 
 
+def test_a_signal_to_every_process_is_one_signal_and_a_second_to_the_parent_is_the_second(group: ServerProcess) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        large = [pool.submit(group.score, "red", titles(MANY, start=MANY * number)) for number in range(2)]
+        group.wait_until(
+            lambda: sum(v for k, v in group.metrics().items() if k.startswith("aisle_in_flight_requests")) >= 2
+        )
+        # As systemd does; the parent's own may come before or after.
+        group.terminate()
+        for pid in pids_of(group):
+            for _ in range(3):
+                os.kill(pid, signal.SIGTERM)
+        group.wait_until(lambda: group.http.get("/readyz").status_code == 503)
+        assert not any(future.done() for future in large)
+        group.terminate()
+        told = [future.result() for future in large]
+    assert [(reply.status_code, reply.json()["code"]) for reply in told] == [(503, "draining")] * 2
+    assert group.exit_code() == 0
+
+
 def test_a_parent_that_is_killed_takes_its_replicas_with_it(group: ServerProcess) -> None:
     replicas = pids_of(group)
     group.terminate(signal.SIGKILL)
