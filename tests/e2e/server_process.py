@@ -112,10 +112,13 @@ class ServerProcess:
         """Of the process."""
         return self._process.pid
 
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
+    def runs_for(self, seconds: float) -> bool:
+        """Whether it has not ended within so long."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
     def exit_code(self) -> int:
         """Wait for the end."""
