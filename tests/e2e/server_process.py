@@ -48,9 +48,9 @@ def command(directory: Path, module: str = "service", **settings: object) -> tup
     return [sys.executable, "-W", "error", "-m", module], environment
 
 
-def failing_start(directory: Path, **settings: object) -> tuple[int, list[str]]:
+def failing_start(directory: Path, module: str = "service", **settings: object) -> tuple[int, list[str]]:
     """Exit code and lines of standard error of a process that is expected not to start."""
-    arguments, environment = command(directory, **settings)
+    arguments, environment = command(directory, module, **settings)
     ended = subprocess.run(
         arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
     )

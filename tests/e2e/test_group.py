@@ -14,17 +14,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cores import usable_cores
 from tests.e2e.server_process import MANY, ROOT, SECONDS, SLOW, ServerProcess, command, failing_start, serving, titles
 from tests.e2e.test_sigterm import ask_until_refused
 
 REPLICAS = 2
-pytestmark = pytest.mark.skipif(usable_cores() < REPLICAS, reason="a group needs a core for each replica")
+GROUP = "tests.e2e.group_service"
 
 
 @pytest.fixture
 def group(bundle: Path) -> Iterator[ServerProcess]:
-    with serving(bundle, replicas=REPLICAS, **SLOW) as started:
+    with serving(bundle, GROUP, replicas=REPLICAS, **SLOW) as started:
         yield started
 
 
@@ -116,10 +115,11 @@ def test_under_load_sigterm_leaves_nobody_without_an_answer(group: ServerProcess
 
 
 def test_a_signal_to_every_process_is_one_signal_and_a_second_to_the_parent_is_the_second(group: ServerProcess) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        large = [pool.submit(group.score, "red", titles(MANY, start=MANY * number)) for number in range(2)]
+    many = 8
+    with ThreadPoolExecutor(many) as pool:
+        large = [pool.submit(group.score, "red", titles(MANY, start=MANY * number)) for number in range(many)]
         group.wait_until(
-            lambda: sum(v for k, v in group.metrics().items() if k.startswith("aisle_in_flight_requests")) >= 2
+            lambda: sum(v for k, v in group.metrics().items() if k.startswith("aisle_in_flight_requests")) >= many
         )
         # As systemd does; the parent's own may come before or after.
         group.terminate()
@@ -127,10 +127,14 @@ def test_a_signal_to_every_process_is_one_signal_and_a_second_to_the_parent_is_t
             for _ in range(3):
                 os.kill(pid, signal.SIGTERM)
         group.wait_until(lambda: group.http.get("/readyz").status_code == 503)
-        assert not any(future.done() for future in large)
+        answered = [future.result() for future in large if future.done()]
         group.terminate()
-        told = [future.result() for future in large]
-    assert [(reply.status_code, reply.json()["code"]) for reply in told] == [(503, "draining")] * 2
+        replies = [future.result() for future in large]
+    assert {reply.status_code for reply in answered} <= {200}
+    given_up = [reply.json()["code"] for reply in replies if reply.status_code == 503]
+    assert given_up == ["draining"] * len(given_up)
+    assert given_up
+    assert {reply.status_code for reply in replies} <= {200, 503}
     assert group.exit_code() == 0
 
 
@@ -145,14 +149,14 @@ def test_no_temporary_folder_is_needed(bundle: Path, tmp_path: Path, monkeypatch
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    with serving(bundle, replicas=REPLICAS) as server:
+    with serving(bundle, GROUP, replicas=REPLICAS) as server:
         assert {f"aisle_tuned_sessions|{number}" for number in range(REPLICAS)} <= set(server.metrics())
         server.terminate(signal.SIGKILL)
     assert list(folder.glob("aisle*")) == []
 
 
 def test_what_keeps_a_replica_from_starting_is_told_once_and_ends_the_group(tmp_path: Path) -> None:
-    code, lines = failing_start(tmp_path / "none", replicas=REPLICAS)
+    code, lines = failing_start(tmp_path / "none", GROUP, replicas=REPLICAS)
     told = [line for line in lines if "does not start" in line]
     assert code == 1
     assert len(told) == 1
@@ -160,7 +164,7 @@ def test_what_keeps_a_replica_from_starting_is_told_once_and_ends_the_group(tmp_
 
 
 def test_a_replica_that_is_killed_before_it_is_ready_is_told_and_ends_the_group(bundle: Path) -> None:
-    arguments, environment = command(bundle, replicas=REPLICAS)
+    arguments, environment = command(bundle, GROUP, replicas=REPLICAS)
     with subprocess.Popen(arguments, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as parent:
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
         while not (started := children.read_text().split()):
@@ -175,7 +179,7 @@ def test_a_port_that_is_taken_is_told_before_any_replica_starts(bundle: Path) ->
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        code, lines = failing_start(bundle, replicas=REPLICAS, port=taken.getsockname()[1])
+        code, lines = failing_start(bundle, GROUP, replicas=REPLICAS, port=taken.getsockname()[1])
     assert code == 1
     assert len(lines) == 1
     assert "nothing can listen" in lines[0]
@@ -187,8 +191,14 @@ def test_more_replicas_than_cores_are_refused(bundle: Path) -> None:
     assert "AISLE_REPLICAS (10000)" in line
 
 
-def test_a_signal_while_replicas_start_ends_all(bundle: Path) -> None:
-    with serving(bundle, replicas=REPLICAS) as server:
-        server.terminate(signal.SIGINT)
-        assert server.exit_code() == 0
-    assert SECONDS
+def test_a_signal_while_the_second_replica_starts_ends_both(bundle: Path) -> None:
+    arguments, environment = command(bundle, GROUP, replicas=REPLICAS)
+    with subprocess.Popen(arguments, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        while len(started := children.read_text().split()) < REPLICAS:
+            assert parent.poll() is None
+        parent.send_signal(signal.SIGINT)
+        _, told = parent.communicate(timeout=SECONDS)
+    assert parent.returncode == 0
+    assert "running on" not in told
+    assert all(is_gone(int(pid)) for pid in started)
