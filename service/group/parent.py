@@ -7,22 +7,19 @@ passed on: at the first the replicas drain, and go on getting connections, so th
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.address import check_address, listen
 from service.cores import usable_cores
 from service.errors import SettingsError
-from service.group.channel import CLOSED, READY, events, hand_over, open_channel
-from service.group.member import Member, environment_of
+from service.group.channel import CLOSED, READY, events, hand_over
+from service.group.replica import Replica, by_connections, rest_after, start_replica
 from service.settings import PREFIX, Settings
 from service.signals import ASKED_AGAIN, SIGNALS
 
@@ -30,21 +27,6 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 2048
 """Connections that wait to be accepted; uvicorn's own number."""
-LONGEST_REST = 30.0
-"""Seconds before a replica that does not come up is started again; the first time it is one."""
-END_SECONDS = 5.0
-"""How long a replica whose channel is closed may take to be gone."""
-
-
-@dataclass(slots=True, eq=False)
-class Replica:
-    """A started process, and the connections that it has."""
-
-    member: Member
-    process: subprocess.Popen[bytes]
-    channel: socket.socket
-    ready: bool = False
-    connections: int = 0
 
 
 @dataclass(slots=True)
@@ -53,17 +35,6 @@ class Restart:
 
     number: int
     due: float
-
-
-def by_connections(replicas: Iterable[Replica]) -> Sequence[Replica]:
-    """Those that are ready, the one with the fewest connections first."""
-    return sorted((one for one in replicas if one.ready), key=lambda one: (one.connections, one.member.number))
-
-
-def rest_after(failures: int) -> float:
-    """Seconds to wait where a replica has ended so many times more without having been ready."""
-    # A power that is far past the longest rest is one that no float can hold, in the end.
-    return min(LONGEST_REST, 2.0 ** min(failures, 10))
 
 
 def run_group(settings: Settings) -> int:
@@ -138,19 +109,9 @@ class Parent:
             replica.process.send_signal(passed_on)
 
     def _start(self, number: int) -> None:
-        ours, theirs = open_channel()
-        member = Member(number, self.settings.replicas, theirs.fileno(), self._group)
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "service"],
-                env=environment_of(member, self.settings, self.cores, os.environ),
-                pass_fds=[theirs.fileno()],
-                # A terminal's Ctrl-C reaches the parent alone, which passes it on once.
-                process_group=0,
-            )
-        replica = Replica(member, process, ours)
+        replica = start_replica(number, self.settings, self.cores, self._group)
         self.replicas.append(replica)
-        self._on(ours, lambda: self._hear(replica))
+        self._on(replica.channel, lambda: self._hear(replica))
 
     def _hear(self, replica: Replica) -> None:
         told = events(replica.channel)
@@ -221,13 +182,8 @@ class Parent:
 
     def _gone(self, replica: Replica) -> None:
         self._selector.unregister(replica.channel)
-        replica.channel.close()
         self.replicas.remove(replica)
-        try:
-            code = replica.process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            replica.process.kill()
-            code = replica.process.wait()
+        code = replica.exit_code()
         if self._ending:
             return
         number = replica.member.number

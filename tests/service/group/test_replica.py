@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from service.group.parent import LONGEST_REST, rest_after
+from service.group.replica import LONGEST_REST, rest_after
 
 
 def test_a_replica_that_does_not_come_up_is_started_again_more_and_more_seldom_for_ever() -> None:
